@@ -1,0 +1,73 @@
+/*
+ * fault.h
+ *		Named places where tests make things go wrong.
+ *
+ * bkc_fault(BKC_FAULT_X, err) is placed where a crash or a failure is
+ * interesting.  In builds without BKC_FAULTS it is the constant true.
+ *
+ * Otherwise BkcHost.fault_spec() gives a comma-separated list of
+ *		name=action[:argument][@count]
+ * (the server: setting pg_backupctl.fault; the client: environment variable
+ * PG_BACKUPCTL_FAULT), where action is
+ *		fail			return false with BKC_ERR_IO "fault point NAME"
+ *		nospace			return false with BKC_ERR_NO_SPACE
+ *		cancel			return false with BKC_ERR_CANCELLED
+ *		sleep:MS		wait that long in slices, giving up when cancelled
+ *		kill			kill -9 this process
+ *		exit			_exit(1)
+ * and @count means: only at the count-th passage (counted per process and per
+ * point, from 1), default every passage.
+ */
+#ifndef BKC_BASE_FAULT_H
+#define BKC_BASE_FAULT_H
+
+#include "base/error.h"
+
+/*		identifier				name in the specification */
+#define BKC_FAULT_LIST(X) \
+	X(LEADER_ROW,				"leader-row")			/* row "running" is committed */ \
+	X(LEADER_BEGIN,				"leader-begin")			/* begin object is stored */ \
+	X(LEADER_STARTED,			"leader-started")		/* do_pg_backup_start has returned */ \
+	X(LEADER_LISTED,			"leader-listed")		/* file list is made */ \
+	X(LEADER_COPIED,			"leader-copied")		/* all workers are through */ \
+	X(LEADER_STOPPED,			"leader-stopped")		/* do_pg_backup_stop has returned */ \
+	X(LEADER_WAL,				"leader-wal")			/* WAL is stored */ \
+	X(LEADER_MANIFEST,			"leader-manifest")		/* manifest is stored, row not yet */ \
+	X(COPY_FILE,				"copy-file")			/* a worker has opened a file */ \
+	X(COPY_FRAME,				"copy-frame")			/* a worker has read a frame */ \
+	X(PACK_COMMIT,				"pack-commit")			/* before a pack is committed */ \
+	X(WAL_SEGMENT,				"wal-segment")			/* before a segment is stored */ \
+	X(VERIFY_FILE,				"verify-file")			/* verify begins a file */ \
+	X(STORE_OPEN_WRITE,			"store-open-write") \
+	X(STORE_WRITE,				"store-write") \
+	X(STORE_COMMIT,				"store-commit") \
+	X(STORE_READ,				"store-read") \
+	X(STORE_LIST,				"store-list") \
+	X(STORE_REMOVE,				"store-remove") \
+	X(RESTORE_MARKED,			"restore-marked")		/* marker file is written */ \
+	X(RESTORE_FILE,				"restore-file")			/* a worker begins a file */ \
+	X(RESTORE_FILES,			"restore-files")		/* all files are in place */ \
+	X(RESTORE_EXTRAS,			"restore-extras")		/* label, map, configuration written */ \
+	X(RESTORE_SYNCED,			"restore-synced")		/* everything is fsynced */ \
+	X(RESTORE_CONTROL,			"restore-control")		/* pg_control is in place */ \
+	X(SETTLE_ROW,				"settle-row") \
+	X(SETTLE_SWEEP,				"settle-sweep")
+
+typedef enum BkcFault
+{
+#define X(id, name) BKC_FAULT_##id,
+	BKC_FAULT_LIST(X)
+#undef X
+	BKC_FAULT_COUNT
+} BkcFault;
+
+#ifdef BKC_FAULTS
+extern bool bkc_fault(BkcFault point, BkcError *err);
+#else
+#define bkc_fault(point, err) ((void) (err), true)
+#endif
+
+/* Is this text a valid specification?  On false err names the bad part and lists the valid names. */
+extern bool bkc_fault_spec_check(const char *spec, BkcError *err);
+
+#endif							/* BKC_BASE_FAULT_H */

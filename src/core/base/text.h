@@ -1,0 +1,53 @@
+/*
+ * text.h
+ *		Small text helpers: hex, UTF-8, sizes and times as people write them,
+ *		LSNs, shell quoting.
+ */
+#ifndef BKC_BASE_TEXT_H
+#define BKC_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+/* Lower-case hex of len bytes into out (2 * len + 1 bytes). */
+extern void bkc_hex_encode(const uint8_t *data, size_t len, char *out);
+
+/* Exactly len bytes from exactly 2 * len hex digits; false when text is anything else. */
+extern bool bkc_hex_decode(const char *text, uint8_t *out, size_t len);
+
+extern bool bkc_utf8_valid(const char *text, size_t len);
+
+/* "2868 MB", "512 bytes", "12 kB": PostgreSQL's pg_size_pretty rules.  out has at least 32 bytes. */
+extern void bkc_format_size(uint64_t bytes, char *out, size_t outlen);
+
+/* "512", "64kB", "10MB", "1GB" (1024-based, units as in postgresql.conf, case-sensitive). */
+extern bool bkc_parse_size(const char *text, uint64_t *bytes, BkcError *err);
+
+/* Whole-string decimal number without sign within [0, max]. */
+extern bool bkc_parse_u64(const char *text, uint64_t max, uint64_t *value);
+
+/* "2026-11-20T12:03:01.123456Z" from/to microseconds since 1970; out has at least 32 bytes. */
+extern void bkc_format_time(int64_t usec, char *out, size_t outlen);
+extern bool bkc_parse_time(const char *text, int64_t *usec);
+
+/* "2026-11-20 12:03:01 GMT", as backup_manifest wants it. */
+extern void bkc_format_time_gmt(int64_t usec, char *out, size_t outlen);
+
+/* "16/B374D848"; parses "%X/%X" and "%X/%08X".  out has at least 20 bytes. */
+extern void bkc_format_lsn(uint64_t lsn, char *out, size_t outlen);
+extern bool bkc_parse_lsn(const char *text, uint64_t *lsn);
+
+/* Append text quoted for a POSIX shell ('...'), left bare when it needs no quoting. */
+extern bool bkc_shell_quote(BkcBuffer *buf, const char *text, BkcError *err);
+
+/* Append text as the inside of a single-quoted postgresql.conf value ('' doubled, backslash doubled). */
+extern bool bkc_conf_quote(BkcBuffer *buf, const char *text, BkcError *err);
+
+/* n random bytes from getrandom(2); never less. */
+extern bool bkc_random(void *out, size_t n, BkcError *err);
+
+#endif							/* BKC_BASE_TEXT_H */

@@ -1,0 +1,67 @@
+/*
+ * documents.h
+ *		The small JSON objects: cluster, begin, notes.  Text only; pipe/object.h stores it.
+ *
+ * Readers refuse unknown versions, wrong types and oversized numbers, and
+ * ignore keys they do not know only where FORMAT.md says so (notes).
+ */
+#ifndef BKC_FORMAT_DOCUMENTS_H
+#define BKC_FORMAT_DOCUMENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "format/label.h"
+
+#define BKC_OWNER_ID_MAX	40		/* hex id of a data directory, with the zero byte */
+#define BKC_DOC_TEXT_MAX	256
+
+/* <sysid>/cluster */
+typedef struct BkcClusterDoc
+{
+	uint64_t	system_identifier;
+	char		name[BKC_DOC_TEXT_MAX];
+	uint32_t	pg_version_num;
+	int64_t		created;
+} BkcClusterDoc;
+
+extern bool bkc_clusterdoc_encode(const BkcClusterDoc *doc, BkcBuffer *out, BkcError *err);
+extern bool bkc_clusterdoc_decode(const char *text, size_t len, const char *name,
+								  BkcClusterDoc *doc, BkcError *err);
+
+/* backups/<label>/begin */
+typedef struct BkcBeginDoc
+{
+	char		label[BKC_LABEL_MAX];
+	char		type[16];
+	char		parent[BKC_LABEL_MAX];	/* "" when none */
+	uint64_t	system_identifier;
+	char		owner[BKC_OWNER_ID_MAX];
+	char		host[BKC_DOC_TEXT_MAX];
+	int64_t		start_time;
+} BkcBeginDoc;
+
+extern bool bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err);
+extern bool bkc_begindoc_decode(const char *text, size_t len, const char *name,
+								BkcBeginDoc *doc, BkcError *err);
+
+/* backups/<label>/notes/<time>-verify */
+typedef struct BkcVerifyNote
+{
+	char		label[BKC_LABEL_MAX];
+	int64_t		time;
+	char		level[16];		/* "files" */
+	bool		ok;
+	uint64_t	files;
+	uint64_t	bytes;
+	uint64_t	failures;
+	char		first_failure[BKC_DOC_TEXT_MAX];	/* "" when ok */
+} BkcVerifyNote;
+
+extern bool bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, BkcError *err);
+extern bool bkc_verifynote_decode(const char *text, size_t len, const char *name,
+								  BkcVerifyNote *note, BkcError *err);
+
+#endif							/* BKC_FORMAT_DOCUMENTS_H */

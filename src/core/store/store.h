@@ -1,0 +1,169 @@
+/*
+ * store.h
+ *		A repository's objects: the contract that every driver keeps.
+ *
+ * Named immutable objects, visible only when complete - the least that a
+ * file system, S3, Azure and GCS can all give.  There is no rename, append or
+ * overwrite.  Names are those of format/names.h (bkc_name_valid); prefixes
+ * end with '/' or are "".
+ *
+ * Callers use the functions below, never a driver's table.  A store and its
+ * readers and writers belong to one process and are used by one at a time; a
+ * process opens its own store.  close functions are idempotent, accept NULL,
+ * and release everything also after a failure.
+ *
+ * Rules for all drivers:
+ * - After commit has returned true the object is durable, and readers see all
+ *   of it or nothing at any moment before.
+ * - commit onto a name that is taken is BKC_ERR_EXISTS and changes nothing.
+ * - Reading or stat of a missing object is BKC_ERR_NOT_FOUND, and that means
+ *   proven absent; "could not ask" is another code.
+ * - Removing a missing object succeeds.
+ * - A driver reads no setting, environment variable or file by itself except
+ *   those that the URL names, and puts no secret into a message.
+ */
+#ifndef BKC_STORE_STORE_H
+#define BKC_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/url.h"
+
+typedef struct BkcStore BkcStore;
+typedef struct BkcWriter BkcWriter;
+typedef struct BkcReader BkcReader;
+
+/* capabilities: where a driver is stronger than the contract */
+#define BKC_CAP_CREATE_ONLY		0x01	/* of two racing commits exactly one wins */
+#define BKC_CAP_SPACE			0x02	/* bkc_store_space() knows the free space */
+
+typedef struct BkcStoreDriver
+{
+	const char *scheme;			/* "file" */
+	const char *const *params;	/* own URL parameters, NULL-terminated */
+	bool		(*open) (const BkcUrl *url, BkcStore **store, BkcError *err);
+} BkcStoreDriver;
+
+typedef struct BkcStoreOps
+{
+	bool		(*open_write) (BkcStore *store, const char *name, uint64_t expected_size,
+							   BkcWriter **writer, BkcError *err);
+	bool		(*open_read) (BkcStore *store, const char *name, uint64_t offset, uint64_t length,
+							  BkcReader **reader, BkcError *err);
+	bool		(*stat) (BkcStore *store, const char *name, uint64_t *size, BkcError *err);
+	bool		(*list) (BkcStore *store, const char *prefix, bool deep,
+						 bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
+						 void *arg, BkcError *err);
+	bool		(*remove) (BkcStore *store, const char *const *names, size_t n, BkcError *err);
+	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
+	bool		(*space) (BkcStore *store, uint64_t *free_bytes, BkcError *err);
+	void		(*close) (BkcStore *store);
+} BkcStoreOps;
+
+typedef struct BkcWriterOps
+{
+	bool		(*write) (BkcWriter *writer, const void *data, size_t len, BkcError *err);
+	bool		(*commit) (BkcWriter *writer, BkcError *err);
+	void		(*close) (BkcWriter *writer);	/* discards what is not committed */
+} BkcWriterOps;
+
+typedef struct BkcReaderOps
+{
+	bool		(*read) (BkcReader *reader, void *buf, size_t len, size_t *got, BkcError *err);
+	void		(*close) (BkcReader *reader);
+} BkcReaderOps;
+
+/* Base structs: the first member of a driver's own. */
+struct BkcStore
+{
+	const BkcStoreOps *ops;
+	uint32_t	caps;
+	char	   *location;		/* URL without parameters, for messages; owned, freed by bkc_store_close */
+};
+
+struct BkcWriter
+{
+	const BkcWriterOps *ops;
+};
+
+struct BkcReader
+{
+	const BkcReaderOps *ops;
+};
+
+/*
+ * Parameters that belong to the repository rather than to a driver
+ * (compression, ...) are accepted by every driver.
+ */
+extern const char *const bkc_store_common_params[];
+
+/* Look the scheme up, check the parameters, open.  Touches the network or disk as little as possible. */
+extern bool bkc_store_open(const BkcUrl *url, BkcStore **store, BkcError *err);
+
+/* Scheme and parameters known and well formed?  Touches nothing.  For the server's setting. */
+extern bool bkc_store_check_url(const BkcUrl *url, BkcError *err);
+extern void bkc_store_close(BkcStore *store);
+
+/* expected_size is a hint (part sizes), 0 when unknown. */
+extern bool bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
+								 BkcWriter **writer, BkcError *err);
+extern bool bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err);
+
+/* After commit, successful or not, only close may follow. */
+extern bool bkc_writer_commit(BkcWriter *writer, BkcError *err);
+extern void bkc_writer_close(BkcWriter *writer);
+
+/* length bytes from offset; UINT64_MAX = to the end.  A range beyond the end is cut there. */
+extern bool bkc_store_open_read(BkcStore *store, const char *name, uint64_t offset, uint64_t length,
+								BkcReader **reader, BkcError *err);
+
+/* Fills buf; *got < len only at the end of the range or object. */
+extern bool bkc_reader_read(BkcReader *reader, void *buf, size_t len, size_t *got, BkcError *err);
+extern void bkc_reader_close(BkcReader *reader);
+
+extern bool bkc_store_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err);
+
+/*
+ * Call each() for every object below prefix in byte order of names (full
+ * names).  With deep == false only one level: names of objects directly
+ * below, and "folders" as prefixes that end with '/' (size 0).  each()
+ * returning false ends the listing with its error.  Unfinished writes are
+ * never listed.  each() must not change the store.
+ */
+extern bool bkc_store_list(BkcStore *store, const char *prefix, bool deep,
+						   bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
+						   void *arg, BkcError *err);
+
+extern bool bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
+
+/*
+ * Remove what unfinished writes below prefix have left behind (temporary
+ * files, multipart uploads) and empty folders.  Only for prefixes that the
+ * caller owns and to which nobody is writing.
+ */
+extern bool bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err);
+
+/* Free bytes for BKC_CAP_SPACE stores; BKC_ERR_UNSUPPORTED otherwise. */
+extern bool bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err);
+
+/*
+ * A reachable and writable repository?  Writes, reads back, lists and removes
+ * a small object "probe/<random>".  Errors say which step failed.
+ */
+extern bool bkc_store_probe(BkcStore *store, BkcError *err);
+
+/* Test doubles (compiled always, reachable only through these calls). */
+extern bool bkc_store_memory_new(BkcStore **store, BkcError *err);
+
+/*
+ * A store that passes everything to inner (which it owns) and fails the n-th
+ * call (from 1; every operation of store, writer and reader counts) with
+ * that code; 0 never.  *calls counts, may be NULL.
+ */
+extern bool bkc_store_faulty_new(BkcStore *inner, uint64_t fail_at, BkcErrorCode code,
+								 uint64_t *calls, BkcStore **store, BkcError *err);
+
+#endif							/* BKC_STORE_STORE_H */
