@@ -1,0 +1,54 @@
+#!/bin/bash
+#
+# run-unit.sh FOLDER [NAME...]
+#		Run the unit test programs in FOLDER (all, or those named), and count.
+#
+# The last line is "unit: N passed, N failed"; exit status 0 only without failure.
+# With UNIT_VALGRIND=1 each program runs under valgrind.
+
+set -u
+folder=$1
+shift
+
+if [ $# -gt 0 ]; then
+	programs=()
+	for name in "$@"; do
+		name=$(basename "$name" .c)
+		programs+=("$folder/test_${name#test_}")
+	done
+else
+	programs=("$folder"/test_*)
+fi
+
+wrap=()
+if [ -n "${UNIT_VALGRIND:-}" ]; then
+	wrap=(valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite)
+fi
+
+passed=0
+failed=0
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+for program in "${programs[@]}"; do
+	name=$(basename "$program")
+	CMOCKA_MESSAGE_OUTPUT=STDOUT "${wrap[@]}" "$program" >"$out" 2>&1 </dev/null
+	status=$?
+	ok=$(grep -c '^\[       OK \]' "$out")
+	bad=$(grep -c '^\[  FAILED  \] [A-Za-z_0-9]*$' "$out")
+	# a crash, a leak or a program that runs nothing counts as one failure
+	if [ $status -ne 0 ] && [ "$bad" -eq 0 ] || [ "$ok" -eq 0 ] && [ "$bad" -eq 0 ]; then
+		bad=1
+	fi
+	passed=$((passed + ok))
+	failed=$((failed + bad))
+	if [ "$bad" -eq 0 ] && [ $status -eq 0 ]; then
+		printf '%-32s ok (%d)\n' "$name" "$ok"
+	else
+		printf '%-32s FAILED (exit status %d)\n' "$name" "$status"
+		sed 's/^/    /' "$out"
+	fi
+done
+
+echo "unit: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
