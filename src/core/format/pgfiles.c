@@ -1,0 +1,220 @@
+/*
+ * pgfiles.c
+ *		WAL file names and the control file (contract: pgfiles.h).
+ */
+#include "format/pgfiles.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+#define WAL_SEGMENT_LEN		24
+#define WAL_HISTORY_SUFFIX	".history"
+#define HEX8_LEN			8
+
+/* ---- names in pg_wal ---- */
+
+static bool
+segment_size_valid(uint32_t size)
+{
+	return size >= 1024 * 1024 && size <= 1024 * 1024 * 1024 && (size & (size - 1)) == 0;
+}
+
+/* PostgreSQL writes upper-case digits only, so nothing else is one of its names. */
+static bool
+parse_hex8(const char *text, uint32_t *value)
+{
+	uint32_t	v = 0;
+	int			i;
+
+	for (i = 0; i < HEX8_LEN; i++)
+	{
+		char		c = text[i];
+
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uint32_t) (c - '0');
+		else if (c >= 'A' && c <= 'F')
+			v = v << 4 | (uint32_t) (c - 'A' + 10);
+		else
+			return false;		/* also at the end of a short text */
+	}
+	*value = v;
+	return true;
+}
+
+void
+bkc_wal_segment_name(uint32_t timeline, uint64_t segno, uint32_t segment_size,
+					 char out[BKC_WAL_NAME_MAX])
+{
+	uint64_t	per_log;
+
+	out[0] = '\0';
+	if (!segment_size_valid(segment_size))
+		return;
+	per_log = (UINT64_C(1) << 32) / segment_size;
+	snprintf(out, BKC_WAL_NAME_MAX, "%08" PRIX32 "%08" PRIX32 "%08" PRIX32, timeline,
+			 (uint32_t) (segno / per_log), (uint32_t) (segno % per_log));
+}
+
+bool
+bkc_wal_segment_parse(const char *name, uint32_t segment_size, uint32_t *timeline, uint64_t *segno)
+{
+	uint64_t	per_log;
+	uint32_t	tli;
+	uint32_t	log;
+	uint32_t	seg;
+
+	if (!segment_size_valid(segment_size))
+		return false;
+	per_log = (UINT64_C(1) << 32) / segment_size;
+	if (!parse_hex8(name, &tli) || !parse_hex8(name + HEX8_LEN, &log) ||
+		!parse_hex8(name + 2 * HEX8_LEN, &seg) || name[WAL_SEGMENT_LEN] != '\0')
+		return false;
+	if (tli == 0 || seg >= per_log)
+		return false;
+	*timeline = tli;
+	*segno = (uint64_t) log * per_log + seg;
+	return true;
+}
+
+void
+bkc_wal_history_name(uint32_t timeline, char out[BKC_WAL_NAME_MAX])
+{
+	snprintf(out, BKC_WAL_NAME_MAX, "%08" PRIX32 WAL_HISTORY_SUFFIX, timeline);
+}
+
+bool
+bkc_wal_is_segment(const char *name)
+{
+	uint32_t	part;
+
+	return parse_hex8(name, &part) && parse_hex8(name + HEX8_LEN, &part) &&
+		parse_hex8(name + 2 * HEX8_LEN, &part) && name[WAL_SEGMENT_LEN] == '\0';
+}
+
+bool
+bkc_wal_is_history(const char *name)
+{
+	uint32_t	timeline;
+
+	return parse_hex8(name, &timeline) && strcmp(name + HEX8_LEN, WAL_HISTORY_SUFFIX) == 0;
+}
+
+/* ---- CRC-32C ---- */
+
+/*
+ * By half bytes: sixteen constants that can be checked by eye.  It only ever
+ * sees a control file's 300 bytes.
+ */
+uint32_t
+bkc_crc32c(const void *data, size_t len)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x105EC76F, 0x20BD8EDE, 0x30E349B1,
+		0x417B1DBC, 0x5125DAD3, 0x61C69362, 0x7198540D,
+		0x82F63B78, 0x92A8FC17, 0xA24BB5A6, 0xB21572C9,
+		0xC38D26C4, 0xD3D3E1AB, 0xE330A81A, 0xF36E6F75
+	};
+	const uint8_t *p = data;
+	uint32_t	crc = 0xFFFFFFFF;
+
+	while (len-- > 0)
+	{
+		crc ^= *p++;
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
+	}
+	return crc ^ 0xFFFFFFFF;
+}
+
+/* ---- the control file ---- */
+
+/*
+ * Where the fields of ControlFileData lie on machines with 8-byte alignment
+ * (every 64-bit one PostgreSQL runs on).  The first two fields are at the
+ * same place in every version.
+ */
+#define CONTROL_SYSTEM_IDENTIFIER	0
+#define CONTROL_VERSION				8
+#define CONTROL_CATALOG_VERSION		12
+
+typedef struct ControlLayout
+{
+	uint32_t	control_version;
+	uint16_t	timeline;		/* checkPointCopy.ThisTimeLineID */
+	uint16_t	max_connections;	/* MaxConnections; the next four follow it */
+	uint16_t	block_size;		/* blcksz */
+	uint16_t	wal_segment_size;	/* xlog_seg_size */
+	uint16_t	data_checksum_version;
+	uint16_t	crc;
+} ControlLayout;
+
+static const ControlLayout control_layouts[] = {
+	/* 13 to 16 */
+	{1300, 48, 180, 216, 228, 252, 288},
+};
+
+static const ControlLayout *
+find_control_layout(uint32_t control_version)
+{
+	size_t		i;
+
+	for (i = 0; i < sizeof(control_layouts) / sizeof(control_layouts[0]); i++)
+	{
+		if (control_layouts[i].control_version == control_version)
+			return &control_layouts[i];
+	}
+	return NULL;
+}
+
+/*
+ * Versions are small numbers; one whose bytes make sense only backwards
+ * comes from a machine of the other byte order.
+ */
+static bool
+refuse_control_version(uint32_t version, BkcError *err)
+{
+	uint32_t	swapped = __builtin_bswap32(version);
+
+	if (version > UINT16_MAX && swapped <= UINT16_MAX)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
+							 "control file was written on a machine with another byte order");
+	return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
+						 "control file has version %" PRIu32
+						 ", which this version of pg_backupctl does not know", version);
+}
+
+bool
+bkc_control_parse(const uint8_t *data, size_t len, BkcControl *control, BkcError *err)
+{
+	const ControlLayout *layout;
+	uint32_t	version;
+
+	memset(control, 0, sizeof(*control));
+	if (len < CONTROL_CATALOG_VERSION + 4)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "control file is too short: %zu bytes", len);
+	version = bkc_get_u32(data + CONTROL_VERSION);
+	layout = find_control_layout(version);
+	if (layout == NULL)
+		return refuse_control_version(version, err);
+	if (len < layout->crc + (size_t) 4)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "control file is too short: %zu bytes", len);
+	if (bkc_crc32c(data, layout->crc) != bkc_get_u32(data + layout->crc))
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "control file has a wrong checksum");
+
+	control->system_identifier = bkc_get_u64(data + CONTROL_SYSTEM_IDENTIFIER);
+	control->control_version = version;
+	control->catalog_version = bkc_get_u32(data + CONTROL_CATALOG_VERSION);
+	control->timeline = bkc_get_u32(data + layout->timeline);
+	control->max_connections = (int) bkc_get_u32(data + layout->max_connections);
+	control->max_worker_processes = (int) bkc_get_u32(data + layout->max_connections + 4);
+	control->max_wal_senders = (int) bkc_get_u32(data + layout->max_connections + 8);
+	control->max_prepared_xacts = (int) bkc_get_u32(data + layout->max_connections + 12);
+	control->max_locks_per_xact = (int) bkc_get_u32(data + layout->max_connections + 16);
+	control->block_size = bkc_get_u32(data + layout->block_size);
+	control->wal_segment_size = bkc_get_u32(data + layout->wal_segment_size);
+	control->data_checksum_version = bkc_get_u32(data + layout->data_checksum_version);
+	return true;
+}
