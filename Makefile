@@ -23,9 +23,12 @@ SHELL = /bin/sh
 VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pg_backupctl.control)
 
 # Debian's /usr/bin/pg_config answers without PGXS when only libpq-dev is there.
-PG_CONFIG ?= $(shell for p in pg_config /usr/lib/postgresql/15/bin/pg_config; do \
+ifndef PG_CONFIG
+PG_CONFIG := $(shell for p in pg_config /usr/lib/postgresql/15/bin/pg_config; do \
 	test -e "`$$p --pgxs 2>/dev/null`" && echo $$p && exit; done; \
 	echo /usr/lib/postgresql/15/bin/pg_config)
+endif
+export PG_CONFIG
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -65,7 +68,7 @@ CORE_LIB := $(B)/libcore.a
 CLIENT := $(B)/pg_backupctl
 
 .PHONY: all core client server install installdirs uninstall clean
-.PHONY: unit unit-programs FORCE
+.PHONY: FORCE
 
 # A server does not load a module that was built for sanitizers.
 all: $(if $(SANITIZE),,server) client
@@ -125,7 +128,37 @@ clean:
 
 # ---- tests ----
 
+.PHONY: deps demo check lint unit unit-programs installcheck tap bench format print-pg_config
+
+deps:
+	@test/deps.sh
+
+# These two begin on a machine that has nothing; each script builds by itself.
+demo: deps
+	@test/demo.sh
+
+check: deps
+	@test/run-check.sh
+
+lint: all
+	@test/run-lint.sh $(B)
+
 # Unit tests want the fault points.
 unit:
 	+@$(MAKE) --no-print-directory FAULTS=1 unit-programs
 	@test/run-unit.sh 'build/faults$(if $(SANITIZE),-sanitized)/unit' $(T)
+
+installcheck:
+	@test/run-regress.sh $(T)
+
+tap:
+	@test/run-tap.sh $(T)
+
+bench: deps
+	@test/bench/bench.sh
+
+format:
+	clang-format-14 -i $(shell git ls-files 'src/*.c' 'src/*.h' 'test/*.c' 'test/*.h')
+
+print-pg_config:
+	@echo '$(PG_CONFIG)'

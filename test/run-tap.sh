@@ -1,0 +1,62 @@
+#!/bin/bash
+#
+# run-tap.sh [FILE...]
+#		The TAP tests of test/t/, or those named, in a staged installation with
+#		fault points.  PROVE_FLAGS goes to prove.
+#
+# The last line is "tap: N passed, N failed"; what counts are single assertions.
+
+. "$(dirname "$0")/stage.sh"
+
+names=()
+if [ $# -gt 0 ]; then
+	for name in "$@"; do
+		names+=("t/$(basename "$name" .pl).pl")
+	done
+else
+	for name in "$TOP"/test/t/*.pl; do
+		[ ! -e "$name" ] || names+=("t/$(basename "$name")")
+	done
+fi
+if [ ${#names[@]} -eq 0 ]; then
+	echo "tap: 0 passed, 0 failed"
+	exit 0
+fi
+
+stage_begin tap
+stage_postgres faults
+cp -r "$TOP/test/t" "$STAGE/t"
+chmod -R a+rX "$STAGE/t"
+
+pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")
+tmp=$STAGE/tmp/tmp_check
+log=$STAGE/tmp/prove.log
+as_user mkdir "$tmp"
+export PG_REGRESS=$pgxs/../test/regress/pg_regress
+export TESTDIR=$STAGE/tmp TESTDATADIR=$tmp TESTLOGDIR=$tmp/log
+
+as_user prove -j"${TAP_JOBS:-2}" --timer -I "$pgxs/../test/perl" -I "$STAGE/t/lib" ${PROVE_FLAGS:-} \
+	"${names[@]}" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+# Every test keeps its TAP, with time stamps, in a log of its own.
+count()
+{
+	cat "$tmp"/log/regress_log_* 2>/dev/null |
+		grep -E '^(\[[^]]*\]\([^)]*\) )?(not )?ok [0-9]+' | grep -v '# TODO' | grep -cE "$1"
+}
+passed=$(count '^(\[[^]]*\]\([^)]*\) )?ok')
+failed=$(count '^(\[[^]]*\]\([^)]*\) )?not ok')
+# a file that dies, or runs less than it planned, fails without a failed assertion
+broken=$(grep -cE '^t/.*\(Wstat: ' "$log")
+[ "$failed" -ge "$broken" ] || failed=$broken
+
+if [ "$status" -ne 0 ]; then
+	[ "$failed" -gt 0 ] || failed=1
+	if mkdir -p "$TOP/build/tap" 2>/dev/null; then
+		rm -rf "$TOP/build/tap/log"
+		cp -r "$tmp/log" "$TOP/build/tap/" && echo "logs are in build/tap/log"
+	fi
+fi
+echo "tap: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
