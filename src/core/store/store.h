@@ -9,15 +9,23 @@
  *
  * Callers use the functions below, never a driver's table.  A store and its
  * readers and writers belong to one process and are used by one at a time; a
- * process opens its own store.  close functions are idempotent, accept NULL,
- * and release everything also after a failure.
+ * process opens its own store.  close functions accept NULL, release
+ * everything also after a failure, and end the handle's life; readers and
+ * writers are closed before their store.
  *
  * Rules for all drivers:
  * - After commit has returned true the object is durable, and readers see all
  *   of it or nothing at any moment before.
- * - commit onto a name that is taken is BKC_ERR_EXISTS and changes nothing.
+ * - commit onto a name that is taken is BKC_ERR_EXISTS and changes nothing;
+ *   the object that has the name is complete and durable then.
  * - Reading or stat of a missing object is BKC_ERR_NOT_FOUND, and that means
  *   proven absent; "could not ask" is another code.
+ * - A repository to which nothing was ever written looks like an empty one:
+ *   reading is BKC_ERR_NOT_FOUND and a listing has no entries.  A disk that
+ *   is not mounted can look the same, so whoever draws conclusions from
+ *   absence first reads an object that must be there (<sysid>/cluster).
+ * - Removal is durable when remove returns: what is removed by a later call
+ *   never survives a crash that undoes an earlier one.
  * - Removing a missing object succeeds.
  * - A driver reads no setting, environment variable or file by itself except
  *   those that the URL names, and puts no secret into a message.
@@ -44,6 +52,7 @@ typedef struct BkcStoreDriver
 {
 	const char *scheme;			/* "file" */
 	const char *const *params;	/* own URL parameters, NULL-terminated */
+	bool		(*check) (const BkcUrl *url, BkcError *err);	/* well formed?  Touches nothing. */
 	bool		(*open) (const BkcUrl *url, BkcStore **store, BkcError *err);
 } BkcStoreDriver;
 
@@ -80,13 +89,14 @@ typedef struct BkcReaderOps
 struct BkcStore
 {
 	const BkcStoreOps *ops;
-	uint32_t	caps;
-	char	   *location;		/* URL without parameters, for messages; owned, freed by bkc_store_close */
+	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
+	char	   *location;		/* URL without parameters, for messages; set and freed by the functions below */
 };
 
 struct BkcWriter
 {
 	const BkcWriterOps *ops;
+	bool		ended;			/* a write failed or commit was called; kept by the functions below */
 };
 
 struct BkcReader
@@ -100,6 +110,9 @@ struct BkcReader
  */
 extern const char *const bkc_store_common_params[];
 
+/* Start of a component that no object's name may have: drivers use it for unfinished writes. */
+#define BKC_STORE_TMP_PREFIX	".tmp-"
+
 /* Look the scheme up, check the parameters, open.  Touches the network or disk as little as possible. */
 extern bool bkc_store_open(const BkcUrl *url, BkcStore **store, BkcError *err);
 
@@ -110,6 +123,8 @@ extern void bkc_store_close(BkcStore *store);
 /* expected_size is a hint (part sizes), 0 when unknown. */
 extern bool bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 								 BkcWriter **writer, BkcError *err);
+
+/* After a failure only close may follow. */
 extern bool bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err);
 
 /* After commit, successful or not, only close may follow. */
@@ -157,6 +172,9 @@ extern bool bkc_store_probe(BkcStore *store, BkcError *err);
 
 /* Test doubles (compiled always, reachable only through these calls). */
 extern bool bkc_store_memory_new(BkcStore **store, BkcError *err);
+
+/* Another handle on the objects of a memory store; each is closed by itself. */
+extern bool bkc_store_memory_share(BkcStore *store, BkcStore **other, BkcError *err);
 
 /*
  * A store that passes everything to inner (which it owns) and fails the n-th

@@ -1,0 +1,399 @@
+/*
+ * store.c
+ *		The table of drivers and what is common to them: checking of names and
+ *		order of calls, fault points, the probe.
+ */
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/fault.h"
+#include "base/host.h"
+#include "base/text.h"
+#include "format/names.h"
+#include "store/file/file.h"
+
+static const BkcStoreDriver *const drivers[] = {
+	&bkc_store_file_driver,
+};
+
+#define NDRIVERS (sizeof(drivers) / sizeof(drivers[0]))
+
+const char *const bkc_store_common_params[] = {"compression", "encryption", "key_file", NULL};
+
+static const BkcStoreDriver *
+find_driver(const BkcUrl *url, BkcError *err)
+{
+	char		known[256] = "";
+	size_t		used = 0;
+
+	for (size_t i = 0; i < NDRIVERS; i++)
+	{
+		if (strcmp(drivers[i]->scheme, url->scheme) == 0)
+			return drivers[i];
+		if (used < sizeof(known))
+			used += (size_t) snprintf(known + used, sizeof(known) - used, "%s\"%s\"",
+									  i == 0 ? "" : ", ", drivers[i]->scheme);
+	}
+	bkc_error_set(err, BKC_ERR_INVALID, "repository URL \"%s\" has the unknown scheme \"%s\"",
+				  url->text, url->scheme);
+	bkc_error_hint(err, "Known schemes are: %s.", known);
+	return NULL;
+}
+
+/* The driver's own and the common parameters are known, anything else is a typing error. */
+static bool
+check_params(const BkcStoreDriver *driver, const BkcUrl *url, BkcError *err)
+{
+	const char *known[64];
+	const char *encryption = bkc_url_param(url, "encryption");
+	const char *key_file = bkc_url_param(url, "key_file");
+	size_t		n = 0;
+
+	for (size_t i = 0; driver->params[i] != NULL && n < 60; i++)
+		known[n++] = driver->params[i];
+	for (size_t i = 0; bkc_store_common_params[i] != NULL && n < 63; i++)
+		known[n++] = bkc_store_common_params[i];
+	known[n] = NULL;
+	if (!bkc_url_check_params(url, known, err))
+		return false;
+
+	if (encryption != NULL && strcmp(encryption, "off") != 0 && strcmp(encryption, "on") != 0 &&
+		strcmp(encryption, "required") != 0)
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid value for parameter \"encryption\" of a repository URL: \"%s\"",
+					  encryption);
+		return bkc_error_hint(err, "Available values: off, on, required.");
+	}
+	if (key_file != NULL && key_file[0] != '/')
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "key_file of a repository URL is not an absolute path: \"%s\"",
+					  key_file);
+		return bkc_error_hint(err, "Give the whole path, for example key_file=/etc/pg_backupctl/main.key.");
+	}
+	return true;
+}
+
+bool
+bkc_store_check_url(const BkcUrl *url, BkcError *err)
+{
+	const BkcStoreDriver *driver = find_driver(url, err);
+
+	return driver != NULL && check_params(driver, url, err) && driver->check(url, err);
+}
+
+bool
+bkc_store_open(const BkcUrl *url, BkcStore **store, BkcError *err)
+{
+	const BkcStoreDriver *driver = find_driver(url, err);
+	char	   *location;
+
+	*store = NULL;
+	if (driver == NULL || !check_params(driver, url, err) || !driver->check(url, err))
+		return false;
+	location = strndup(url->text, strcspn(url->text, "?"));
+	if (location == NULL)
+		return bkc_error_oom(err);
+	if (!driver->open(url, store, err))
+	{
+		free(location);
+		*store = NULL;
+		return false;
+	}
+	(*store)->location = location;
+	return true;
+}
+
+void
+bkc_store_close(BkcStore *store)
+{
+	char	   *location;
+
+	if (store == NULL)
+		return;
+	location = store->location;
+	store->ops->close(store);
+	free(location);
+}
+
+/* Does a component begin like the temporary names of unfinished writes? */
+static bool
+has_tmp_component(const char *name)
+{
+	const char *p = name;
+
+	while (p != NULL)
+	{
+		if (strncmp(p, BKC_STORE_TMP_PREFIX, strlen(BKC_STORE_TMP_PREFIX)) == 0)
+			return true;
+		p = strchr(p, '/');
+		if (p != NULL)
+			p++;
+	}
+	return false;
+}
+
+static bool
+check_name(const char *name, BkcError *err)
+{
+	if (!bkc_name_valid(name) || has_tmp_component(name))
+		return bkc_error_set(err, BKC_ERR_INVALID, "invalid object name \"%s\"", name);
+	return true;
+}
+
+/* "" or a valid name followed by '/'. */
+static bool
+check_prefix(const char *prefix, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	size_t		len = strlen(prefix);
+
+	if (len == 0)
+		return true;
+	if (len <= sizeof(name) && prefix[len - 1] == '/')
+	{
+		memcpy(name, prefix, len - 1);
+		name[len - 1] = '\0';
+		if (bkc_name_valid(name) && !has_tmp_component(name))
+			return true;
+	}
+	return bkc_error_set(err, BKC_ERR_INVALID, "invalid prefix of object names \"%s\"", prefix);
+}
+
+bool
+bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
+					 BkcWriter **writer, BkcError *err)
+{
+	*writer = NULL;
+	if (!check_name(name, err) || !bkc_host_check(err) || !bkc_fault(BKC_FAULT_STORE_OPEN_WRITE, err))
+		return false;
+	if (!store->ops->open_write(store, name, expected_size, writer, err))
+	{
+		*writer = NULL;
+		return false;
+	}
+	(*writer)->ended = false;
+	return true;
+}
+
+bool
+bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
+{
+	if (writer->ended)
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "write to an object whose writing has ended");
+
+	/* whatever goes wrong in between, an object with a hole must never be committed */
+	writer->ended = true;
+	if (!bkc_host_check(err) || !bkc_fault(BKC_FAULT_STORE_WRITE, err))
+		return false;
+	if (len > 0 && !writer->ops->write(writer, data, len, err))
+		return false;
+	writer->ended = false;
+	return true;
+}
+
+bool
+bkc_writer_commit(BkcWriter *writer, BkcError *err)
+{
+	if (writer->ended)
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "commit of an object whose writing has ended");
+	writer->ended = true;
+	return bkc_host_check(err) &&
+		bkc_fault(BKC_FAULT_STORE_COMMIT, err) &&
+		writer->ops->commit(writer, err);
+}
+
+void
+bkc_writer_close(BkcWriter *writer)
+{
+	if (writer != NULL)
+		writer->ops->close(writer);
+}
+
+bool
+bkc_store_open_read(BkcStore *store, const char *name, uint64_t offset, uint64_t length,
+					BkcReader **reader, BkcError *err)
+{
+	*reader = NULL;
+	if (!check_name(name, err) || !bkc_host_check(err))
+		return false;
+	if (!store->ops->open_read(store, name, offset, length, reader, err))
+	{
+		*reader = NULL;
+		return false;
+	}
+	return true;
+}
+
+bool
+bkc_reader_read(BkcReader *reader, void *buf, size_t len, size_t *got, BkcError *err)
+{
+	*got = 0;
+	return bkc_host_check(err) &&
+		bkc_fault(BKC_FAULT_STORE_READ, err) &&
+		reader->ops->read(reader, buf, len, got, err);
+}
+
+void
+bkc_reader_close(BkcReader *reader)
+{
+	if (reader != NULL)
+		reader->ops->close(reader);
+}
+
+bool
+bkc_store_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
+{
+	*size = 0;
+	return check_name(name, err) && bkc_host_check(err) && store->ops->stat(store, name, size, err);
+}
+
+bool
+bkc_store_list(BkcStore *store, const char *prefix, bool deep,
+			   bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
+			   void *arg, BkcError *err)
+{
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		bkc_fault(BKC_FAULT_STORE_LIST, err) &&
+		store->ops->list(store, prefix, deep, each, arg, err);
+}
+
+bool
+bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+{
+	/* all names first: nothing is removed by a call that cannot be right */
+	for (size_t i = 0; i < n; i++)
+	{
+		if (!check_name(names[i], err))
+			return false;
+	}
+	return bkc_host_check(err) &&
+		bkc_fault(BKC_FAULT_STORE_REMOVE, err) &&
+		(n == 0 || store->ops->remove(store, names, n, err));
+}
+
+bool
+bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
+{
+	return check_prefix(prefix, err) && bkc_host_check(err) && store->ops->sweep(store, prefix, err);
+}
+
+bool
+bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err)
+{
+	*free_bytes = 0;
+	if ((store->caps & BKC_CAP_SPACE) == 0)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
+							 "free space of repository \"%s\" is not known", store->location);
+	return store->ops->space(store, free_bytes, err);
+}
+
+/* ---- probe ---- */
+
+#define PROBE_SIZE	32
+
+typedef struct ProbeSearch
+{
+	const char *name;
+	bool		found;
+} ProbeSearch;
+
+static bool
+probe_each(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	ProbeSearch *search = arg;
+
+	if (strcmp(name, search->name) == 0 && size == PROBE_SIZE)
+		search->found = true;
+	return true;
+}
+
+static bool
+probe_write(BkcStore *store, const char *name, const uint8_t *data, BkcError *err)
+{
+	BkcWriter  *writer = NULL;
+	bool		ok;
+
+	ok = bkc_store_open_write(store, name, PROBE_SIZE, &writer, err) &&
+		bkc_writer_write(writer, data, PROBE_SIZE, err) &&
+		bkc_writer_commit(writer, err);
+	bkc_writer_close(writer);
+	return ok;
+}
+
+static bool
+probe_read(BkcStore *store, const char *name, const uint8_t *data, BkcError *err)
+{
+	BkcReader  *reader = NULL;
+	uint8_t		back[PROBE_SIZE + 1];
+	size_t		got;
+	bool		ok;
+
+	ok = bkc_store_open_read(store, name, 0, UINT64_MAX, &reader, err) &&
+		bkc_reader_read(reader, back, sizeof(back), &got, err);
+	bkc_reader_close(reader);
+	if (ok && (got != PROBE_SIZE || memcmp(back, data, PROBE_SIZE) != 0))
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" reads back differently", name);
+	return ok;
+}
+
+static bool
+probe_list(BkcStore *store, const char *name, const uint8_t *data, BkcError *err)
+{
+	ProbeSearch search = {.name = name};
+
+	if (!bkc_store_list(store, "probe/", false, probe_each, &search, err))
+		return false;
+	if (!search.found)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" is missing in the listing", name);
+	return true;
+}
+
+static bool
+probe_remove(BkcStore *store, const char *name, const uint8_t *data, BkcError *err)
+{
+	return bkc_store_remove(store, &name, 1, err);
+}
+
+static const struct
+{
+	const char *what;
+	bool		(*run) (BkcStore *store, const char *name, const uint8_t *data, BkcError *err);
+}			probe_steps[] = {
+	{"write to", probe_write},
+	{"read from", probe_read},
+	{"list", probe_list},
+	{"remove from", probe_remove},
+};
+
+bool
+bkc_store_probe(BkcStore *store, BkcError *err)
+{
+	uint8_t		random[PROBE_SIZE];
+	char		hex[2 * 8 + 1];
+	char		name[BKC_NAME_MAX];
+	const char *names[1];
+
+	if (!bkc_random(random, sizeof(random), err))
+		return false;
+	bkc_hex_encode(random, 8, hex);
+	snprintf(name, sizeof(name), "probe/%s", hex);
+
+	for (size_t i = 0; i < sizeof(probe_steps) / sizeof(probe_steps[0]); i++)
+	{
+		BkcError	ignored;
+
+		if (probe_steps[i].run(store, name, random, err))
+			continue;
+		names[0] = name;
+		if (i > 0)
+			(void) bkc_store_remove(store, names, 1, &ignored);
+		return bkc_error_context(err, "could not %s repository \"%s\"", probe_steps[i].what,
+								 store->location);
+	}
+	return true;
+}
