@@ -16,7 +16,8 @@
  *		kill			kill -9 this process
  *		exit			_exit(1)
  * and @count means: only at the count-th passage (counted per process and per
- * point, from 1), default every passage.
+ * point, from 1, anew when the specification changes), default every passage.
+ * sleep that is cancelled returns false with BKC_ERR_CANCELLED.
  */
 #ifndef BKC_BASE_FAULT_H
 #define BKC_BASE_FAULT_H

@@ -1,0 +1,189 @@
+/*
+ * digest.c
+ *		SHA-256 and HKDF-SHA-256, by OpenSSL's EVP interface.
+ *
+ * The algorithm is fetched once per context: an implicit fetch at every begin
+ * costs more than hashing a small message.
+ */
+#include "crypto/digest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+
+#define HKDF_MAX_OUTPUT		(255 * BKC_SHA256_SIZE)
+
+struct BkcSha256
+{
+	EVP_MD	   *md;
+	EVP_MD_CTX *ctx;
+	bool		active;			/* between begin and end */
+};
+
+/* Take OpenSSL's reason from its queue, which is left empty. */
+static bool
+openssl_error(BkcError *err, BkcErrorCode code, const char *what)
+{
+	unsigned long number = ERR_get_error();
+	char		reason[256];
+
+	ERR_clear_error();
+	if (number == 0)
+		return bkc_error_set(err, code, "%s", what);
+	ERR_error_string_n(number, reason, sizeof(reason));
+	return bkc_error_set(err, code, "%s: %s", what, reason);
+}
+
+BkcSha256 *
+bkc_sha256_new(BkcError *err)
+{
+	BkcSha256  *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+	{
+		bkc_error_oom(err);
+		return NULL;
+	}
+	h->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (h->md == NULL)
+	{
+		openssl_error(err, BKC_ERR_UNSUPPORTED, "OpenSSL does not offer SHA-256");
+		bkc_sha256_free(h);
+		return NULL;
+	}
+	h->ctx = EVP_MD_CTX_new();
+	if (h->ctx == NULL)
+	{
+		ERR_clear_error();
+		bkc_error_oom(err);
+		bkc_sha256_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+bool
+bkc_sha256_begin(BkcSha256 *h, BkcError *err)
+{
+	h->active = EVP_DigestInit_ex2(h->ctx, h->md, NULL) == 1;
+	if (!h->active)
+		return openssl_error(err, BKC_ERR_INTERNAL, "could not begin a SHA-256 digest");
+	return true;
+}
+
+bool
+bkc_sha256_update(BkcSha256 *h, const void *data, size_t len, BkcError *err)
+{
+	if (!h->active)
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "SHA-256 digest was not begun");
+	if (len > 0 && EVP_DigestUpdate(h->ctx, data, len) != 1)
+		return openssl_error(err, BKC_ERR_INTERNAL, "could not compute a SHA-256 digest");
+	return true;
+}
+
+bool
+bkc_sha256_end(BkcSha256 *h, uint8_t out[BKC_SHA256_SIZE], BkcError *err)
+{
+	if (!h->active)
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "SHA-256 digest was not begun");
+	h->active = false;
+	if (EVP_DigestFinal_ex(h->ctx, out, NULL) != 1)
+		return openssl_error(err, BKC_ERR_INTERNAL, "could not finish a SHA-256 digest");
+	return true;
+}
+
+void
+bkc_sha256_free(BkcSha256 *h)
+{
+	if (h == NULL)
+		return;
+	EVP_MD_CTX_free(h->ctx);
+	EVP_MD_free(h->md);
+	free(h);
+}
+
+bool
+bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE], BkcError *err)
+{
+	BkcSha256  *h = bkc_sha256_new(err);
+	bool		ok;
+
+	if (h == NULL)
+		return false;
+	ok = bkc_sha256_begin(h, err) &&
+		bkc_sha256_update(h, data, len, err) &&
+		bkc_sha256_end(h, out, err);
+	bkc_sha256_free(h);
+	return ok;
+}
+
+bool
+bkc_hkdf_sha256(const uint8_t *ikm, size_t ikmlen,
+				const uint8_t *salt, size_t saltlen,
+				const uint8_t *info, size_t infolen,
+				uint8_t *okm, size_t okmlen, BkcError *err)
+{
+	static const uint8_t no_salt[BKC_SHA256_SIZE];
+	OSSL_PARAM	params[5];
+	OSSL_PARAM *p = params;
+	EVP_KDF    *kdf = NULL;
+	EVP_KDF_CTX *ctx = NULL;
+	bool		ok = false;
+
+	if (ikmlen == 0 || okmlen == 0 || okmlen > HKDF_MAX_OUTPUT)
+		return bkc_error_set(err, BKC_ERR_INTERNAL,
+							 "HKDF cannot make %zu bytes from a key of %zu bytes",
+							 okmlen, ikmlen);
+
+	/* RFC 5869: no salt means one of zeros. */
+	if (saltlen == 0)
+	{
+		salt = no_salt;
+		saltlen = sizeof(no_salt);
+	}
+	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *) "SHA256", 0);
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *) ikm, ikmlen);
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *) salt, saltlen);
+	if (infolen > 0)
+		*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *) info, infolen);
+	*p = OSSL_PARAM_construct_end();
+
+	kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	if (kdf == NULL)
+	{
+		openssl_error(err, BKC_ERR_UNSUPPORTED, "OpenSSL does not offer HKDF");
+		goto done;
+	}
+	ctx = EVP_KDF_CTX_new(kdf);
+	if (ctx == NULL)
+	{
+		ERR_clear_error();
+		bkc_error_oom(err);
+		goto done;
+	}
+	if (EVP_KDF_derive(ctx, okm, okmlen, params) != 1)
+	{
+		bkc_wipe(okm, okmlen);
+		openssl_error(err, BKC_ERR_INTERNAL, "could not derive a key by HKDF-SHA-256");
+		goto done;
+	}
+	ok = true;
+
+done:
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return ok;
+}
+
+void
+bkc_wipe(void *p, size_t len)
+{
+	if (len > 0)
+		OPENSSL_cleanse(p, len);
+}
