@@ -5,6 +5,8 @@
 #		missing.  Debian and its relatives only; elsewhere it lists what to get.
 #
 # Without anything missing it changes nothing and asks no network.
+# With BENCH=1 also what "make bench" compares with.
+#
 # PG_CONFIG may name another PostgreSQL than Debian's; when that one is
 # complete, Debian's is not installed.
 
@@ -17,6 +19,7 @@ packages=(
 	libcmocka-dev perl libipc-run-perl				# unit tests, TAP
 	clang-format-14									# make format, lint
 )
+bench_packages=(pgbackrest zstd python3 tar)
 postgres_packages=(postgresql-15 postgresql-client-15 postgresql-server-dev-15)
 
 # Everything of PostgreSQL that a test uses, below the given pg_config?
@@ -39,6 +42,10 @@ installed()
 
 if ! postgres_complete "${PG_CONFIG:-pg_config}"; then
 	packages+=("${postgres_packages[@]}")
+fi
+
+if [ -n "${BENCH:-}" ]; then
+	packages+=("${bench_packages[@]}")
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -3,6 +3,8 @@
 # sql-objects.sh
 #		Every SQL object has a comment, and PUBLIC may call nothing.
 
+shopt -s nullglob
+
 for file in pg_backupctl--*.sql; do
 	case $file in
 		pg_backupctl--*--*.sql) continue ;;

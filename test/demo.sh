@@ -1,0 +1,154 @@
+#!/bin/bash
+#
+# demo.sh
+#		A backup and a restore on scratch data, as a user would type it.
+#
+# Everything happens in one temporary folder, with a private copy of
+# PostgreSQL; it is removed at the end, also after a failure or Ctrl-C.
+# Exit status 0 only if the restored server holds exactly the same rows.
+
+. "$(dirname "$0")/stage.sh"
+
+SCALE=${DEMO_SCALE:-20}
+
+if [ -t 1 ]; then
+	bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+else
+	bold='' plain=''
+fi
+
+failed()
+{
+	echo
+	echo "demo: FAILED: $*" >&2
+	[ ! -s "$STAGE/server.log" ] || tail -n 15 "$STAGE/server.log" >&2
+	exit 1
+}
+
+say()
+{
+	printf '\n-- %s\n' "$*"
+}
+
+# A shell command, shown and run as the unprivileged user; a failure ends the demo.
+run()
+{
+	printf '%s$ %s%s\n' "$bold" "$1" "$plain"
+	as_user bash -c "$1" || failed "exit status $? of: $1"
+}
+
+# An SQL statement, shown and run; further arguments go to psql.
+sql()
+{
+	local statement=$1
+	shift
+
+	printf '%spostgres=# %s%s\n' "$bold" "$statement" "$plain"
+	as_user psql -X -q -v ON_ERROR_STOP=1 "$@" -c "$statement" || failed "in SQL: $statement"
+}
+
+seconds_since()
+{
+	awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}'
+}
+
+begun=$EPOCHREALTIME
+stage_begin demo
+say "building pg_backupctl and staging a private copy of PostgreSQL below $STAGE"
+stage_postgres
+DEMO=$STAGE/demo
+as_user mkdir "$DEMO"
+cd "$DEMO" || exit 1
+echo "   done in $(seconds_since "$begun") s"
+
+export PGHOST=$STAGE/sock PGUSER=postgres PGDATABASE=postgres
+PGPORT=$(stage_port)
+export PGPORT
+
+# One line a table: row count and a hash that does not depend on their order.
+fingerprint="SELECT relname AS table, rows, hash FROM (VALUES ('pgbench_accounts'), ('pgbench_branches'), ('pgbench_tellers'), ('pgbench_history'), ('old_orders')) AS t(relname), LATERAL (SELECT (xpath('//c/text()', x))[1] AS rows, (xpath('//h/text()', x))[1] AS hash FROM query_to_xml(format('SELECT count(*) AS c, sum(hashtextextended(r::text, 0)) AS h FROM %I AS r', relname), true, true, '') AS x) AS q"
+
+say "a cluster with a repository: two lines of configuration, one restart"
+run "initdb -D $DEMO/prod -U postgres --auth=trust --data-checksums --no-sync >/dev/null"
+run "cat >>$DEMO/prod/postgresql.conf <<'CONF'
+shared_preload_libraries = 'pg_backupctl'
+pg_backupctl.repositories = 'main=file://$DEMO/repo'
+CONF"
+as_user tee -a "$DEMO/prod/postgresql.conf" >/dev/null <<CONF
+listen_addresses = ''
+unix_socket_directories = '$PGHOST'
+port = $PGPORT
+CONF
+run "mkdir $DEMO/repo $DEMO/slow_disk"
+run "pg_ctl -D $DEMO/prod -l $STAGE/server.log -s start"
+
+say "some data, a part of it in a tablespace"
+run "pgbench -i -q -s $SCALE 2>&1 | tail -n 1"
+run "pgbench -c 2 -t 2000 2>/dev/null | grep 'actually processed'"
+sql "CREATE TABLESPACE slow_disk LOCATION '$DEMO/slow_disk'"
+sql "CREATE TABLE old_orders TABLESPACE slow_disk AS SELECT i AS id, md5(i::text) AS customer, now() - i * interval '1 minute' AS ordered FROM generate_series(1, 300000) AS i"
+
+say "the backup"
+sql "CREATE EXTENSION pg_backupctl"
+before=$(as_user psql -X -q -A -t -c "$fingerprint") || failed "no fingerprint of the data"
+size=$(as_user psql -X -q -A -t -c "SELECT sum(pg_database_size(oid)) FROM pg_database")
+mark=$EPOCHREALTIME
+sql "SELECT backup_now('full')"
+backup_time=$(seconds_since "$mark")
+sql "SELECT id, label, status, repository, pg_size_pretty(original_size_bytes) AS original, pg_size_pretty(backup_size_bytes) AS stored, compression_ratio, start_lsn, stop_lsn FROM backup_catalog" -x
+stored=$(as_user psql -X -q -A -t -c "SELECT backup_size_bytes FROM backup_catalog")
+
+say "life goes on: these rows are not in the backup"
+run "pgbench -c 2 -t 1000 2>/dev/null | grep 'actually processed'"
+sql "DROP TABLE old_orders"
+
+say "the disaster"
+run "pg_ctl -D $DEMO/prod -s -m immediate stop"
+run "rm -rf $DEMO/prod $DEMO/slow_disk"
+
+say "what there is in the repository, and is it whole?  No server is needed for that"
+run "pg_backupctl list --repo file://$DEMO/repo"
+mark=$EPOCHREALTIME
+run "pg_backupctl verify --repo file://$DEMO/repo"
+verify_time=$(seconds_since "$mark")
+
+say "the restore"
+mark=$EPOCHREALTIME
+run "pg_backupctl restore --repo file://$DEMO/repo --pgdata $DEMO/restored --tablespace-map $DEMO/slow_disk=$DEMO/new_disk"
+restore_time=$(seconds_since "$mark")
+run "pg_verifybackup --no-parse-wal $DEMO/restored"
+mark=$EPOCHREALTIME
+run "pg_ctl -D $DEMO/restored -l $STAGE/server.log -s start"
+for _ in $(seq 100); do
+	recovering=$(as_user psql -X -q -A -t -c 'SELECT pg_is_in_recovery()')
+	[ "$recovering" = f ] && break
+	sleep 0.1
+done
+[ "$recovering" = f ] || failed "the restored server does not leave recovery"
+start_time=$(seconds_since "$mark")
+sql "$fingerprint"
+after=$(as_user psql -X -q -A -t -c "$fingerprint")
+sql "SELECT spcname, pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'slow_disk'"
+sql "SHOW pg_backupctl.enabled"
+
+if [ -z "$before" ] || [ "$before" != "$after" ]; then
+	echo "before: $before"
+	echo "after:  $after"
+	failed "the restored rows are not those of the backup"
+fi
+
+say "the result"
+awk -v size="$size" -v stored="$stored" -v b="$backup_time" -v v="$verify_time" -v r="$restore_time" \
+	-v s="$start_time" 'BEGIN {
+	mb = 1048576
+	printf "   databases            %8.0f MB\n", size / mb
+	printf "   stored in repository %8.0f MB (%.2f : 1)\n", stored / mb, size / stored
+	printf "   backup               %8.1f s  (%.0f MB/s)\n", b, size / mb / b
+	printf "   verify               %8.1f s\n", v
+	printf "   restore              %8.1f s  (%.0f MB/s)\n", r, size / mb / r
+	printf "   start and recovery   %8.1f s\n", s
+}'
+echo "   row counts and checksums of $(wc -l <<<"$after") tables: identical"
+run "pg_ctl -D $DEMO/restored -s -m fast stop"
+echo
+echo "demo: everything worked, in $(seconds_since "$begun") s; the temporary folder is removed"

@@ -1,0 +1,382 @@
+# BkcTest.pm
+#		What the TAP tests share: a server with pg_backupctl and a repository,
+#		the client, restores, and the judgement of a restored cluster.
+#
+#	use BkcTest;
+#	my $node = bkc_node('main');					# running, extension created
+#	my $sum = bkc_checksum($node);					# rows of all permanent tables
+#	my $backup = bkc_backup($node);					# { id, label, status, ... }
+#	my $copy = bkc_restore($node, 'copy');			# one assertion; not started
+#	bkc_judge($copy, $sum);							# started, checked and stopped
+#
+# Functions whose comment says "asserts" report through Test::More.
+
+package BkcTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(
+  bkc_node bkc_repo_dir bkc_repo_url bkc_extension
+  bkc_backup bkc_backup_fails bkc_catalog
+  bkc_client bkc_client_ok bkc_client_fails
+  bkc_restore bkc_adopt bkc_start_restored bkc_judge bkc_checksum
+  bkc_wait_for_sql bkc_set_fault bkc_clear_fault
+  bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
+);
+
+# ---- servers ----
+
+# A new server with the library preloaded and a file repository "main" in its
+# base folder.  Options:
+#	start => 0			do not start it
+#	extension => 0		do not create the extension
+#	checksums => 0		no data checksums
+#	conf => TEXT		more lines for postgresql.conf
+#	repositories =>		value of pg_backupctl.repositories instead of the default
+#	initdb => [...]		further arguments for initdb
+sub bkc_node
+{
+	my ($name, %opt) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my @initdb = @{ $opt{initdb} // [] };
+	my $repositories;
+
+	push @initdb, '--data-checksums' if $opt{checksums} // 1;
+	$node->init(allows_streaming => 1, extra => \@initdb);
+	mkdir bkc_repo_dir($node) or die "could not create the repository: $!";
+	$repositories = $opt{repositories} // 'main=' . bkc_repo_url($node);
+	$node->append_conf('postgresql.conf', <<"CONF");
+shared_preload_libraries = 'pg_backupctl'
+pg_backupctl.repositories = '$repositories'
+shared_buffers = 16MB
+max_worker_processes = 16
+CONF
+	$node->append_conf('postgresql.conf', $opt{conf}) if defined $opt{conf};
+	if ($opt{start} // 1)
+	{
+		$node->start;
+		bkc_extension($node) if $opt{extension} // 1;
+	}
+	return $node;
+}
+
+sub bkc_extension
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', 'CREATE EXTENSION pg_backupctl');
+	return;
+}
+
+sub bkc_repo_dir
+{
+	my ($node) = @_;
+
+	return $node->basedir . '/repo';
+}
+
+sub bkc_repo_url
+{
+	my ($node) = @_;
+
+	return 'file://' . bkc_repo_dir($node);
+}
+
+# ---- backups ----
+
+# Take a backup and return its catalog row as a hash; dies when it fails.
+# The argument is the list of backup_now, default 'full'.
+sub bkc_backup
+{
+	my ($node, $arguments) = @_;
+
+	$arguments //= q('full');
+	return bkc_catalog($node, $node->safe_psql('postgres', "SELECT backup_now($arguments)"));
+}
+
+# Asserts that backup_now fails with a message like that; returns its stderr.
+sub bkc_backup_fails
+{
+	my ($node, $arguments, $pattern, $what) = @_;
+	my ($status, $stdout, $stderr);
+
+	$status = $node->psql('postgres', "SELECT backup_now($arguments)",
+		stdout => \$stdout, stderr => \$stderr);
+	ok($status != 0 && $stderr =~ $pattern, $what)
+	  or diag("status $status, stdout: $stdout\nstderr: $stderr");
+	return $stderr;
+}
+
+# The catalog's row as a hash; without id the newest one.
+sub bkc_catalog
+{
+	my ($node, $id) = @_;
+	my $where = defined $id ? "WHERE id = $id" : 'ORDER BY id DESC LIMIT 1';
+	my %row;
+
+	for my $line (
+		split /\n/,
+		$node->safe_psql('postgres',
+			"SELECT key, value FROM (SELECT * FROM backup_catalog $where) AS c, "
+			  . "jsonb_each_text(to_jsonb(c)) ORDER BY key",
+			extra_params => [ '-F', "\t" ]))
+	{
+		my ($key, $value) = split /\t/, $line, 2;
+		$row{$key} = $value;
+	}
+	return \%row;
+}
+
+# ---- the client ----
+
+# Run the client; returns (exit status, stdout, stderr), 128 + N for a signal.
+# A first argument { fault => SPEC } sets fault points in it.
+sub bkc_client
+{
+	my $opt = ref $_[0] eq 'HASH' ? shift : {};
+	my @command = ('pg_backupctl', @_);
+	my ($stdout, $stderr) = ('', '');
+	local %ENV = %ENV;
+
+	$ENV{PG_BACKUPCTL_FAULT} = $opt->{fault} if defined $opt->{fault};
+	note('# running: ' . join(' ', @command));
+	IPC::Run::run(\@command, '<', \undef, '>', \$stdout, '2>', \$stderr);
+	return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $stdout, $stderr);
+}
+
+# Asserts exit status 0; returns stdout.
+sub bkc_client_ok
+{
+	my ($arguments, $what) = @_;
+	my ($status, $stdout, $stderr) = bkc_client(@$arguments);
+
+	is($status, 0, $what) or diag("stdout: $stdout\nstderr: $stderr");
+	return $stdout;
+}
+
+# Asserts another exit status than 0 (and no signal) and stderr like the pattern; returns stderr.
+sub bkc_client_fails
+{
+	my ($arguments, $pattern, $what) = @_;
+	my ($status, $stdout, $stderr) = bkc_client(@$arguments);
+
+	ok($status > 0 && $status < 128 && $stderr =~ $pattern, $what)
+	  or diag("status $status, stdout: $stdout\nstderr: $stderr");
+	return $stderr;
+}
+
+# ---- restored clusters ----
+
+# Asserts that a restore from the node's repository works; returns a node
+# object for the new data directory, not started.  Options:
+#	args => [...]	further arguments of the client
+#	repo => URL		another repository
+sub bkc_restore
+{
+	my ($node, $name, %opt) = @_;
+	my $copy = PostgreSQL::Test::Cluster->new($name);
+
+	bkc_client_ok(
+		[
+			'restore', '--repo', $opt{repo} // bkc_repo_url($node),
+			'--pgdata', $copy->data_dir, @{ $opt{args} // [] }
+		],
+		"restore of $name");
+	return $copy;
+}
+
+# A node object whose data directory a test has restored by itself must not
+# listen where its original does.  Appends to postgresql.conf once.
+sub bkc_adopt
+{
+	my ($copy) = @_;
+
+	return if $copy->{bkc_adopted}++;
+	$copy->append_conf('postgresql.conf', 'port = ' . $copy->port);
+	return;
+}
+
+# Asserts that the restored server starts and leaves recovery.
+sub bkc_start_restored
+{
+	my ($copy) = @_;
+
+	bkc_adopt($copy);
+	ok($copy->start(fail_ok => 1), $copy->name . ' starts') or return 0;
+	ok($copy->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()'),
+		$copy->name . ' has left recovery');
+	return 1;
+}
+
+# Asserts all that can be said about a restored cluster: pg_verifybackup finds
+# every file as it was in the backup, the server starts and ends recovery,
+# pg_amcheck finds no fault, the rows are those of $checksum (not compared
+# when undefined), and after a stop pg_checksums agrees where checksums are
+# on.  Options:
+#	running => 1	leave the server running (and leave pg_checksums out)
+#	manifest => 0	no pg_verifybackup (the server was started before)
+#	bad_pages => 1	the backup holds broken pages: no pg_amcheck, no pg_checksums
+sub bkc_judge
+{
+	my ($copy, $checksum, %opt) = @_;
+	my $name = $copy->name;
+
+	# The WAL is not in pg_wal but comes through restore_command: do not parse it.
+	command_ok([ 'pg_verifybackup', '--no-parse-wal', '--exit-on-error', $copy->data_dir ],
+		"$name: pg_verifybackup")
+	  if $opt{manifest} // 1;
+
+	bkc_start_restored($copy) or return;
+	if (!$opt{bad_pages})
+	{
+		$copy->command_ok(
+			[ 'pg_amcheck', '--all', '--install-missing', '--heapallindexed', '--quiet' ],
+			"$name: pg_amcheck");
+	}
+	is(bkc_checksum($copy), $checksum, "$name: rows are those of the backup")
+	  if defined $checksum;
+	return if $opt{running};
+
+	my $checksums_on = $copy->safe_psql('postgres', 'SHOW data_checksums') eq 'on';
+	$copy->stop('fast');
+	command_ok([ 'pg_checksums', '--check', '-D', $copy->data_dir ], "$name: pg_checksums")
+	  if $checksums_on && !$opt{bad_pages};
+	return;
+}
+
+# One line "database.table rows hash" for each permanent table of each
+# database that takes connections, the extension's own tables left out.  The
+# hash does not depend on the order of rows.
+sub bkc_checksum
+{
+	my ($node) = @_;
+	my $text = '';
+
+	for my $database (
+		split /\n/,
+		$node->safe_psql('postgres',
+			'SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1'))
+	{
+		my $sums = $node->safe_psql($database, <<'SQL');
+SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM %s AS t',
+			  c.oid::regclass, c.oid::regclass)
+FROM pg_class AS c
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p'
+	AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace
+							   WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast'))
+	AND NOT EXISTS (SELECT FROM pg_depend AS d
+					WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.oid::regclass::text COLLATE "C"
+\gexec
+SQL
+		$text .= join('', map { "$database.$_\n" } split /\n/, $sums);
+	}
+	return $text;
+}
+
+# ---- waiting and breaking ----
+
+# Asserts that the query answers so (default t) within the time limit.
+sub bkc_wait_for_sql
+{
+	my ($node, $sql, $expected, $what) = @_;
+
+	ok($node->poll_query_until('postgres', $sql, $expected // 't'), $what // "waited for: $sql");
+	return;
+}
+
+# Set fault points of the server and wait until new processes will see them.
+sub bkc_set_fault
+{
+	my ($node, $spec) = @_;
+
+	$node->safe_psql('postgres', "ALTER SYSTEM SET pg_backupctl.fault = '$spec'");
+	$node->reload;
+	# a new session has the setting from the postmaster, as a new worker will
+	$node->poll_query_until('postgres', "SELECT current_setting('pg_backupctl.fault')", $spec)
+	  or die "the fault specification was not taken";
+	return;
+}
+
+sub bkc_clear_fault
+{
+	my ($node) = @_;
+
+	return bkc_set_fault($node, '');
+}
+
+# Names of all files below the node's repository, sorted; a pattern selects.
+sub bkc_repo_objects
+{
+	my ($node, $pattern) = @_;
+	my $top = bkc_repo_dir($node);
+	my @found;
+	my @todo = ('');
+
+	while (defined(my $dir = shift @todo))
+	{
+		for my $name (slurp_dir("$top/$dir"))
+		{
+			next if $name eq '.' || $name eq '..';
+			if (-d "$top/$dir$name" && !-l "$top/$dir$name")
+			{
+				push @todo, "$dir$name/";
+			}
+			elsif (!defined $pattern || "$dir$name" =~ $pattern)
+			{
+				push @found, "$dir$name";
+			}
+		}
+	}
+	@found = sort @found;
+	return @found;
+}
+
+# Change one bit of the byte at an offset (negative: from the end).
+sub bkc_flip_byte
+{
+	my ($path, $offset) = @_;
+	my $byte;
+
+	chmod 0600, $path;
+	open my $fh, '+<:raw', $path or die "could not open \"$path\": $!";
+	seek $fh, $offset, $offset < 0 ? 2 : 0 or die "seek: $!";
+	read($fh, $byte, 1) == 1 or die "nothing at offset $offset of \"$path\"";
+	seek $fh, -1, 1;
+	print $fh chr(ord($byte) ^ 1);
+	close $fh or die "could not write \"$path\": $!";
+	return;
+}
+
+# pgbench in the background until bkc_load_stop(); its tables must be there.
+sub bkc_load_start
+{
+	my ($node, @arguments) = @_;
+	my %load = (out => '');
+
+	$load{handle} = IPC::Run::start(
+		[
+			'pgbench', '-n', '-c', 2, '-T', 3600, '-h', $node->host, '-p', $node->port,
+			@arguments, 'postgres'
+		],
+		'<', \undef, '>&', \$load{out});
+	return \%load;
+}
+
+sub bkc_load_stop
+{
+	my ($load) = @_;
+
+	$load->{handle}->signal('TERM');
+	$load->{handle}->finish;
+	return $load->{out};
+}
+
+1;
