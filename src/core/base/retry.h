@@ -13,6 +13,7 @@
 #define BKC_BASE_RETRY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -22,7 +23,7 @@ typedef struct BkcRetryPolicy
 	int			max_attempts;	/* including the first; >= 1 */
 	int			first_wait_ms;
 	int			max_wait_ms;
-	int			total_ms;		/* no further attempt after this time */
+	int			total_ms;		/* no further attempt after this time; 0 = no such limit */
 } BkcRetryPolicy;
 
 typedef struct BkcRetry
@@ -33,6 +34,8 @@ typedef struct BkcRetry
 	int			min_wait_ms;	/* set by the caller from Retry-After before bkc_retry_again() */
 	uint64_t	random_state;
 	char		causes[BKC_ERROR_DETAIL_MAX];
+	size_t		last_at;		/* where in causes the last one begins */
+	int			same_since;		/* its first attempt */
 } BkcRetry;
 
 extern void bkc_retry_begin(BkcRetry *r, const BkcRetryPolicy *policy);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -111,6 +112,25 @@ bkc_utf8_valid(const char *text, size_t len)
 		}
 	}
 	return true;
+}
+
+int
+bkc_text_clip(const char *text, size_t len, size_t max)
+{
+	size_t		back;
+
+	if (max > INT_MAX)
+		max = INT_MAX;
+	if (len <= max)
+		return (int) len;
+
+	/* The first byte that is left out must begin a character. */
+	for (back = 0; back < 3 && back < max; back++)
+	{
+		if (((unsigned char) text[max - back] & 0xC0) != 0x80)
+			return (int) (max - back);
+	}
+	return ((unsigned char) text[max - back] & 0xC0) != 0x80 ? (int) (max - back) : (int) max;
 }
 
 void

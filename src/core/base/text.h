@@ -21,6 +21,12 @@ extern bool bkc_hex_decode(const char *text, uint8_t *out, size_t len);
 
 extern bool bkc_utf8_valid(const char *text, size_t len);
 
+/*
+ * How many of the len bytes of text to show when it should be at most max:
+ * never half a UTF-8 character.  An int, for use with "%.*s".
+ */
+extern int	bkc_text_clip(const char *text, size_t len, size_t max);
+
 /* "2868 MB", "512 bytes", "12 kB": PostgreSQL's pg_size_pretty rules.  out has at least 32 bytes. */
 extern void bkc_format_size(uint64_t bytes, char *out, size_t outlen);
 

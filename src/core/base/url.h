@@ -25,7 +25,7 @@ typedef struct BkcUrl
 	char	   *text;			/* as given */
 	char	   *scheme;			/* lower case */
 	char	   *authority;		/* host, bucket, ...; "" for file:///... */
-	char	   *path;			/* decoded, leading slash kept, no trailing slash */
+	char	   *path;			/* decoded, leading slash kept, no trailing slash; "" for "/" */
 	BkcUrlParam *params;
 	size_t		nparams;
 } BkcUrl;
