@@ -64,15 +64,17 @@ check_params(const BkcStoreDriver *driver, const BkcUrl *url, BkcError *err)
 	if (encryption != NULL && strcmp(encryption, "off") != 0 && strcmp(encryption, "on") != 0 &&
 		strcmp(encryption, "required") != 0)
 	{
-		bkc_error_set(err, BKC_ERR_INVALID, "invalid value for parameter \"encryption\" of a repository URL: \"%s\"",
+		bkc_error_set(err, BKC_ERR_INVALID,
+					  "invalid value for parameter \"encryption\" of a repository URL: \"%s\"",
 					  encryption);
 		return bkc_error_hint(err, "Available values: off, on, required.");
 	}
 	if (key_file != NULL && key_file[0] != '/')
 	{
-		bkc_error_set(err, BKC_ERR_INVALID, "key_file of a repository URL is not an absolute path: \"%s\"",
-					  key_file);
-		return bkc_error_hint(err, "Give the whole path, for example key_file=/etc/pg_backupctl/main.key.");
+		bkc_error_set(err, BKC_ERR_INVALID,
+					  "key_file of a repository URL is not an absolute path: \"%s\"", key_file);
+		return bkc_error_hint(err, "Give the whole path, for example "
+							  "key_file=/etc/pg_backupctl/main.key.");
 	}
 	return true;
 }
@@ -168,7 +170,8 @@ bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 					 BkcWriter **writer, BkcError *err)
 {
 	*writer = NULL;
-	if (!check_name(name, err) || !bkc_host_check(err) || !bkc_fault(BKC_FAULT_STORE_OPEN_WRITE, err))
+	if (!check_name(name, err) || !bkc_host_check(err) ||
+		!bkc_fault(BKC_FAULT_STORE_OPEN_WRITE, err))
 		return false;
 	if (!store->ops->open_write(store, name, expected_size, writer, err))
 	{
@@ -279,7 +282,9 @@ bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *
 bool
 bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
-	return check_prefix(prefix, err) && bkc_host_check(err) && store->ops->sweep(store, prefix, err);
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		store->ops->sweep(store, prefix, err);
 }
 
 bool

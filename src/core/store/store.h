@@ -90,13 +90,13 @@ struct BkcStore
 {
 	const BkcStoreOps *ops;
 	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
-	char	   *location;		/* URL without parameters, for messages; set and freed by the functions below */
+	char	   *location;		/* URL without parameters, for messages; set and freed below */
 };
 
 struct BkcWriter
 {
 	const BkcWriterOps *ops;
-	bool		ended;			/* a write failed or commit was called; kept by the functions below */
+	bool		ended;			/* a write failed or commit was called; kept below */
 };
 
 struct BkcReader
@@ -113,7 +113,7 @@ extern const char *const bkc_store_common_params[];
 /* Start of a component that no object's name may have: drivers use it for unfinished writes. */
 #define BKC_STORE_TMP_PREFIX	".tmp-"
 
-/* Look the scheme up, check the parameters, open.  Touches the network or disk as little as possible. */
+/* Look the scheme up, check the URL, open.  Touches the network or disk as little as possible. */
 extern bool bkc_store_open(const BkcUrl *url, BkcStore **store, BkcError *err);
 
 /* Scheme and parameters known and well formed?  Touches nothing.  For the server's setting. */
@@ -177,9 +177,10 @@ extern bool bkc_store_memory_new(BkcStore **store, BkcError *err);
 extern bool bkc_store_memory_share(BkcStore *store, BkcStore **other, BkcError *err);
 
 /*
- * A store that passes everything to inner (which it owns) and fails the n-th
- * call (from 1; every operation of store, writer and reader counts) with
- * that code; 0 never.  *calls counts, may be NULL.
+ * A store that passes everything to inner (which it owns, also when this call
+ * fails) and fails the n-th call (from 1; every operation of store, writer and
+ * reader counts, but for close) with that code, without doing anything; 0
+ * never.  *calls counts, may be NULL.
  */
 extern bool bkc_store_faulty_new(BkcStore *inner, uint64_t fail_at, BkcErrorCode code,
 								 uint64_t *calls, BkcStore **store, BkcError *err);

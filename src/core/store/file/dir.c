@@ -15,8 +15,6 @@
 #include "base/host.h"
 #include "format/names.h"
 
-#define OPEN_DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-
 /* What to do about it, for the failures that users meet. */
 static void
 add_hint(const BkcFileStore *store, int saved_errno, BkcError *err)
@@ -25,23 +23,25 @@ add_hint(const BkcFileStore *store, int saved_errno, BkcError *err)
 	{
 		case EACCES:
 		case EPERM:
-			bkc_error_hint(err, "The operating system user with id %ld needs read, write and search permission on \"%s\" and everything below it.",
+			bkc_error_hint(err, "The operating system user with id %ld needs read, write and "
+						   "search permission on \"%s\" and everything below it.",
 						   (long) geteuid(), store->root);
 			break;
 		case EROFS:
 			bkc_error_hint(err, "The file system of \"%s\" is mounted read-only.", store->root);
 			break;
 		case ENOSPC:
-			bkc_error_hint(err, "Free space or inodes on the file system of \"%s\", expire old backups, or use a larger repository.",
-						   store->root);
+			bkc_error_hint(err, "Free space or inodes on the file system of \"%s\", expire old "
+						   "backups, or use a larger repository.", store->root);
 			break;
 		case EDQUOT:
-			bkc_error_hint(err, "Raise the disk quota of the operating system user with id %ld on the file system of \"%s\", or expire old backups.",
+			bkc_error_hint(err, "Raise the disk quota of the operating system user with id %ld on "
+						   "the file system of \"%s\", or expire old backups.",
 						   (long) geteuid(), store->root);
 			break;
 		case EFBIG:
-			bkc_error_hint(err, "Raise the limit on file sizes (ulimit -f) or use another file system for \"%s\".",
-						   store->root);
+			bkc_error_hint(err, "Raise the limit on file sizes (ulimit -f) or use another file "
+						   "system for \"%s\".", store->root);
 			break;
 		case ESTALE:
 		case ENOTCONN:
@@ -76,11 +76,22 @@ bkc_file_error(const BkcFileStore *store, const char *verb, const char *name,
 	return false;
 }
 
+static int
+open_dir(int parent, const char *entry, int flags)
+{
+	int			fd;
+
+	do
+		fd = openat(parent, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 /* Descriptor of the root folder, or -1. */
 static int
 open_root(BkcFileStore *store, bool make, BkcError *err)
 {
-	int			fd = open(store->root, OPEN_DIR_FLAGS);
+	int			fd = open_dir(AT_FDCWD, store->root, 0);
 
 	if (fd < 0 && errno == ENOENT && make)
 	{
@@ -93,18 +104,19 @@ open_root(BkcFileStore *store, bool make, BkcError *err)
 				add_hint(store, saved_errno, err);
 			return -1;
 		}
-		fd = open(store->root, OPEN_DIR_FLAGS);
+		fd = open_dir(AT_FDCWD, store->root, 0);
 	}
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOENT)
 	{
 		bkc_error_os(err, ENOENT, "repository \"%s\" does not exist", store->base.location);
-		bkc_error_hint(err, "The first backup creates it.  If there should be backups, check that the file system of \"%s\" is mounted.",
-					   store->root);
+		bkc_error_hint(err, "The first backup creates it.  If there should be backups, check that "
+					   "the file system of \"%s\" is mounted.", store->root);
 	}
 	else if (errno == ENOTDIR)
-		bkc_error_set(err, BKC_ERR_STATE, "repository path \"%s\" is not a folder or leads through a file",
+		bkc_error_set(err, BKC_ERR_STATE,
+					  "repository path \"%s\" is not a folder or leads through a file",
 					  store->root);
 	else
 		bkc_file_error(store, "open", NULL, errno, err);
@@ -127,9 +139,10 @@ sync_dir(int fd)
 static bool
 sync_root_entry(int root)
 {
-	int			up = openat(root, "..", OPEN_DIR_FLAGS);
+	int			up = open_dir(root, "..", 0);
 	struct stat here;
 	struct stat above;
+	int			saved_errno;
 	bool		ok;
 
 	/* a parent that may be entered but not read: sync all, it happens once a repository */
@@ -139,7 +152,9 @@ sync_root_entry(int root)
 	/* a mount point's entry is not on the file system that holds the objects */
 	ok = fstat(root, &here) == 0 && fstat(up, &above) == 0 &&
 		(here.st_dev != above.st_dev || sync_dir(up));
+	saved_errno = errno;
 	close(up);
+	errno = saved_errno;
 	return ok;
 }
 
@@ -166,7 +181,7 @@ bkc_file_dir_close(BkcFileDir *dir)
 static int
 open_child(const BkcFileDir *dir, const char *entry, bool make)
 {
-	int			fd = openat(dir->dir, entry, OPEN_DIR_FLAGS | O_NOFOLLOW);
+	int			fd = open_dir(dir->dir, entry, O_NOFOLLOW);
 
 	if (fd >= 0 || errno != ENOENT || !make)
 		return fd;
@@ -176,7 +191,7 @@ open_child(const BkcFileDir *dir, const char *entry, bool make)
 		return -1;
 	if (mkdirat(dir->dir, entry, BKC_FILE_DIR_MODE) != 0 && errno != EEXIST)
 		return -1;
-	return openat(dir->dir, entry, OPEN_DIR_FLAGS | O_NOFOLLOW);
+	return open_dir(dir->dir, entry, O_NOFOLLOW);
 }
 
 /* A component could not be opened as a folder: say why. */
@@ -191,12 +206,14 @@ child_error(BkcFileStore *store, const char *verb, const char *name, const BkcFi
 		return bkc_file_error(store, verb, name, saved_errno, err);
 	if (S_ISREG(st.st_mode) && !make)
 		return bkc_file_error(store, verb, name, ENOENT, err);
-	bkc_error_set(err, BKC_ERR_STATE, "could not %s object \"%s\" in repository \"%s\": \"%s\" is %s",
+	bkc_error_set(err, BKC_ERR_STATE,
+				  "could not %s object \"%s\" in repository \"%s\": \"%s\" is %s",
 				  verb, name, store->base.location, entry,
 				  S_ISLNK(st.st_mode) ? "a symbolic link" :
 				  S_ISREG(st.st_mode) ? "an object" : "not a folder");
 	if (S_ISLNK(st.st_mode))
-		bkc_error_hint(err, "Symbolic links inside a repository are not followed; mount the other place there or move the repository as a whole.");
+		bkc_error_hint(err, "Symbolic links inside a repository are not followed; mount the other "
+					   "place there or move the repository as a whole.");
 	return false;
 }
 
@@ -258,12 +275,14 @@ bkc_file_dir_make(BkcFileStore *store, const char *name,
 bool
 bkc_file_dir_sync(BkcFileStore *store, const char *name, const BkcFileDir *dir, BkcError *err)
 {
-	bool		ok;
+	int			saved_errno = 0;
 
 	bkc_host->wait_event(BKC_WAIT_STORE_SYNC);
-	ok = sync_dir(dir->dir) && sync_entry(dir);
+	if (!sync_dir(dir->dir) || !sync_entry(dir))
+		saved_errno = errno;
 	bkc_host->wait_event(BKC_WAIT_NONE);
-	return ok || bkc_file_error(store, "sync the folder of", name, errno, err);
+	return saved_errno == 0 ||
+		bkc_file_error(store, "sync the folder of", name, saved_errno, err);
 }
 
 void

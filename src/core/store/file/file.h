@@ -90,8 +90,8 @@ extern bool bkc_file_entry_tmp(const char *entry);
 /* The operations that have sources of their own. */
 extern bool bkc_file_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 								BkcWriter **writer, BkcError *err);
-extern bool bkc_file_open_object(BkcStore *store, const char *name, uint64_t offset, uint64_t length,
-								 BkcReader **reader, BkcError *err);
+extern bool bkc_file_open_object(BkcStore *store, const char *name, uint64_t offset,
+								 uint64_t length, BkcReader **reader, BkcError *err);
 extern bool bkc_file_list(BkcStore *store, const char *prefix, bool deep,
 						  bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 						  void *arg, BkcError *err);

@@ -36,15 +36,17 @@ file_read(BkcReader *reader, void *buf, size_t len, size_t *got, BkcError *err)
 	{
 		size_t		part = want - *got;
 		ssize_t		n;
+		int			saved_errno;
 
 		bkc_host->wait_event(BKC_WAIT_STORE_READ);
 		n = pread(r->fd, (char *) buf + *got, part < READ_MAX ? part : READ_MAX, (off_t) r->offset);
+		saved_errno = errno;
 		bkc_host->wait_event(BKC_WAIT_NONE);
-		if (n < 0 && errno != EINTR)
-			return bkc_file_error(r->store, "read", r->name, errno, err);
+		if (n < 0 && saved_errno != EINTR)
+			return bkc_file_error(r->store, "read", r->name, saved_errno, err);
 		if (n == 0)
-			return bkc_error_set(err, BKC_ERR_CORRUPT,
-								 "object \"%s\" in repository \"%s\" became shorter while it was read",
+			return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" in repository \"%s\" "
+								 "became shorter while it was read",
 								 r->name, r->store->base.location);
 		if (n > 0)
 		{

@@ -35,7 +35,8 @@ remove_entry(BkcFileStore *store, int dir, const char *entry, const char *name, 
  * that leaves the later removal of its packs in force.
  */
 static bool
-remove_in_folder(BkcFileStore *store, const char *const *names, size_t n, size_t *done, BkcError *err)
+remove_in_folder(BkcFileStore *store, const char *const *names, size_t n, size_t *done,
+				 BkcError *err)
 {
 	const char *slash = strrchr(names[0], '/');
 	size_t		len = slash == NULL ? 0 : (size_t) (slash - names[0]) + 1;

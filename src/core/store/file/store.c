@@ -24,9 +24,11 @@ file_check(const BkcUrl *url, BkcError *err)
 {
 	const char *path = url->path != NULL ? url->path : "";
 
-	if (url->authority != NULL && url->authority[0] != '\0' && strcmp(url->authority, "localhost") != 0)
+	if (url->authority != NULL && url->authority[0] != '\0' &&
+		strcmp(url->authority, "localhost") != 0)
 	{
-		bkc_error_set(err, BKC_ERR_INVALID, "repository URL \"%s\" names the host \"%s\", but files are always local",
+		bkc_error_set(err, BKC_ERR_INVALID,
+					  "repository URL \"%s\" names the host \"%s\", but files are always local",
 					  url->text, url->authority);
 		return bkc_error_hint(err, "%s", url_hint);
 	}
@@ -37,11 +39,13 @@ file_check(const BkcUrl *url, BkcError *err)
 	}
 	if (path[0] != '/')
 	{
-		bkc_error_set(err, BKC_ERR_INVALID, "path in repository URL \"%s\" is not absolute", url->text);
+		bkc_error_set(err, BKC_ERR_INVALID, "path in repository URL \"%s\" is not absolute",
+					  url->text);
 		return bkc_error_hint(err, "%s", url_hint);
 	}
 	if (strlen(path) + BKC_NAME_MAX + 1 >= PATH_MAX)
-		return bkc_error_set(err, BKC_ERR_INVALID, "path in repository URL \"%s\" is too long", url->text);
+		return bkc_error_set(err, BKC_ERR_INVALID, "path in repository URL \"%s\" is too long",
+							 url->text);
 	return true;
 }
 
@@ -57,13 +61,14 @@ file_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
 	if (!bkc_file_dir_open(fstore, "find", name, &dir, &last, err))
 		return false;
 	rc = fstatat(dir.dir, last, &st, AT_SYMLINK_NOFOLLOW);
-	bkc_file_dir_close(&dir);
+	bkc_file_dir_close(&dir);	/* keeps errno */
 	if (rc != 0)
 		return bkc_file_error(fstore, "find", name, errno, err);
 	if (S_ISDIR(st.st_mode))
 		return bkc_file_error(fstore, "find", name, ENOENT, err);
 	if (!S_ISREG(st.st_mode))
-		return bkc_error_set(err, BKC_ERR_STATE, "\"%s\" in repository \"%s\" is not a regular file",
+		return bkc_error_set(err, BKC_ERR_STATE,
+							 "\"%s\" in repository \"%s\" is not a regular file",
 							 name, store->location);
 	*size = (uint64_t) st.st_size;
 	return true;
@@ -76,6 +81,7 @@ file_space(BkcStore *store, uint64_t *free_bytes, BkcError *err)
 	BkcFileStore *fstore = (BkcFileStore *) store;
 	char	   *path = strdup(fstore->root);
 	struct statvfs vfs;
+	int			saved_errno;
 	int			rc;
 
 	if (path == NULL)
@@ -90,9 +96,10 @@ file_space(BkcStore *store, uint64_t *free_bytes, BkcError *err)
 			break;
 		slash[slash == path ? 1 : 0] = '\0';
 	}
+	saved_errno = errno;
 	free(path);
 	if (rc != 0)
-		return bkc_file_error(fstore, "ask for the free space of", NULL, errno, err);
+		return bkc_file_error(fstore, "ask for the free space of", NULL, saved_errno, err);
 	if (__builtin_mul_overflow((uint64_t) vfs.f_bavail, (uint64_t) vfs.f_frsize, free_bytes))
 		*free_bytes = UINT64_MAX;
 	return true;

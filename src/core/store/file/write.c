@@ -29,7 +29,7 @@
 #define WRITEBACK_STEP		((uint64_t) 8 << 20)
 #define WRITEBACK_KEEP		((uint64_t) 32 << 20)
 
-#define WRITE_MAX			((size_t) 8 << 20)	/* bytes a system call, cancel is asked in between */
+#define WRITE_MAX			((size_t) 8 << 20)	/* bytes a call; cancel is asked in between */
 #define MAKE_ATTEMPTS		20
 #define TMP_RANDOM			8	/* bytes */
 
@@ -87,9 +87,8 @@ create_tmp(FileWriter *w, BkcError *err)
 		if (errno != ENOENT && errno != EEXIST && errno != EINTR)
 			return bkc_file_error(w->store, "create", w->name, errno, err);
 	}
-	return bkc_error_set(err, BKC_ERR_STATE,
-						 "could not create object \"%s\" in repository \"%s\": its folder vanished again and again",
-						 w->name, w->store->base.location);
+	return bkc_error_set(err, BKC_ERR_STATE, "could not create object \"%s\" in repository \"%s\": "
+						 "its folder vanished again and again", w->name, w->store->base.location);
 }
 
 static bool
@@ -105,7 +104,8 @@ start_writeback(FileWriter *w, BkcError *err)
 	 * Only "there is no such call for this file" can be passed over.
 	 */
 	if (sync_file_range(w->fd, (off_t) w->started, (off_t) len, SYNC_FILE_RANGE_WRITE) != 0 &&
-		errno != ENOSYS && errno != EINVAL && errno != ESPIPE && errno != EOPNOTSUPP && errno != EINTR)
+		errno != ENOSYS && errno != EINVAL && errno != ESPIPE && errno != EOPNOTSUPP &&
+		errno != EINTR)
 		return bkc_file_error(w->store, "write", w->name, errno, err);
 	w->started += len;
 
@@ -130,12 +130,14 @@ file_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 	while (len > 0)
 	{
 		ssize_t		n;
+		int			saved_errno;
 
 		bkc_host->wait_event(BKC_WAIT_STORE_WRITE);
 		n = write(w->fd, p, len < WRITE_MAX ? len : WRITE_MAX);
+		saved_errno = errno;
 		bkc_host->wait_event(BKC_WAIT_NONE);
-		if (n < 0 && errno != EINTR)
-			return bkc_file_error(w->store, "write", w->name, errno, err);
+		if (n < 0 && saved_errno != EINTR)
+			return bkc_file_error(w->store, "write", w->name, saved_errno, err);
 		if (n > 0)
 		{
 			p += n;
@@ -150,7 +152,7 @@ file_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 	return true;
 }
 
-/* Is the object of the final name our own file?  (A link whose reply NFS has lost says "exists".) */
+/* Is the object of the final name our file?  (NFS says "exists" when a link's reply was lost.) */
 static bool
 is_ours(const FileWriter *w)
 {
@@ -187,8 +189,8 @@ take_name(FileWriter *w, BkcError *err)
 		}
 		if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
 		{
-			bkc_error_set(err, BKC_ERR_UNSUPPORTED,
-						  "the file system of repository \"%s\" has neither hard links nor renaming that never replaces",
+			bkc_error_set(err, BKC_ERR_UNSUPPORTED, "the file system of repository \"%s\" has "
+						  "neither hard links nor renaming that never replaces",
 						  w->store->base.location);
 			return bkc_error_hint(err, "Keep the repository on another file system.");
 		}
@@ -207,15 +209,17 @@ take_name(FileWriter *w, BkcError *err)
 static bool
 sync_file(FileWriter *w, BkcError *err)
 {
+	int			saved_errno;
 	int			rc;
 
 	bkc_host->wait_event(BKC_WAIT_STORE_SYNC);
 	do
 		rc = fsync(w->fd);
 	while (rc != 0 && errno == EINTR);
+	saved_errno = errno;
 	bkc_host->wait_event(BKC_WAIT_NONE);
 	if (rc != 0)
-		return bkc_file_error(w->store, "sync", w->name, errno, err);
+		return bkc_file_error(w->store, "sync", w->name, saved_errno, err);
 	(void) posix_fadvise(w->fd, (off_t) w->dropped, 0, POSIX_FADV_DONTNEED);
 	return true;
 }
