@@ -24,11 +24,21 @@ typedef struct BkcChain BkcChain;
 extern bool bkc_chain_new_backup(const BkcChainSpec *spec, BkcPackWriter *writer,
 								 BkcChain **chain, BkcError *err);
 
-/* decompress -> digest -> progress -> sink; the sink is owned by the chain, also on failure. */
+/*
+ * decompress -> digest -> progress -> sink; the sink is owned by the chain, also on failure.
+ * Of spec only codec and progress count; progress gets plain bytes for both numbers.
+ */
 extern bool bkc_chain_new_restore(const BkcChainSpec *spec, BkcStage *sink,
 								  BkcChain **chain, BkcError *err);
 
-/* One file.  write(): plain frames for backup, stored frames for restore. */
+/* Restore chains: the next frames come from an object with this codec. */
+extern void bkc_chain_codec(BkcChain *chain, BkcCodec codec);
+
+/*
+ * One file.  write(): plain frames for backup, stored frames for restore.
+ * write_plain() makes a frame of at most BKC_FRAME_PLAIN_MAX bytes; no bytes, no frame.
+ * A frame behind a short one is refused.  Every write looks at BkcHost.cancelled().
+ */
 extern bool bkc_chain_begin(BkcChain *chain, BkcError *err);
 extern bool bkc_chain_write(BkcChain *chain, const BkcFrame *frame, BkcError *err);
 extern bool bkc_chain_write_plain(BkcChain *chain, const void *data, size_t len, BkcError *err);

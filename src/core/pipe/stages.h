@@ -33,6 +33,9 @@ extern bool bkc_codec_check_level(BkcCodec codec, int level, BkcError *err);
 /* The result must have exactly plain_len bytes, else BKC_ERR_CORRUPT. */
 extern BkcStage *bkc_stage_decompress_new(BkcStage *next, BkcCodec codec, BkcError *err);
 
+/* The next frames come from an object with this codec. */
+extern void bkc_stage_decompress_codec(BkcStage *stage, BkcCodec codec);
+
 /* One frame's content at once, without a stage: for documents.  out has room for hdr->plain_len. */
 extern bool bkc_frame_expand(BkcCodec codec, const BkcFrameHeader *hdr, const uint8_t *payload,
 							 uint8_t *out, BkcError *err);
@@ -40,7 +43,7 @@ extern bool bkc_frame_expand(BkcCodec codec, const BkcFrameHeader *hdr, const ui
 /* At most bytes_per_second of stored bytes on average (bursts of 100 ms); 0 = unlimited. */
 extern BkcStage *bkc_stage_throttle_new(BkcStage *next, uint64_t bytes_per_second, BkcError *err);
 
-/* Called once a frame that passes. */
+/* Called once a frame has passed, that is, after the following stages took it. */
 typedef void (*BkcProgressFunc) (void *arg, uint64_t plain_bytes, uint64_t stored_bytes);
 extern BkcStage *bkc_stage_progress_new(BkcStage *next, BkcProgressFunc func, void *arg, BkcError *err);
 
@@ -49,9 +52,11 @@ extern BkcStage *bkc_stage_null_new(BkcError *err);
 extern BkcStage *bkc_stage_buffer_new(BkcBuffer *out, size_t max, BkcError *err);	/* appends; out not owned */
 
 /*
- * Writes to a descriptor set before begin() with bkc_stage_file_target();
- * the descriptor stays the caller's.  end() does not sync.  Starts
- * write-back early (sync_file_range) so that a later fsync is short.
+ * Writes to a descriptor set before each begin() with
+ * bkc_stage_file_target(), from its present position on; the descriptor and
+ * path stay the caller's and must live until end() or abort().  end() does
+ * not sync.  Starts write-back early (sync_file_range) so that a later fsync
+ * is short.
  */
 extern BkcStage *bkc_stage_file_new(BkcError *err);
 extern void bkc_stage_file_target(BkcStage *stage, int fd, const char *path);

@@ -23,18 +23,25 @@ typedef struct BkcUnit
 	uint64_t	bytes;			/* plain */
 } BkcUnit;
 
+/*
+ * One allocation holds the entries, an arena their strings and pieces: never
+ * call bkc_entry_free() on one of them, bkc_backup_free() frees all.
+ */
 typedef struct BkcBackup
 {
 	BkcManifestHeader header;
 	BkcManifestTotals totals;
 	BkcEntry   *entries;
 	size_t		nentries;
-	BkcPackInfo *packs;
+	BkcPackInfo *packs;			/* in order of worker and number */
 	size_t		npacks;
 	uint32_t   *order;			/* indexes of all entries of type file */
 	size_t		norder;
 	BkcUnit    *units;
 	size_t		nunits;
+	uint32_t   *wal;			/* indexes of the files of root wal, by path */
+	size_t		nwal;
+	void	   *arena;			/* private */
 } BkcBackup;
 
 /* Loads the manifest and plans the units.  BKC_ERR_NOT_FOUND when there is no such backup. */
@@ -100,7 +107,11 @@ typedef struct BkcBackupRef
 /* Backups of a cluster, oldest first; *list is malloc'ed, freed with free(). */
 extern bool bkc_repo_backups(BkcStore *store, uint64_t sysid, BkcBackupRef **list, size_t *n, BkcError *err);
 
-/* Every object of a backup: manifest first, then data, then begin last; then sweep. Resumable. */
+/*
+ * Every object of a backup: manifest first, because without it there is no
+ * backup, then data, then begin last, which tells what the rest is; then
+ * sweep.  Safe to call again after a failure; success when nothing is there.
+ */
 extern bool bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcError *err);
 
 #endif							/* BKC_PIPE_UNPACK_H */
