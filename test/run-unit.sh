@@ -25,6 +25,12 @@ if [ -n "${UNIT_VALGRIND:-}" ]; then
 	wrap=(valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite)
 fi
 
+if [ ! -e "${programs[0]}" ]; then
+	echo "no such program: ${programs[0]}"
+	echo "unit: 0 passed, 1 failed"
+	exit 1
+fi
+
 passed=0
 failed=0
 out=$(mktemp)
