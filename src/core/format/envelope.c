@@ -124,7 +124,8 @@ check_supported(const uint8_t *in, const char *name, const BkcEnvelope *env, Bkc
 		bkc_error_set(err, BKC_ERR_UNSUPPORTED,
 					  "object \"%s\" has format version %u, this program knows version %d",
 					  name, env->version, BKC_FORMAT_VERSION);
-		return bkc_error_hint(err, "Use the version of pg_backupctl that wrote it, or a newer one.");
+		return bkc_error_hint(err,
+							  "Use the version of pg_backupctl that wrote it, or a newer one.");
 	}
 	if (env->kind < BKC_KIND_CLUSTER || env->kind > BKC_KIND_MAP)
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "object \"%s\" is of unknown kind %u",
@@ -144,11 +145,12 @@ check_supported(const uint8_t *in, const char *name, const BkcEnvelope *env, Bkc
 							 name, in[ENV_DIGEST_ALGORITHM]);
 	if (in[ENV_FRAME_LOG2] != FRAME_PLAIN_LOG2)
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
-							 "object \"%s\" has frames of up to 2^%u bytes, this program knows 2^%d",
+							 "object \"%s\" has frames of 2^%u bytes, this program knows 2^%d",
 							 name, in[ENV_FRAME_LOG2], FRAME_PLAIN_LOG2);
 	if (!all_zero(in + ENV_RESERVED, ENVELOPE_DIGEST_OFFSET - ENV_RESERVED))
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
-							 "envelope of object \"%s\" has bytes this version does not know", name);
+							 "envelope of object \"%s\" has bytes this version does not know",
+							 name);
 	if (!all_zero(env->key_id, BKC_KEY_ID_SIZE))
 		return bkc_error_set(err, BKC_ERR_CORRUPT,
 							 "object \"%s\" names a key but is not sealed", name);
