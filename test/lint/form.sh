@@ -1,7 +1,7 @@
 #!/bin/bash
 #
 # form.sh
-#		Tabs, no trailing space, lines of 100 columns at most, a final newline, comments as /* */.
+#		Tabs, no trailing space, lines of 100 columns at most, pgindent's columns.
 
 git ls-files -z -- 'src/*.c' 'src/*.h' 'test/*.c' 'test/*.h' | xargs -0 -r perl -e '
 	for my $file (@ARGV)
@@ -21,10 +21,11 @@ git ls-files -z -- 'src/*.c' 'src/*.h' 'test/*.c' 'test/*.h' | xargs -0 -r perl 
 			# "if (...) {", "else {" and "} else": braces stand on their own lines
 			print "$file:$n: brace at the end of the line\n"
 			  if $line =~ /^\s*(\}\s*)?(if|else|for|while|switch|do)\b.*\{$/ && $line !~ /^\s*#/;
-			print "$file:$n: two empty lines\n" if 0;
 		}
 		print "$file: no newline at the end\n" if defined $last && $last !~ /\n\z/;
 	}'
+
+git ls-files -z -- 'src/*.c' 'src/*.h' 'test/*.c' 'test/*.h' | xargs -0 -r test/lint/columns.pl
 
 git ls-files -z -- '*.sh' '*.pl' '*.pm' '*.md' '*.sql' Makefile 'src/server/Makefile' ':!expected' |
 	xargs -0 -r grep -nIE '[[:space:]]+$' -- | sed 's/$/<- trailing space/'
