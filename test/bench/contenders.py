@@ -1,0 +1,213 @@
+"""Who is measured: each knows how to back up, restore and verify with one setting.
+
+A contender's life in a round: prepare (not timed), backup (timed), stored, restore (timed), verify
+(timed), discard.  Every command gets the same: two workers, an immediate checkpoint, a local folder,
+whatever durability is the tool's default, page checksums checked where the tool does it.
+"""
+
+import os
+import shutil
+
+
+class Contender:
+    family = ''
+    has_restore = True
+    restored_has_manifest = False       # pg_verifybackup can judge a restored folder
+
+    def __init__(self, bench, name, setting):
+        self.bench = bench
+        self.setting = setting
+        self.key = ('%s %s' % (self.family, setting)).strip()
+        self.folder = os.path.join(bench.work, 'store-' + name)
+
+    def prepare(self, cluster):
+        self.cluster = cluster
+        self.discard()
+        os.makedirs(self.folder, mode=0o700)
+        cluster.set('archive_command', 'true')
+
+    def backup(self):
+        """argv of the timed command."""
+        raise NotImplementedError
+
+    def again(self):
+        """Make another backup() possible, as its user would run it day by day."""
+        self.discard()
+        os.makedirs(self.folder, mode=0o700)
+
+    def stored(self):
+        return folder_size(self.folder)
+
+    def restore(self, target):
+        """argv of the timed command; target does not exist yet."""
+        raise NotImplementedError
+
+    def verifications(self):
+        """[(name, argv)], each timed."""
+        return []
+
+    def discard(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def folder_size(folder):
+    total = 0
+    for parent, _, files in os.walk(folder):
+        total += sum(os.lstat(os.path.join(parent, name)).st_size for name in files)
+    return total
+
+
+def shell(script):
+    return ['/bin/bash', '-c', 'set -eo pipefail; ' + script]
+
+
+class BaseBackup(Contender):
+    """pg_basebackup.  The WAL is fetched into the tar file, so the server compresses it too."""
+    family = 'pg_basebackup'
+
+    def __init__(self, bench, name, setting, compress=None):
+        super().__init__(bench, name, setting)
+        self.compress = compress
+
+    def backup(self):
+        argv = [self.cluster.tool('pg_basebackup'), '-D', self.folder, '-X', 'fetch', '-c', 'fast']
+        argv += self.cluster.connection()[:6]
+        return argv + (['-Ft', '--compress=' + self.compress] if self.compress else ['-Fp'])
+
+    def restore(self, target):
+        # Neither cp nor tar makes anything durable; the others' restores do.
+        if self.compress is None:
+            return shell('cp -a %s %s; sync -f %s' % (self.folder, target, target))
+        return shell('mkdir -m 700 %s; zstd -q -d -c %s/base.tar.zst | tar -x -C %s; sync -f %s'
+                     % (target, self.folder, target, target))
+
+    def verifications(self):
+        if self.compress is not None:
+            return []
+        return [('pg_verifybackup', [self.cluster.tool('pg_verifybackup'), '-n', self.folder])]
+
+
+class BackRest(Contender):
+    """pgBackRest.  A backup without its WAL is no backup, so archive_command pushes while it runs
+    (synchronously: one or two segments); the archive counts as stored."""
+    family = 'pgBackRest'
+
+    def __init__(self, bench, name, setting, kind, level, more=''):
+        super().__init__(bench, name, setting)
+        self.config = os.path.join(bench.work, name + '.conf')
+        self.options = 'compress-type=%s\n%s%s' % (
+            kind, 'compress-level=%d\n' % level if level else '', more)
+
+    def command(self, *words):
+        return ['pgbackrest', '--config=' + self.config, '--stanza=bench'] + list(words)
+
+    def prepare(self, cluster):
+        super().prepare(cluster)
+        places = {name: os.path.join(self.bench.work, 'pgbackrest', name) for name in ('lock', 'log', 'spool')}
+        for place in places.values():
+            os.makedirs(place, exist_ok=True)
+        with open(self.config, 'w') as f:
+            f.write('[global]\nrepo1-path=%s\nprocess-max=2\nstart-fast=y\nlog-level-file=off\n'
+                    'log-level-console=warn\nrepo1-retention-full=1\narchive-async=n\n'
+                    'lock-path=%s\nlog-path=%s\nspool-path=%s\n%s'
+                    '[bench]\npg1-path=%s\npg1-port=%d\npg1-socket-path=%s\npg1-user=postgres\n'
+                    % (self.folder, places['lock'], places['log'], places['spool'], self.options,
+                       cluster.folder, cluster.port, cluster.socket))
+        self.cluster.call(*self.command('stanza-create'))
+        cluster.set('archive_command', ' '.join(self.command('archive-push', '%p')))
+
+    def backup(self):
+        return self.command('backup', '--type=full')
+
+    def again(self):
+        pass                            # retention is 1: it expires the one before itself
+
+    def restore(self, target):
+        os.makedirs(target, mode=0o700)
+        return self.command('--pg1-path=' + target, '--archive-mode=off', 'restore')
+
+    def verifications(self):
+        return [('verify', self.command('verify'))]
+
+
+class Own(Contender):
+    """This project: one repository a setting, all of them defined in the server from its start."""
+    family = 'pg_backupctl'
+    restored_has_manifest = True
+
+    def __init__(self, bench, name, setting):
+        super().__init__(bench, name, setting)
+        self.name = name
+        self.url = 'file://%s?compression=%s' % (self.folder, setting)
+
+    def prepare(self, cluster):
+        super().prepare(cluster)
+        cluster.psql('CREATE EXTENSION IF NOT EXISTS pg_backupctl')
+
+    def call(self, sql):
+        return [self.cluster.tool('psql'), '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1'] \
+            + self.cluster.connection() + ['-c', sql]
+
+    def backup(self):
+        return self.call("SELECT backup_now('full', repository => '%s', options => '{\"checkpoint\": \"fast\"}')"
+                         % self.name)
+
+    def client(self, *words):
+        return [self.cluster.tool('pg_backupctl')] + list(words)
+
+    def again(self):
+        pass                            # backups accumulate until discard()
+
+    def restore(self, target):
+        return self.client('restore', '--repo', self.url, '--pgdata', target, '--jobs', '2')
+
+    def verifications(self):
+        return [('client', self.client('verify', '--repo', self.url, '--jobs', '2')),
+                ('backup_verify', self.call('SELECT backup_verify()'))]
+
+
+class Limit(Contender):
+    """limit.c: what reading, SHA-256 and the codec alone take, with two processes."""
+    family = 'limit'
+    has_restore = False
+
+    def __init__(self, bench, name, setting):
+        super().__init__(bench, name, setting)
+        codec, _, level = setting.partition(':')
+        self.codec = ['-c', codec, '-l', level or '1', '-j', '2']
+
+    def command(self, *words):
+        # What no backup contains: WAL of other times, the server's own run-time files.
+        skip = ['pg_wal', 'pg_replslot', 'pg_dynshmem', 'pg_notify', 'pg_serial', 'pg_snapshots',
+                'pg_stat_tmp', 'pg_subtrans', 'pgsql_tmp', 'postmaster.pid', 'postmaster.opts']
+        argv = [self.bench.limit] + list(words) + self.codec
+        for name in skip:
+            argv += ['-x', name]
+        return argv + [self.cluster.folder]
+
+    def backup(self):
+        return self.command('compress')
+
+    def verifications(self):
+        return [('decompress', self.command('decompress', '-s', self.folder))]
+
+
+def all_contenders(bench):
+    found = [
+        BaseBackup(bench, 'bb-plain', 'plain'),
+        BaseBackup(bench, 'bb-zstd1', 'zstd:1', 'server-zstd:level=1,workers=2'),
+        BaseBackup(bench, 'bb-zstd3', 'zstd:3', 'server-zstd:level=3,workers=2'),
+        BackRest(bench, 'br-zst1', 'zst:1', 'zst', 1),
+        BackRest(bench, 'br-zst3', 'zst:3', 'zst', 3),
+        BackRest(bench, 'br-lz4', 'lz4:1', 'lz4', 1),
+    ]
+    if bench.own:
+        found += [Own(bench, 'own-zstd1', 'zstd:1'), Own(bench, 'own-zstd3', 'zstd:3'),
+                  Own(bench, 'own-lz4', 'lz4:1')]
+    return found + [Limit(bench, 'limit-zstd1', 'zstd:1'), Limit(bench, 'limit-zstd3', 'zstd:3'),
+                    Limit(bench, 'limit-lz4', 'lz4:1')]
+
+
+def bundled(bench):
+    """pgBackRest with its answer to many small files."""
+    return BackRest(bench, 'br-bundle', 'zst:1 bundle', 'zst', 1, 'repo1-bundle=y\n')
