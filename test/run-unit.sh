@@ -41,7 +41,7 @@ for program in "${programs[@]}"; do
 	CMOCKA_MESSAGE_OUTPUT=STDOUT "${wrap[@]}" "$program" >"$out" 2>&1 </dev/null
 	status=$?
 	ok=$(grep -c '^\[       OK \]' "$out")
-	bad=$(grep -c '^\[  FAILED  \] [A-Za-z_0-9]*$' "$out")
+	bad=$(grep '^\[  FAILED  \] [A-Za-z_0-9]*$' "$out" | sort -u | wc -l)
 	# a crash, a leak or a program that runs nothing counts as one failure
 	if [ $status -ne 0 ] && [ "$bad" -eq 0 ] || [ "$ok" -eq 0 ] && [ "$bad" -eq 0 ]; then
 		bad=1
