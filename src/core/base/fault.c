@@ -125,8 +125,9 @@ parse_action(const char *word, size_t len, FaultRule *rule, BkcError *err)
 		if (colon == NULL ||
 			!parse_number(colon + 1, len - name_len - 1, FAULT_SLEEP_MAX_MS, &ms))
 		{
-			bkc_error_set(err, BKC_ERR_INVALID, "action \"%.*s\" of fault point \"%s\" needs a time",
-						  (int) len, word, point_names[rule->point]);
+			bkc_error_set(err, BKC_ERR_INVALID,
+						  "action \"%.*s\" of fault point \"%s\" needs a time", (int) len,
+						  word, point_names[rule->point]);
 			return bkc_error_hint(err, "Write sleep:MS with 1 to %d milliseconds.",
 								  FAULT_SLEEP_MAX_MS);
 		}

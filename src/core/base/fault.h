@@ -68,7 +68,10 @@ extern bool bkc_fault(BkcFault point, BkcError *err);
 #define bkc_fault(point, err) ((void) (err), true)
 #endif
 
-/* Is this text a valid specification?  On false err names the bad part and lists the valid names. */
+/*
+ * Is this text a valid specification?  On false err names the bad part and
+ * lists the valid names.  Without BKC_FAULTS only the empty text is valid.
+ */
 extern bool bkc_fault_spec_check(const char *spec, BkcError *err);
 
 #endif							/* BKC_BASE_FAULT_H */

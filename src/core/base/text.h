@@ -27,7 +27,7 @@ extern bool bkc_utf8_valid(const char *text, size_t len);
  */
 extern int	bkc_text_clip(const char *text, size_t len, size_t max);
 
-/* "2868 MB", "512 bytes", "12 kB": PostgreSQL's pg_size_pretty rules.  out has at least 32 bytes. */
+/* "2868 MB", "512 bytes", "12 kB": by pg_size_pretty's rules.  out has at least 32 bytes. */
 extern void bkc_format_size(uint64_t bytes, char *out, size_t outlen);
 
 /* "512", "64kB", "10MB", "1GB" (1024-based, units as in postgresql.conf, case-sensitive). */
@@ -50,7 +50,10 @@ extern bool bkc_parse_lsn(const char *text, uint64_t *lsn);
 /* Append text quoted for a POSIX shell ('...'), left bare when it needs no quoting. */
 extern bool bkc_shell_quote(BkcBuffer *buf, const char *text, BkcError *err);
 
-/* Append text as the inside of a single-quoted postgresql.conf value ('' doubled, backslash doubled). */
+/*
+ * Append text as the inside of a single-quoted postgresql.conf value (quote
+ * and backslash doubled, line breaks as \n and \r).
+ */
 extern bool bkc_conf_quote(BkcBuffer *buf, const char *text, BkcError *err);
 
 /* n random bytes from getrandom(2); never less. */

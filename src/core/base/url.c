@@ -9,6 +9,8 @@
 #include "base/url.h"
 
 #include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,31 +62,19 @@ check_characters(const char *text, BkcError *err)
 	return true;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /*
  * Percent-decode len bytes into a new string; '+' is a plus sign.  NULL and
- * err when that is no text: a file name could hold such bytes, but messages
- * and the catalog could not.
+ * err (which calls it by the name what) when that is no text: a file name
+ * could hold such bytes, but messages and the catalog could not.
  */
 static char *
-decode(const char *text, size_t len, BkcError *err)
+decode(const char *text, size_t len, const char *what, BkcError *err)
 {
 	char	   *out = malloc(len + 1);
 	size_t		n = 0;
 	size_t		i;
-	int			high;
-	int			low;
+	char		digits[3];
+	uint8_t		byte;
 
 	if (out == NULL)
 	{
@@ -98,9 +88,9 @@ decode(const char *text, size_t len, BkcError *err)
 			out[n++] = text[i];
 			continue;
 		}
-		high = i + 1 < len ? hex_digit(text[i + 1]) : -1;
-		low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
-		if (high < 0 || low < 0)
+		snprintf(digits, sizeof(digits), "%.*s", len - i < 3 ? (int) (len - i - 1) : 2,
+				 text + i + 1);
+		if (!bkc_hex_decode(digits, &byte, 1))
 		{
 			bkc_error_set(err, BKC_ERR_INVALID,
 						  "invalid percent-encoding \"%.*s\" in repository URL",
@@ -108,21 +98,20 @@ decode(const char *text, size_t len, BkcError *err)
 			bkc_error_hint(err, "Write %%25 for a percent sign.");
 			goto fail;
 		}
-		out[n] = (char) (high << 4 | low);
-		if ((unsigned char) out[n] < 0x20 || out[n] == 0x7F)
+		if (byte < 0x20 || byte == 0x7F)
 		{
 			bkc_error_set(err, BKC_ERR_INVALID,
 						  "\"%.3s\" in repository URL stands for a control character", text + i);
 			goto fail;
 		}
-		n++;
+		out[n++] = (char) byte;
 		i += 2;
 	}
 	out[n] = '\0';
 	if (!bkc_utf8_valid(out, n))
 	{
-		bkc_error_set(err, BKC_ERR_INVALID, "repository URL is not valid UTF-8 when decoded: "
-					  "\"%.*s\"", show_len(text, len), text);
+		bkc_error_set(err, BKC_ERR_INVALID,
+					  "%s of repository URL is not valid UTF-8 when decoded", what);
 		goto fail;
 	}
 	return out;
@@ -216,6 +205,9 @@ authority_valid(const char *text, size_t len)
 static bool
 parse_authority(const char *text, size_t len, BkcUrl *url, BkcError *err)
 {
+	const char *colon;
+	size_t		show;
+
 	if (memchr(text, '@', len) != NULL)
 		return refuse_user_info(err);
 	if (!authority_valid(text, len))
@@ -223,8 +215,13 @@ parse_authority(const char *text, size_t len, BkcUrl *url, BkcError *err)
 		/* A '/' or '?' inside a password ends the authority too early. */
 		if (strchr(text, '@') != NULL)
 			return refuse_user_info(err);
-		bkc_error_set(err, BKC_ERR_INVALID, "invalid host or bucket \"%.*s\" in repository URL",
-					  show_len(text, len), text);
+
+		/* What follows a ':' and is no port may be a password whose '@' was forgotten. */
+		show = text[0] != '[' && (colon = memchr(text, ':', len)) != NULL ?
+			(size_t) (colon - text) : len;
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid %s \"%.*s\" in repository URL",
+					  show < len && show > 0 ? "port after host" : "host or bucket",
+					  show_len(text, show), text);
 		return bkc_error_hint(err, "It consists of letters, digits, \"-\", \".\", \"_\" and \"~\", "
 							  "and may end in a port such as \":9000\".");
 	}
@@ -253,13 +250,13 @@ parse_param(const char *text, size_t len, BkcUrl *url, BkcError *err)
 
 	/* Counted at once, so that bkc_url_free() sees the half that is there. */
 	url->nparams++;
-	param->key = decode(text, key_len, err);
+	param->key = decode(text, key_len, "parameter name", err);
 	if (param->key == NULL)
 		return false;
 	if (bkc_url_param(url, param->key) != NULL)
 		return bkc_error_set(err, BKC_ERR_INVALID,
 							 "parameter \"%s\" stands twice in repository URL", param->key);
-	param->value = decode(equals + 1, len - key_len - 1, err);
+	param->value = decode(equals + 1, len - key_len - 1, "parameter value", err);
 	return param->value != NULL;
 }
 
@@ -304,7 +301,7 @@ parse_parts(const char *text, BkcUrl *url, BkcError *err)
 		return false;
 	p += len;
 	len = strcspn(p, "?");
-	url->path = decode(p, len, err);
+	url->path = decode(p, len, "path", err);
 	if (url->path == NULL)
 		return false;
 	p += len;
