@@ -173,6 +173,7 @@ test_secrets(void **state)
 		"s3://user:sesame@buc ket", "s3://user:sesame@bucket#x", "s3://user:sesame%zz@bucket",
 		"s3://user:sesame@bucket/x?k", "s3://user:@sesame@bucket/x",
 		"s3://user:sesame", "s3://user:sesame,@bucket", "s3://user:x,sesame@bucket",
+		"s3://user:x,sesame,y@bucket",
 		"file:///a?secret=sesame%FF",
 	};
 	char		list[200];
@@ -312,12 +313,12 @@ static const struct
 	{",", "item 1 of the list of repositories is empty", "comma"},
 	{"a=file:///a,", "item 2 of the list of repositories is empty", "comma"},
 	{"a=file:///a, ,b=file:///b", "item 2 of the list of repositories is empty", "comma"},
-	{"file:///a", "item 1 of the list of repositories does not begin with a name: \"file:///a\"",
+	{"file:///a", "item 1 of the list of repositories does not begin with a name: \"file\"",
 	"name=URL"},
 	{"a=file:///a?x=1,2", "item 2 of the list of repositories does not begin with a name: \"2\"",
 	"%2C"},
 	{"=file:///a", "does not begin with a name", "name=URL"},
-	{"A=file:///a", "does not begin with a name", "lower-case"},
+	{"A=file:///a", "does not begin with a name: \"A\"", "lower-case"},
 	{"9a=file:///a", "does not begin with a name", "lower-case"},
 	{"a.b=file:///a", "does not begin with a name", "lower-case"},
 	{"a b=file:///a", "does not begin with a name", "lower-case"},

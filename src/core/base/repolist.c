@@ -34,23 +34,29 @@ name_valid(const char *name, size_t len)
 	return true;
 }
 
-/* number counts from 1; the text may hold a secret and is then not shown. */
+/*
+ * number counts from 1; what stands before "=" or ":" should have been a name.
+ * With an "@" to come it may be part of a password with a comma in it, and is
+ * not shown.
+ */
 static bool
 bad_item(size_t number, const char *item, size_t len, BkcError *err)
 {
+	size_t		shown = strcspn(item, "=:");
+
 	if (len == 0)
 	{
 		bkc_error_set(err, BKC_ERR_INVALID, "item %zu of the list of repositories is empty",
 					  number);
 		return bkc_error_hint(err, "Remove the superfluous comma.");
 	}
-	if (memchr(item, '@', len) != NULL)
+	if (strchr(item, '@') != NULL)
 		bkc_error_set(err, BKC_ERR_INVALID,
 					  "item %zu of the list of repositories does not begin with a name", number);
 	else
 		bkc_error_set(err, BKC_ERR_INVALID,
 					  "item %zu of the list of repositories does not begin with a name: \"%.*s\"",
-					  number, bkc_text_clip(item, len, 80), item);
+					  number, bkc_text_clip(item, shown < len ? shown : len, 80), item);
 	return bkc_error_hint(err, "Write name=URL, where the name is a lower-case letter followed by "
 						  "up to 30 lower-case letters, digits, \"_\" or \"-\". "
 						  "A comma inside a URL is written %%2C.");
