@@ -1,0 +1,15 @@
+/*
+ * main.h
+ *		The commands: each is one table in a file of its own.
+ */
+#ifndef BKC_CLIENT_MAIN_H
+#define BKC_CLIENT_MAIN_H
+
+#include "options.h"
+
+extern const BkcCommand bkc_command_list;
+extern const BkcCommand bkc_command_verify;
+extern const BkcCommand bkc_command_restore;
+extern const BkcCommand bkc_command_wal_get;
+
+#endif							/* BKC_CLIENT_MAIN_H */
