@@ -133,8 +133,10 @@ bkc_crc32c(const void *data, size_t len)
 
 /*
  * Where the fields of ControlFileData lie on machines with 8-byte alignment
- * (every 64-bit one PostgreSQL runs on).  The first two fields are at the
- * same place in every version.
+ * (every 64-bit one PostgreSQL runs on), as offsetof() gives them with each
+ * major's own catalog/pg_control.h.  The first two fields are at the same
+ * place in every version.  A wrong guess cannot go unnoticed: the CRC would
+ * be looked for at a wrong place.
  */
 #define CONTROL_SYSTEM_IDENTIFIER	0
 #define CONTROL_VERSION				8
@@ -152,8 +154,10 @@ typedef struct ControlLayout
 } ControlLayout;
 
 static const ControlLayout control_layouts[] = {
-	/* 13 to 16 */
-	{1300, 48, 180, 216, 228, 252, 288},
+	{1300, 48, 180, 216, 228, 252, 288},	/* 13 to 16 */
+	{1700, 48, 180, 216, 228, 252, 288},	/* 17: wal_level in what was padding */
+	{1800, 48, 180, 216, 228, 252, 292},	/* 18: default_char_signedness before the nonce */
+	{1905, 48, 188, 224, 240, 268, 308},	/* 19 (rc1) */
 };
 
 static const ControlLayout *
