@@ -158,7 +158,8 @@ static bool
 lz4_expand(BkcDecompressor *d, const uint8_t *data, uint32_t len,
 		   uint8_t *out, uint32_t plain_len, bool *good, BkcError *err)
 {
-	int			n = LZ4_decompress_safe((const char *) data, (char *) out, (int) len, (int) plain_len);
+	int			n = LZ4_decompress_safe((const char *) data, (char *) out,
+									(int) len, (int) plain_len);
 
 	*good = n >= 0 && (uint32_t) n == plain_len;
 	return true;

@@ -201,7 +201,8 @@ get_lines(ManifestGet *get, BkcError *err)
 		left -= len + 1;
 	}
 	if (left > BKC_MANIFEST_LINE_MAX)
-		return bkc_error_set(err, BKC_ERR_CORRUPT, "manifest \"%s\" has a line of more than %d bytes",
+		return bkc_error_set(err, BKC_ERR_CORRUPT,
+							 "manifest \"%s\" has a line of more than %d bytes",
 							 get->name, BKC_MANIFEST_LINE_MAX);
 	memmove(get->text.data, pos, left);
 	get->text.len = left;

@@ -35,6 +35,7 @@ typedef struct BkcManifestScan
 } BkcManifestScan;
 
 extern bool bkc_manifest_scan(BkcStore *store, uint64_t sysid, const char *label,
-							  const BkcManifestScan *scan, BkcManifestTotals *totals, BkcError *err);
+							  const BkcManifestScan *scan, BkcManifestTotals *totals,
+							  BkcError *err);
 
 #endif							/* BKC_PIPE_MANIFESTIO_H */

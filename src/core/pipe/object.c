@@ -139,7 +139,8 @@ bkc_object_put(BkcObjectWriter *w, const BkcFrame *frame, bool last,
 	uint64_t	offset = w->size;
 
 	if (w->failed || w->last)
-		return bkc_error_set(err, BKC_ERR_INTERNAL, "frame put into finished object \"%s\"", w->name);
+		return bkc_error_set(err, BKC_ERR_INTERNAL,
+							 "frame put into finished object \"%s\"", w->name);
 	if (frame->len == 0 || frame->len > BKC_FRAME_STORED_MAX ||
 		frame->plain_len == 0 || frame->plain_len > BKC_FRAME_PLAIN_MAX)
 		return bkc_error_set(err, BKC_ERR_INTERNAL,

@@ -37,7 +37,9 @@ extern uint64_t bkc_object_size(const BkcObjectWriter *w);	/* so far */
 
 /* BKC_ERR_INTERNAL when no last frame was put.  Only close may follow. */
 extern bool bkc_object_commit(BkcObjectWriter *w, BkcError *err);
-extern void bkc_object_close(BkcObjectWriter *w);	/* discards what is not committed; NULL is fine */
+
+/* Discards what is not committed; NULL is fine. */
+extern void bkc_object_close(BkcObjectWriter *w);
 
 /* Opens, reads and checks the envelope; kind must match. */
 extern bool bkc_object_open(BkcStore *store, const char *name, BkcKind kind,
@@ -49,7 +51,8 @@ extern const BkcEnvelope *bkc_object_envelope(const BkcObjectReader *r);
  * *end = true after the last one (frame untouched); then footer_size bytes must follow and
  * nothing else, else BKC_ERR_CORRUPT.
  */
-extern bool bkc_object_next(BkcObjectReader *r, BkcFrame *frame, size_t footer_size, bool *end, BkcError *err);
+extern bool bkc_object_next(BkcObjectReader *r, BkcFrame *frame, size_t footer_size,
+							bool *end, BkcError *err);
 extern void bkc_object_reader_close(BkcObjectReader *r);
 
 /*

@@ -39,7 +39,7 @@ typedef struct BkcFrame
 	uint32_t	len;			/* bytes at data */
 	uint32_t	plain_len;		/* bytes of the file this frame stands for */
 	uint8_t		type;			/* BKC_FRAME_DATA, ... */
-	uint8_t		flags;			/* BKC_FRAME_STORED when data are plain although a codec is in use */
+	uint8_t		flags;			/* BKC_FRAME_STORED when data are plain */
 } BkcFrame;
 
 typedef struct BkcStage BkcStage;

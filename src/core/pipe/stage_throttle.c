@@ -20,7 +20,7 @@ typedef struct ThrottleStage
 	int64_t		last;			/* the clock, when last read */
 } ThrottleStage;
 
-/* The clock may be set back meanwhile; then everything moves with it, or a wait would last as long. */
+/* The clock may be set back; then everything moves with it, or a wait would last as long. */
 static int64_t
 throttle_now(ThrottleStage *self)
 {

@@ -45,11 +45,14 @@ extern BkcStage *bkc_stage_throttle_new(BkcStage *next, uint64_t bytes_per_secon
 
 /* Called once a frame has passed, that is, after the following stages took it. */
 typedef void (*BkcProgressFunc) (void *arg, uint64_t plain_bytes, uint64_t stored_bytes);
-extern BkcStage *bkc_stage_progress_new(BkcStage *next, BkcProgressFunc func, void *arg, BkcError *err);
+extern BkcStage *bkc_stage_progress_new(BkcStage *next, BkcProgressFunc func, void *arg,
+										BkcError *err);
 
 /* Sinks (no next). */
 extern BkcStage *bkc_stage_null_new(BkcError *err);
-extern BkcStage *bkc_stage_buffer_new(BkcBuffer *out, size_t max, BkcError *err);	/* appends; out not owned */
+
+/* Appends files of at most max bytes each; abort() takes its file away again.  out is not owned. */
+extern BkcStage *bkc_stage_buffer_new(BkcBuffer *out, size_t max, BkcError *err);
 
 /*
  * Writes to a descriptor set before each begin() with

@@ -72,7 +72,8 @@ extern void bkc_unpacker_close(BkcUnpacker *unpacker);	/* NULL is fine */
  * Check one pack by itself: object there, size as listed, envelope, footer
  * and index correct.
  */
-extern bool bkc_backup_check_pack(BkcStore *store, const BkcBackup *backup, size_t pack, BkcError *err);
+extern bool bkc_backup_check_pack(BkcStore *store, const BkcBackup *backup, size_t pack,
+								  BkcError *err);
 
 /*
  * Is the WAL from start to stop LSN among the entries of root wal, each
@@ -105,13 +106,15 @@ typedef struct BkcBackupRef
 } BkcBackupRef;
 
 /* Backups of a cluster, oldest first; *list is malloc'ed, freed with free(). */
-extern bool bkc_repo_backups(BkcStore *store, uint64_t sysid, BkcBackupRef **list, size_t *n, BkcError *err);
+extern bool bkc_repo_backups(BkcStore *store, uint64_t sysid, BkcBackupRef **list, size_t *n,
+							 BkcError *err);
 
 /*
  * Every object of a backup: manifest first, because without it there is no
  * backup, then data, then begin last, which tells what the rest is; then
  * sweep.  Safe to call again after a failure; success when nothing is there.
  */
-extern bool bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcError *err);
+extern bool bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label,
+								   BkcError *err);
 
 #endif							/* BKC_PIPE_UNPACK_H */
