@@ -192,10 +192,7 @@ bkc_backup_load(BkcStore *store, uint64_t sysid, const char *label,
 	if (exact != NULL)
 		loader.backup->entries = exact;
 	if (!bkc_backup_plan(loader.backup, err))
-	{
-		bkc_error_context(err, "manifest of backup \"%s\"", label);
 		goto fail;
-	}
 	*backup = loader.backup;
 	return true;
 

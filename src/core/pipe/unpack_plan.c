@@ -4,7 +4,8 @@
  *
  * Everything here depends on the manifest alone, and every order has a last
  * criterion that decides: processes that load the same backup share a cursor
- * into the same units.
+ * into the same units.  The manifest's reader has checked that pieces lie in
+ * listed packs and make up their file's size.
  */
 #include "pipe/unpack_plan.h"
 
@@ -30,21 +31,6 @@ compare_packs(const void *pa, const void *pb)
 	return compare_u64(a->number, b->number);
 }
 
-static bool
-plan_packs(BkcBackup *backup, BkcError *err)
-{
-	if (backup->npacks == 0)
-		return true;
-	qsort(backup->packs, backup->npacks, sizeof(*backup->packs), compare_packs);
-	for (size_t i = 1; i < backup->npacks; i++)
-	{
-		if (compare_packs(&backup->packs[i - 1], &backup->packs[i]) == 0)
-			return bkc_error_set(err, BKC_ERR_CORRUPT, "pack %u-%u is listed twice",
-								 backup->packs[i].worker, backup->packs[i].number);
-	}
-	return true;
-}
-
 const BkcPackInfo *
 bkc_backup_find_pack(const BkcBackup *backup, uint32_t worker, uint32_t number)
 {
@@ -56,40 +42,6 @@ bkc_backup_find_pack(const BkcBackup *backup, uint32_t worker, uint32_t number)
 }
 
 /* ---- files ---- */
-
-uint64_t
-bkc_backup_frames(uint64_t size)
-{
-	return size / BKC_FRAME_PLAIN_MAX + (size % BKC_FRAME_PLAIN_MAX != 0);
-}
-
-/* The pieces must lie in packs that are listed, and be as many frames as the size needs. */
-static bool
-check_pieces(const BkcBackup *backup, const BkcEntry *entry, BkcError *err)
-{
-	uint64_t	frames = 0;
-
-	for (size_t i = 0; i < entry->npieces; i++)
-	{
-		const BkcPiece *piece = &entry->pieces[i];
-		const BkcPackInfo *pack;
-
-		frames += piece->frame_count;
-		if (piece->label[0] != '\0')
-			continue;			/* another backup's packs are checked when they are opened */
-		pack = bkc_backup_find_pack(backup, piece->pack_worker, piece->pack_number);
-		if (pack == NULL ||
-			(uint64_t) piece->first_frame + piece->frame_count > pack->frames)
-			return bkc_error_set(err, BKC_ERR_CORRUPT,
-								 "file \"%s\" refers to frames that pack %u-%u does not have",
-								 entry->path, piece->pack_worker, piece->pack_number);
-	}
-	if (frames != bkc_backup_frames(entry->size))
-		return bkc_error_set(err, BKC_ERR_CORRUPT,
-							 "file \"%s\" of %llu bytes has %llu frames", entry->path,
-							 (unsigned long long) entry->size, (unsigned long long) frames);
-	return true;
-}
 
 /* In order[]: files that are units of their own, then runs, then empty files. */
 static int
@@ -151,8 +103,6 @@ plan_order(BkcBackup *backup, BkcError *err)
 			continue;
 		files++;
 		wal += entry->root == BKC_ROOT_WAL;
-		if (!check_pieces(backup, entry, err))
-			return false;
 	}
 	backup->order = malloc((files + 1) * sizeof(*backup->order));
 	backup->wal = malloc((wal + 1) * sizeof(*backup->wal));
@@ -231,7 +181,9 @@ cut_units(const BkcBackup *backup, BkcUnit *units)
 bool
 bkc_backup_plan(BkcBackup *backup, BkcError *err)
 {
-	if (!plan_packs(backup, err) || !plan_order(backup, err))
+	if (backup->npacks > 0)
+		qsort(backup->packs, backup->npacks, sizeof(*backup->packs), compare_packs);
+	if (!plan_order(backup, err))
 		return false;
 	backup->nunits = cut_units(backup, NULL);
 	backup->units = malloc((backup->nunits + 1) * sizeof(*backup->units));

@@ -10,17 +10,11 @@
 #define BKC_UNIT_BYTES	((uint64_t) 16 * 1024 * 1024)
 #define BKC_UNIT_FILES	4096
 
-/*
- * Sort packs, check that every file's pieces are there and make up its
- * size, fill order, units and wal.  BKC_ERR_CORRUPT names the file.
- */
+/* Sort packs; fill order, units and wal. */
 extern bool bkc_backup_plan(BkcBackup *backup, BkcError *err);
 
 /* The pack's record; NULL when the backup has no such pack. */
 extern const BkcPackInfo *bkc_backup_find_pack(const BkcBackup *backup, uint32_t worker,
 											   uint32_t number);
-
-/* How many frames a file of that size has. */
-extern uint64_t bkc_backup_frames(uint64_t size);
 
 #endif							/* BKC_PIPE_UNPACK_PLAN_H */
