@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/text.h"
+
 static void
 default_log(BkcLogLevel level, const char *message)
 {
@@ -100,13 +102,17 @@ bkc_log(BkcLogLevel level, const char *fmt,...)
 {
 	char		line[2048];
 	int			saved_errno = errno;
+	int			len;
 	char	   *p;
 	va_list		args;
 
 	va_start(args, fmt);
-	if (vsnprintf(line, sizeof(line), fmt, args) < 0)
-		line[0] = '\0';
+	len = vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	if (len < 0)
+		line[0] = '\0';
+	else if ((size_t) len >= sizeof(line))
+		line[bkc_text_clip(line, sizeof(line) - 1, sizeof(line) - 4)] = '\0';
 	for (p = line; *p != '\0'; p++)
 	{
 		if (*p == '\n' || *p == '\r')
