@@ -26,6 +26,7 @@ while ($sql =~ /\bCREATE\s+(?:OR\s+REPLACE\s+)?(FUNCTION|PROCEDURE|TABLE|VIEW|TY
 for my $object (sort keys %made)
 {
 	my ($kind, $name) = split / /, $object;
+	next if $sql =~ /\bDROP\s+$kind\s+(?:\@extschema\@\.)?$name\b/i;	# only for the script itself
 	print "$file: $object has no comment\n"
 	  unless $sql =~ /\bCOMMENT\s+ON\s+$kind\s+(?:\@extschema\@\.)?$name\b/i;
 	next unless $kind eq 'function' || $kind eq 'procedure';
