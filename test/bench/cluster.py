@@ -97,7 +97,7 @@ class Cluster:
 # ---- the data set ----
 
 def words():
-    """Half a megabyte of text, more than a compressor looks back, whose words are used as unevenly as in real text."""
+    """Half a megabyte of text, more than a compressor looks back, with words as uneven as real ones."""
     source = random.Random(7)
     letters = 'etaoinshrdlucmfwypvbgkjqxz'
     lexicon = [''.join(source.choices(letters, weights=range(26, 0, -1), k=source.randint(2, 10)))

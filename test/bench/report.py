@@ -163,7 +163,7 @@ def processes_of_ours(results, phase):
     for name, p in found['processes'].items():
         if 'pg_backupctl' not in name:
             continue
-        if 'worker' in name:
+        if ' copy' in name:
             worker = max(worker or 0, p['private_kib'])
         else:
             leader = max(leader or 0, p['private_kib'])
@@ -236,9 +236,10 @@ def targets_table(results):
 
 def text(results):
     facts = results['facts']
-    parts = ['%s\n%s cores, %s, Linux %s, pgBackRest %s; %d rounds, medians (range)\n' % (
+    parts = ['%s\n%s cores, %s, Linux %s, pgBackRest %s; %d rounds, medians (range); '
+             'load average before: %.1f\n' % (
         facts['postgres'], facts['cores'], facts['processor'], facts['kernel'],
-        facts['pgbackrest'].replace('pgBackRest ', ''), facts['rounds'])]
+        facts['pgbackrest'].replace('pgBackRest ', ''), facts['rounds'], facts['load_before'])]
     if any(r['phase'] == 'main' for r in results['records']):
         parts += [backup_table(results), other_table(results, 'restore', 'Restore'),
                   other_table(results, 'verify:', 'Verification')]

@@ -37,6 +37,7 @@ class Bench:
         self.failures = []
         self.dropped = set()
         self.started = []
+        self.load_before = os.getloadavg()[0]
         os.makedirs(self.work, exist_ok=True)
 
     # ---- small things ----
@@ -280,7 +281,7 @@ class Bench:
         facts = {
             'cores': os.cpu_count(), 'machine': platform.machine(), 'kernel': platform.release(),
             'processor': processor(), 'rounds': self.rounds, 'megabytes': self.megabytes,
-            'small_files': self.files, 'window_seconds': self.seconds,
+            'load_before': self.load_before, 'small_files': self.files, 'window_seconds': self.seconds,
             'postgres': output_of(os.path.join(self.bindir, 'postgres'), '--version'),
             'pgbackrest': output_of('pgbackrest', 'version'),
         }
@@ -296,6 +297,9 @@ class Bench:
 
     def run(self):
         phases = os.environ['BENCH_PHASES'].split()
+        if self.load_before > 0.5:
+            self.say('bench: this machine is busy (load average %.1f); the figures will say little'
+                     % self.load_before)
         try:
             if 'main' in phases or 'load' in phases:
                 cluster = self.make_main()
