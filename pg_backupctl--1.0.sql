@@ -1,0 +1,268 @@
+/* pg_backupctl--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pg_backupctl" to load this file. \quit
+
+-- The catalog lives in one database of the cluster; this refuses every other.
+CREATE FUNCTION @extschema@.backup_install_check() RETURNS void
+	AS 'MODULE_PATHNAME', 'bkc_sql_install_check' LANGUAGE C;
+SELECT @extschema@.backup_install_check();
+DROP FUNCTION @extschema@.backup_install_check();
+
+-- ---------------------------------------------------------------------------
+-- tables
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE @extschema@.backup_catalog (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	backup_type text NOT NULL,
+	label text UNIQUE,
+	repository text,
+	backup_location text NOT NULL,
+	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
+	backup_date timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	finished_at timestamptz,
+	backup_size_bytes bigint CHECK (backup_size_bytes >= 0),
+	original_size_bytes bigint CHECK (original_size_bytes >= 0),
+	compression_ratio numeric GENERATED ALWAYS AS
+		(pg_catalog.round(original_size_bytes::numeric
+						  / NULLIF(backup_size_bytes, 0)::numeric, 2)) STORED,
+	encryption_status text NOT NULL DEFAULT 'none',
+	verification_status text NOT NULL DEFAULT 'not verified'
+		CHECK (verification_status IN ('not verified', 'passed', 'failed')),
+	verification_date timestamptz,
+	restoration_tested boolean NOT NULL DEFAULT false,
+	restoration_test_date timestamptz,
+	retention_date timestamptz,
+	tier text,
+	parent_id bigint REFERENCES @extschema@.backup_catalog (id),
+	timeline bigint,
+	start_lsn pg_lsn,
+	stop_lsn pg_lsn,
+	pg_version text,
+	system_identifier bigint,
+	held boolean NOT NULL DEFAULT false,
+	error text,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	metadata jsonb NOT NULL DEFAULT '{}'
+);
+
+CREATE TABLE @extschema@.backup_copy (
+	backup_id bigint NOT NULL REFERENCES @extschema@.backup_catalog (id) ON DELETE CASCADE,
+	repository text NOT NULL,
+	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
+	verification text NOT NULL DEFAULT 'not verified'
+		CHECK (verification IN ('not verified', 'passed', 'failed')),
+	PRIMARY KEY (backup_id, repository)
+);
+
+COMMENT ON TABLE @extschema@.backup_catalog IS 'all backups of this cluster; an index of the repositories, which are the truth';
+COMMENT ON COLUMN @extschema@.backup_catalog.label IS 'name of the backup in its repository; null for backups of other tools';
+COMMENT ON COLUMN @extschema@.backup_catalog.repository IS 'the first repository that got it; null for backups of other tools';
+COMMENT ON COLUMN @extschema@.backup_catalog.backup_size_bytes IS 'stored bytes';
+COMMENT ON COLUMN @extschema@.backup_catalog.original_size_bytes IS 'bytes before compression';
+COMMENT ON COLUMN @extschema@.backup_catalog.verification_status IS 'not verified, passed or failed';
+COMMENT ON COLUMN @extschema@.backup_catalog.metadata IS 'options, counts, damaged files, findings of the last verification';
+COMMENT ON TABLE @extschema@.backup_copy IS 'one row for each repository that holds a backup';
+
+-- ---------------------------------------------------------------------------
+-- taking backups
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.backup_now(
+	type text DEFAULT 'full',
+	repository text DEFAULT NULL,
+	wait boolean DEFAULT true,
+	tier text DEFAULT NULL,
+	retention interval DEFAULT NULL,
+	options jsonb DEFAULT '{}')
+RETURNS bigint
+	AS 'MODULE_PATHNAME', 'bkc_sql_backup_now'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_now(text, text, boolean, text, interval, jsonb)
+	IS 'take a backup now; returns its id in backup_catalog';
+
+-- No SET clause: a procedure with one cannot commit, and this one must not
+-- hold a snapshot while it waits.
+CREATE PROCEDURE @extschema@.backup_run(
+	type text DEFAULT 'full',
+	repository text DEFAULT NULL,
+	wait boolean DEFAULT true,
+	tier text DEFAULT NULL,
+	retention interval DEFAULT NULL,
+	options jsonb DEFAULT '{}',
+	INOUT id bigint DEFAULT NULL)
+	AS 'MODULE_PATHNAME', 'bkc_sql_backup_run'
+	LANGUAGE C;
+
+COMMENT ON PROCEDURE @extschema@.backup_run(text, text, boolean, text, interval, jsonb, bigint)
+	IS 'take a backup now without holding a snapshot while it runs';
+
+CREATE FUNCTION @extschema@.backup_cancel(id bigint)
+RETURNS boolean
+	AS 'MODULE_PATHNAME', 'bkc_sql_backup_cancel'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_cancel(bigint)
+	IS 'end a running backup or verification; false when none of that id is running';
+
+CREATE FUNCTION @extschema@.backup_verify(id bigint DEFAULT NULL, level text DEFAULT 'files')
+RETURNS text
+	AS 'MODULE_PATHNAME', 'bkc_sql_backup_verify'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_verify(bigint, text)
+	IS 'read and check every object and file of a backup (default: the latest); returns passed or failed';
+
+-- ---------------------------------------------------------------------------
+-- backups made by other tools
+-- ---------------------------------------------------------------------------
+
+-- SECURITY DEFINER, so that a role can be allowed to register backups
+-- without the right to write (and forge) the catalog itself.
+CREATE FUNCTION @extschema@.register_backup(
+	p_backup_type text,
+	p_backup_location text,
+	p_backup_size_bytes bigint,
+	p_metadata jsonb DEFAULT '{}')
+RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	new_id bigint;
+BEGIN
+	IF p_backup_type IS NULL OR p_backup_type = '' THEN
+		RAISE EXCEPTION 'backup type must not be empty'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF p_backup_location IS NULL OR p_backup_location = '' THEN
+		RAISE EXCEPTION 'backup location must not be empty'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF p_backup_size_bytes < 0 THEN
+		RAISE EXCEPTION 'backup size must not be negative'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF pg_catalog.jsonb_typeof(p_metadata) <> 'object' THEN
+		RAISE EXCEPTION 'metadata must be a JSON object'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	INSERT INTO @extschema@.backup_catalog
+		(backup_type, backup_location, backup_size_bytes, status, finished_at, metadata)
+	VALUES (p_backup_type, p_backup_location, p_backup_size_bytes, 'completed',
+			pg_catalog.clock_timestamp(),
+			COALESCE(p_metadata, '{}'::jsonb)
+			|| pg_catalog.jsonb_build_object('registered_by', SESSION_USER))
+	RETURNING id INTO new_id;
+	RETURN new_id;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.register_backup(text, text, bigint, jsonb)
+	IS 'enter a backup made by another tool into the catalog; its location is never opened';
+
+CREATE FUNCTION @extschema@.update_backup_verification(
+	p_backup_id bigint,
+	p_verification_status text,
+	p_restoration_tested boolean DEFAULT false)
+RETURNS boolean
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	own_label text;
+BEGIN
+	IF p_verification_status IS NULL
+		OR p_verification_status NOT IN ('not verified', 'passed', 'failed') THEN
+		RAISE EXCEPTION 'verification status "%" is not known', p_verification_status
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Use passed, failed or not verified.';
+	END IF;
+	SELECT label INTO own_label FROM @extschema@.backup_catalog WHERE id = p_backup_id FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	IF own_label IS NOT NULL THEN
+		RAISE EXCEPTION 'backup % was not made by another tool', p_backup_id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Only registered backups can be updated so; run backup_verify(' || p_backup_id || ').';
+	END IF;
+	UPDATE @extschema@.backup_catalog
+	SET verification_status = p_verification_status,
+		verification_date = CASE WHEN p_verification_status = 'not verified' THEN NULL
+								 ELSE pg_catalog.clock_timestamp() END,
+		restoration_tested = restoration_tested OR COALESCE(p_restoration_tested, false),
+		restoration_test_date = CASE WHEN p_restoration_tested THEN pg_catalog.clock_timestamp()
+									 ELSE restoration_test_date END
+	WHERE id = p_backup_id;
+	RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.update_backup_verification(bigint, text, boolean)
+	IS 'note the verification of a registered backup; false when there is no such backup';
+
+-- ---------------------------------------------------------------------------
+-- progress
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.backup_jobs(
+	OUT id bigint, OUT job text, OUT label text, OUT repository text, OUT phase text,
+	OUT started timestamptz, OUT copy_started timestamptz,
+	OUT files_done bigint, OUT files_total bigint,
+	OUT bytes_done bigint, OUT bytes_total bigint, OUT bytes_stored bigint,
+	OUT workers integer, OUT pid integer)
+RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'bkc_sql_jobs'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_jobs()
+	IS 'running jobs as they stand in shared memory; see the view backup_progress';
+
+CREATE VIEW @extschema@.backup_progress AS
+SELECT j.id, j.job, j.label, j.repository, j.phase,
+	CASE WHEN j.bytes_total > 0
+		THEN LEAST(100, pg_catalog.round(j.bytes_done * 100.0 / j.bytes_total, 1)) END AS percent,
+	pg_catalog.pg_size_pretty(j.bytes_done) AS done,
+	pg_catalog.pg_size_pretty(j.bytes_total) AS total,
+	j.files_done, j.files_total,
+	pg_catalog.pg_size_pretty((j.bytes_done / r.seconds)::bigint) || '/s' AS rate,
+	CASE WHEN j.bytes_done > 0 AND j.bytes_total > 0 THEN
+		pg_catalog.make_interval(secs => pg_catalog.round(
+			(GREATEST(j.bytes_total - j.bytes_done, 0) * r.seconds / j.bytes_done)::numeric)::float8)
+	END AS time_left,
+	pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - j.started) AS elapsed,
+	j.workers, j.pid, j.started, j.bytes_done, j.bytes_total, j.bytes_stored,
+	(j.bytes_done / r.seconds)::bigint AS bytes_per_second
+FROM @extschema@.backup_jobs() j,
+	LATERAL (SELECT GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp()
+									 - COALESCE(j.copy_started, j.started))::float8, 0.001) AS seconds) r;
+
+COMMENT ON VIEW @extschema@.backup_progress IS 'running backups and verifications';
+
+-- ---------------------------------------------------------------------------
+-- rights: nothing for PUBLIC, reading for pg_monitor
+-- ---------------------------------------------------------------------------
+
+REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
+	@extschema@.backup_progress FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	@extschema@.backup_now(text, text, boolean, text, interval, jsonb),
+	@extschema@.backup_cancel(bigint),
+	@extschema@.backup_verify(bigint, text),
+	@extschema@.register_backup(text, text, bigint, jsonb),
+	@extschema@.update_backup_verification(bigint, text, boolean),
+	@extschema@.backup_jobs()
+	FROM PUBLIC;
+REVOKE ALL ON PROCEDURE
+	@extschema@.backup_run(text, text, boolean, text, interval, jsonb, bigint) FROM PUBLIC;
+
+GRANT SELECT ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
+	@extschema@.backup_progress TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs() TO pg_monitor;

@@ -1,0 +1,763 @@
+/*
+ * backup.c
+ *		The leader of a backup; see backup.h.
+ *
+ * Order matters and is this:
+ *
+ *		preflight		nothing is left behind when it fails
+ *		row "running"	committed: whatever happens now is seen
+ *		begin object	tells our garbage from other people's
+ *		start			checkpoint; from now on until stop the server keeps
+ *						full page images
+ *		copy			workers; the leader stores WAL meanwhile
+ *		pg_control		after every other read has ended
+ *		stop			switches WAL
+ *		WAL				up to the stop segment
+ *		manifest		the commit point: now the backup exists
+ *		row "completed"	an index entry; if it cannot be written the backup is
+ *						complete all the same, and settle will see it
+ */
+#include "pgcompat.h"
+
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/timeline.h"
+#include "access/xlog_internal.h"
+#include "backup.h"
+#include "backup_manifest.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "base/text.h"
+#include "catalog.h"
+#include "catalog/catversion.h"
+#include "catalog/pg_control.h"
+#include "collect.h"
+#include "commands/progress.h"
+#include "configfiles.h"
+#include "copy.h"
+#include "format/documents.h"
+#include "format/names.h"
+#include "format/pgfiles.h"
+#include "job.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "pipe/object.h"
+#include "pipe/unpack.h"
+#include "postmaster/bgworker.h"
+#include "replication/slot.h"
+#include "scan.h"
+#include "settings.h"
+#include "settle.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+#include "worker.h"
+
+#define CONTROL_READS		10
+#define LEADER_TICK_MS		100
+
+/* worker numbers of the leader's own packs */
+#define WORKER_EXTRAS		0
+#define WORKER_SOLO			BKC_MAX_WORKERS
+
+typedef struct Leader
+{
+	BkcJob	   *job;
+	const BkcRepoDef *repo;
+	BkcStore   *store;
+	BkcCodec	codec;
+	int			level;
+	uint64		sysid;
+	char		owner[BKC_OWNER_ID_MAX];
+	char		host[BKC_DOC_TEXT_MAX];
+	char		label[BKC_LABEL_MAX];
+	int64		id;
+	int64		start_time;
+	BkcPgBackup pg;
+	BkcScan    *scan;
+	BkcExtras	extras;
+	BkcCopier  *copier;			/* of the extras */
+	BkcCopier  *solo;			/* when the leader copies alone */
+	BkcFileList list;			/* likewise */
+	BkcCollector collector;
+	BkcError	collect_error;	/* from the poll while copying alone */
+	bool		collect_failed;
+	BkcManifestTotals totals;
+} Leader;
+
+/* for the poll and stop callbacks, which have no argument */
+static Leader *leader = NULL;
+
+/* after this the backup exists, whatever else goes wrong in this process */
+static bool manifest_stored = false;
+
+static void
+leader_close(void *arg)
+{
+	Leader	   *l = arg;
+
+	if (l->job != NULL)
+		bkc_crew_stop(l->job);
+	bkc_copier_close(&l->copier);
+	bkc_copier_close(&l->solo);
+	bkc_list_close(&l->list);
+	bkc_extras_free(&l->extras);
+	bkc_store_close(l->store);
+	l->store = NULL;
+	if (l->label[0])
+		bkc_spool_remove(l->label);
+	leader = NULL;
+}
+
+static void
+check(bool ok, const BkcError *err)
+{
+	if (!ok)
+		bkc_ereport(ERROR, err);
+}
+
+static void
+fault_point(BkcFault point)
+{
+	BkcError	err;
+
+	(void) point;
+	check(bkc_fault(point, &err), &err);
+	CHECK_FOR_INTERRUPTS();
+	if (leader->job->cancelled)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED), errmsg("the backup was cancelled")));
+}
+
+static void
+progress_phase(Leader *l, BkcPhase phase, int64 core_phase)
+{
+	bkc_job_phase(l->job, phase);
+	pgstat_progress_update_param(PROGRESS_BASEBACKUP_PHASE, core_phase);
+	pgstat_report_activity(STATE_RUNNING,
+						   psprintf("backup %s: %s", l->label, bkc_phase_name(phase)));
+}
+
+static void
+progress_bytes(Leader *l)
+{
+	pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_STREAMED,
+								 (int64) pg_atomic_read_u64(&l->job->bytes_done));
+}
+
+/* ---- preflight ---- */
+
+static void
+check_server(void)
+{
+	if (!bkc_set_enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_backupctl is switched off on this server"),
+				 errdetail("pg_backupctl.enabled is off, as in every restored clone."),
+				 errhint("Set pg_backupctl.enabled to on if this server is to be backed up into its configured repositories.")));
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("backups from a standby are not supported yet"),
+				 errhint("Run the backup on the primary.")));
+	if (wal_level < WAL_LEVEL_REPLICA)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("wal_level is too low for a backup"),
+				 errhint("Set wal_level to replica or logical and restart the server.")));
+}
+
+/* The cluster object: made by the first backup, compared by all others. */
+static void
+check_cluster(Leader *l)
+{
+	char		name[BKC_NAME_MAX];
+	BkcBuffer	text = {0};
+	BkcClusterDoc doc = {0};
+	BkcError	err;
+	bool		ok;
+
+	check(bkc_name_cluster(l->sysid, name, &err), &err);
+	ok = bkc_document_get(l->store, name, BKC_KIND_CLUSTER, &text, &err);
+	if (ok)
+		ok = bkc_clusterdoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);
+	else if (err.code == BKC_ERR_NOT_FOUND)
+	{
+		doc.system_identifier = l->sysid;
+		strlcpy(doc.name, cluster_name, sizeof(doc.name));
+		doc.pg_version_num = PG_VERSION_NUM;
+		doc.created = bkc_host->now();
+		ok = bkc_clusterdoc_encode(&doc, &text, &err) &&
+			bkc_document_put(l->store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len, &err);
+	}
+	bkc_buffer_free(&text);
+	check(ok, &err);
+	if (doc.system_identifier != l->sysid)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("repository \"%s\" holds another cluster under the name of this one", l->repo->name),
+				 errdetail("Object \"%s\" says system identifier %llu, this cluster has %llu.",
+						   name, (unsigned long long) doc.system_identifier,
+						   (unsigned long long) l->sysid)));
+}
+
+static void
+preflight(Leader *l)
+{
+	BkcJobArgs *args = &l->job->args;
+	BkcError	err;
+
+	check_server();
+	l->repo = bkc_settings_repository(args->repository[0] ? args->repository : NULL);
+
+	/* workers must mean the same one, whatever is reloaded meanwhile */
+	strlcpy(args->repository, l->repo->name, sizeof(args->repository));
+	bkc_settings_codec(l->repo, args->compression[0] ? args->compression : NULL,
+					   &l->codec, &l->level);
+	l->sysid = GetSystemIdentifier();
+	bkc_spool_owner(l->owner);
+	if (gethostname(l->host, sizeof(l->host)) < 0)
+		strlcpy(l->host, "unknown", sizeof(l->host));
+	l->host[sizeof(l->host) - 1] = '\0';
+	check(bkc_store_open(&l->repo->url, &l->store, &err), &err);
+	if (!bkc_store_probe(l->store, &err))
+	{
+		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);
+		bkc_ereport(ERROR, &err);
+	}
+	check_cluster(l);
+	bkc_settle_rows();
+}
+
+/* ---- row and begin object ---- */
+
+static void
+announce_intent(Leader *l)
+{
+	BkcJob	   *job = l->job;
+	BkcBeginDoc doc = {0};
+	BkcBuffer	text = {0};
+	char		name[BKC_NAME_MAX];
+	char		label[BKC_LABEL_MAX];
+	BkcError	err;
+	bool		ok;
+
+	l->start_time = bkc_host->now();
+	check(bkc_label_make(job->args.type, l->start_time, label, &err), &err);
+
+	/* from here on the label counts as active: settle keeps its hands off */
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	strlcpy(job->label, label, sizeof(job->label));
+	LWLockRelease(bkc_shared->lock);
+	strlcpy(l->label, label, sizeof(l->label));
+
+	check(bkc_name_backup(l->sysid, label, name, &err), &err);
+	l->id = bkc_catalog_insert(&job->args, label, l->repo->name,
+							   psprintf("%s/%s", l->store->location, name));
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->id = l->id;
+	LWLockRelease(bkc_shared->lock);
+	ConditionVariableBroadcast(&job->cv);
+	fault_point(BKC_FAULT_LEADER_ROW);
+
+	strlcpy(doc.label, label, sizeof(doc.label));
+	strlcpy(doc.type, job->args.type, sizeof(doc.type));
+	strlcpy(doc.owner, l->owner, sizeof(doc.owner));
+	strlcpy(doc.host, l->host, sizeof(doc.host));
+	doc.system_identifier = l->sysid;
+	doc.start_time = l->start_time;
+	ok = bkc_name_begin(l->sysid, label, name, &err) &&
+		bkc_begindoc_encode(&doc, &text, &err) &&
+		bkc_document_put(l->store, name, BKC_KIND_BEGIN, bkc_buffer_str(&text), text.len, &err);
+	bkc_buffer_free(&text);
+	check(ok, &err);
+	fault_point(BKC_FAULT_LEADER_BEGIN);
+}
+
+/* ---- file list ---- */
+
+/*
+ * Is there room in a repository that can tell?  What is needed is guessed
+ * from the last backup of this cluster there, otherwise half of the data.
+ */
+static void
+check_space(Leader *l)
+{
+	uint64_t	free_bytes;
+	uint64		need = l->scan->bytes;
+	char	   *ratio;
+	BkcError	err;
+
+	if ((l->store->caps & BKC_CAP_SPACE) == 0)
+		return;
+	check(bkc_store_space(l->store, &free_bytes, &err), &err);
+	if (l->codec != BKC_CODEC_NONE)
+	{
+		ratio = bkc_catalog_lookup("SELECT (backup_size_bytes::float8 / original_size_bytes)::text"
+								   " FROM %s.backup_catalog WHERE status = 'completed'"
+								   " AND label IS NOT NULL AND original_size_bytes > 0"
+								   " ORDER BY label DESC LIMIT 1");
+		need = (uint64) (need * (ratio ? Min(1.0, strtod(ratio, NULL)) : 0.5));
+	}
+	if (free_bytes < need)
+	{
+		char		need_text[32];
+		char		free_text[32];
+
+		bkc_format_size(need, need_text, sizeof(need_text));
+		bkc_format_size(free_bytes, free_text, sizeof(free_text));
+		ereport(ERROR,
+				(errcode(ERRCODE_DISK_FULL),
+				 errmsg("repository \"%s\" has too little free space for a backup", l->repo->name),
+				 errdetail("About %s are needed, %s are free.", need_text, free_text),
+				 errhint("Free space below \"%s\".", l->store->location)));
+	}
+}
+
+static void
+make_list(Leader *l)
+{
+	BkcJob	   *job = l->job;
+	BkcScan    *scan;
+
+	progress_phase(l, BKC_PHASE_LISTING, PROGRESS_BASEBACKUP_PHASE_ESTIMATE_BACKUP_SIZE);
+	l->scan = scan = bkc_scan();
+	check_space(l);
+	bkc_list_write(l->label, scan->records, (uint32) scan->count, scan->strings, scan->strings_len);
+	pg_atomic_write_u64(&job->files_total, scan->count);
+	pg_atomic_write_u64(&job->bytes_total, scan->bytes);
+	l->extras.base = (uint32) scan->count;
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->file_count = (uint32) scan->count;
+	job->start_lsn = l->pg.start_lsn;
+	LWLockRelease(bkc_shared->lock);
+	pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL, (int64) scan->bytes);
+	pgstat_progress_update_param(PROGRESS_BASEBACKUP_TBLSPC_TOTAL, (int64) scan->ntablespaces + 1);
+	fault_point(BKC_FAULT_LEADER_LISTED);
+}
+
+/* ---- copying ---- */
+
+static BkcCopySpec
+copy_spec(const Leader *l, uint32 worker)
+{
+	BkcCopySpec spec = {
+		.store = l->store,
+		.job = l->job,
+		.system_identifier = l->sysid,
+		.label = l->label,
+		.worker = worker,
+		.codec = l->codec,
+		.level = l->level,
+		.check_pages = DataChecksumsEnabled(),
+	};
+
+	return spec;
+}
+
+static void
+announce_copy(Leader *l, int workers)
+{
+	BkcJob	   *job = l->job;
+	char		size[32];
+
+	bkc_format_size(l->scan->bytes, size, sizeof(size));
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->copy_started = GetCurrentTimestamp();
+	snprintf(job->announce, sizeof(job->announce),
+			 "backup %s to \"%s\": %s in %zu files, %d worker%s",
+			 l->label, l->repo->name, size, l->scan->count,
+			 Max(workers, 1), workers > 1 ? "s" : "");
+	LWLockRelease(bkc_shared->lock);
+	ConditionVariableBroadcast(&job->cv);
+}
+
+static bool
+leader_stop(void)
+{
+	return leader->job->cancelled || leader->collect_failed;
+}
+
+static void
+leader_poll(void)
+{
+	if (!leader->collect_failed &&
+		!bkc_collect_step(&leader->collector, &leader->collect_error))
+		leader->collect_failed = true;
+}
+
+/* No worker came to life: the leader does it all, storing WAL between two frames. */
+static void
+copy_alone(Leader *l)
+{
+	BkcCopySpec spec = copy_spec(l, WORKER_SOLO);
+	BkcError	err;
+	bool		ok;
+
+	spec.max_rate = (uint64) bkc_set_max_rate * 1024;
+	check(bkc_list_open(l->label, &l->list, &err), &err);
+	check(bkc_copier_new(&spec, &l->solo, &err), &err);
+	bkc_host_watch(leader_stop);
+	bkc_host_poll(leader_poll);
+	ok = bkc_copier_run(l->solo, &l->list, &err) && bkc_copier_finish(l->solo, &err);
+	bkc_host_poll(NULL);
+	check(!l->collect_failed, &l->collect_error);
+	check(ok, &err);
+	bkc_copier_close(&l->solo);
+	bkc_list_close(&l->list);
+}
+
+static int
+copy_files(Leader *l)
+{
+	BkcJob	   *job = l->job;
+	BkcCrew    *crew;
+	uint32		ended_well;
+	BkcError	err;
+
+	progress_phase(l, BKC_PHASE_COPYING, PROGRESS_BASEBACKUP_PHASE_STREAM_BACKUP);
+	crew = bkc_crew_start(job, job->args.jobs);
+	announce_copy(l, bkc_crew_size(crew));
+	while (!bkc_crew_finished(crew))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (job->cancelled)
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED), errmsg("the backup was cancelled")));
+		check(bkc_collect_step(&l->collector, &err), &err);
+		progress_bytes(l);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LEADER_TICK_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+	ended_well = bkc_crew_result(crew);
+	if (ended_well == 0)
+		copy_alone(l);
+	progress_bytes(l);
+	fault_point(BKC_FAULT_LEADER_COPIED);
+	return (int) Max(ended_well, 1);
+}
+
+/* ---- the leader's own files ---- */
+
+static void
+store_config(Leader *l)
+{
+	ListCell   *lc;
+	BkcError	err;
+
+	foreach(lc, bkc_config_files())
+	{
+		const char *path = lfirst(lc);
+		struct stat st;
+		uint32		index;
+
+		if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		check(bkc_extras_add(&l->extras, BKC_ROOT_CONFIG, path + 1, st.st_size,
+							 st.st_mode & 0777, st.st_mtime, &index, &err) &&
+			  bkc_copier_file(l->copier, index, &l->extras.items[index - l->extras.base].rec,
+							  path + 1, &err), &err);
+	}
+}
+
+/*
+ * pg_control is written in place and may be read half old, half new: its CRC
+ * tells.
+ */
+static void
+store_control(Leader *l)
+{
+	uint8		data[PG_CONTROL_FILE_SIZE];
+	struct stat st;
+	uint32		index;
+	BkcError	err;
+	BkcControl	control;
+
+	for (int i = 0;; i++)
+	{
+		size_t		got = 0;
+		int			fd = bkc_file_open_read(XLOG_CONTROL_FILE, &err);
+		bool		ok = fd >= 0 && fstat(fd, &st) == 0 &&
+			bkc_file_pread(fd, XLOG_CONTROL_FILE, data, sizeof(data), 0, &got, &err);
+
+		if (fd >= 0)
+			close(fd);
+		check(ok, &err);
+		if (got == sizeof(data) && bkc_control_parse(data, got, &control, &err))
+			break;
+		if (i == CONTROL_READS)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("could not read a correct \"%s\" in %d attempts",
+							XLOG_CONTROL_FILE, CONTROL_READS)));
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(10000L);
+	}
+	check(bkc_extras_add(&l->extras, BKC_ROOT_PGDATA, XLOG_CONTROL_FILE, sizeof(data),
+						 st.st_mode & 0777, st.st_mtime, &index, &err) &&
+		  bkc_copier_bytes(l->copier, index, data, sizeof(data), &err), &err);
+}
+
+/* Of a cluster that has been promoted: recovery wants to know its history. */
+static void
+store_history(Leader *l)
+{
+	char		name[MAXFNAMELEN];
+	char		path[MAXPGPATH];
+	struct stat st;
+	uint32		index;
+	BkcError	err;
+
+	if (l->pg.stop_tli <= 1)
+		return;
+	TLHistoryFileName(name, l->pg.stop_tli);
+	snprintf(path, sizeof(path), XLOGDIR "/%s", name);
+	if (stat(path, &st) < 0)
+		return;
+	check(bkc_extras_add(&l->extras, BKC_ROOT_WAL, name, st.st_size, st.st_mode & 0777,
+						 st.st_mtime, &index, &err) &&
+		  bkc_copier_file(l->copier, index, &l->extras.items[index - l->extras.base].rec,
+						  name, &err), &err);
+}
+
+static void
+store_rest_of_wal(Leader *l)
+{
+	BkcError	err;
+
+	progress_phase(l, BKC_PHASE_WAL, PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
+	if (l->pg.stop_tli != l->pg.start_tli)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the server changed its timeline during the backup")));
+	XLByteToPrevSeg(l->pg.stop_lsn, l->collector.last, wal_segment_size);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check(bkc_collect_step(&l->collector, &err), &err);
+		if (bkc_collect_finished(&l->collector))
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 20, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+	if (l->collector.slot)
+		bkc_pg_slot_cleanup();
+	store_history(l);
+	check(bkc_copier_finish(l->copier, &err), &err);
+	bkc_copier_close(&l->copier);
+	fault_point(BKC_FAULT_LEADER_WAL);
+}
+
+/* ---- the end ---- */
+
+typedef struct CompleteArg
+{
+	int64		id;
+	const char *repository;
+	BkcCatalogDone done;
+} CompleteArg;
+
+static void
+write_complete(void *arg)
+{
+	CompleteArg *a = arg;
+
+	bkc_catalog_complete(a->id, a->repository, &a->done);
+}
+
+static char *
+make_metadata(const Leader *l, const BkcManifestJob *m, int workers, double seconds)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	appendStringInfo(&out, "{\"files\": %llu, \"workers\": %d, \"seconds\": %.3f, \"vanished_files\": %llu,"
+					 " \"skipped_files\": %llu, \"compression\": \"%s:%d\", \"checksum_failures\": %llu",
+					 (unsigned long long) m->totals.files, workers, seconds,
+					 (unsigned long long) m->vanished, (unsigned long long) l->scan->skipped,
+					 bkc_codec_name(l->codec), l->level,
+					 (unsigned long long) m->totals.bad_blocks);
+	if (m->damaged.len > 0)
+		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);
+	appendStringInfoChar(&out, '}');
+	return out.data;
+}
+
+static void
+make_summary(Leader *l, double seconds)
+{
+	const BkcManifestTotals *t = &l->totals;
+	char		stored[32];
+	char		rate[32];
+	char		start[32];
+	char		stop[32];
+
+	bkc_format_size(t->stored_bytes, stored, sizeof(stored));
+	bkc_format_size((uint64) (t->bytes / Max(seconds, 0.001)), rate, sizeof(rate));
+	bkc_format_lsn(l->pg.start_lsn, start, sizeof(start));
+	bkc_format_lsn(l->pg.stop_lsn, stop, sizeof(stop));
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	snprintf(l->job->summary, sizeof(l->job->summary),
+			 "backup %s completed: %s stored (%.2f : 1) in %.1f s (%s/s), WAL %s to %s in the repository",
+			 l->label, stored, (double) t->bytes / Max(t->stored_bytes, 1), seconds, rate, start, stop);
+	LWLockRelease(bkc_shared->lock);
+	ereport(LOG, (errmsg_internal("pg_backupctl: %s", l->job->summary)));
+	if (l->job->bad_blocks > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("backup %s contains %llu pages that failed their checksum, the first is %s",
+						l->label, (unsigned long long) l->job->bad_blocks, l->job->bad_first)));
+}
+
+static void
+fill_header(const Leader *l, BkcManifestHeader *h)
+{
+	memset(h, 0, sizeof(*h));
+	strlcpy(h->label, l->label, sizeof(h->label));
+	strlcpy(h->type, l->job->args.type, sizeof(h->type));
+	h->system_identifier = l->sysid;
+	h->cluster_name = cluster_name;
+	h->host = pstrdup(l->host);
+	h->pg_version_num = PG_VERSION_NUM;
+	h->catalog_version = CATALOG_VERSION_NO;
+	h->control_version = PG_CONTROL_VERSION;
+	h->block_size = BLCKSZ;
+	h->segment_blocks = RELSEG_SIZE;
+	h->wal_segment_size = (uint32) wal_segment_size;
+	h->data_checksums = DataChecksumsEnabled();
+	h->start_time = l->start_time;
+	h->stop_time = bkc_host->now();
+	h->timeline = l->pg.start_tli;
+	h->start_lsn = l->pg.start_lsn;
+	h->stop_lsn = l->pg.stop_lsn;
+	h->backup_label = l->pg.label_text;
+	h->tablespace_map = l->pg.map_text[0] ? l->pg.map_text : NULL;
+	h->software = "pg_backupctl " BKC_VERSION;
+	h->tablespaces = palloc0(sizeof(BkcTablespace) * (l->scan->ntablespaces + 1));
+	h->ntablespaces = l->scan->ntablespaces;
+	for (size_t i = 0; i < h->ntablespaces; i++)
+	{
+		h->tablespaces[i].oid = l->scan->tablespaces[i].oid;
+		h->tablespaces[i].path = l->scan->tablespaces[i].path;
+	}
+}
+
+static void
+complete(Leader *l, int workers)
+{
+	BkcManifestHeader header;
+	BkcManifestJob m = {0};
+	CompleteArg done = {0};
+	double		seconds;
+	BkcError	err;
+
+	progress_phase(l, BKC_PHASE_MANIFEST, PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
+	fill_header(l, &header);
+	m.store = l->store;
+	m.header = &header;
+	m.scan = l->scan;
+	m.extras = &l->extras;
+	bkc_backup_manifest(&m);
+	manifest_stored = true;
+	l->totals = m.totals;
+	seconds = (double) (header.stop_time - l->start_time) / USECS_PER_SEC;
+	make_summary(l, seconds);
+	done.id = l->id;
+	done.repository = l->repo->name;
+	done.done.header = &header;
+	done.done.totals = &l->totals;
+	done.done.metadata = make_metadata(l, &m, workers, seconds);
+	check(bkc_fault(BKC_FAULT_LEADER_MANIFEST, &err), &err);
+	if (!bkc_catalog_try(write_complete, &done, "mark the backup as completed"))
+		bkc_shared_request_settle();
+}
+
+/* ---- the whole ---- */
+
+static int
+copy_between_start_and_stop(Leader *l)
+{
+	BkcCopySpec spec;
+	BkcError	err;
+	int			workers;
+
+	fault_point(BKC_FAULT_LEADER_STARTED);
+	l->collector.timeline = l->pg.start_tli;
+	XLByteToSeg(l->pg.start_lsn, l->collector.next, wal_segment_size);
+	l->collector.last = PG_UINT64_MAX;
+	l->collector.extras = &l->extras;
+	make_list(l);
+	spec = copy_spec(l, WORKER_EXTRAS);
+	check(bkc_copier_new(&spec, &l->copier, &err), &err);
+	l->collector.copier = l->copier;
+	store_config(l);
+	workers = copy_files(l);
+	store_control(l);
+	progress_phase(l, BKC_PHASE_STOPPING, PROGRESS_BASEBACKUP_PHASE_WAIT_WAL_ARCHIVE);
+	bkc_pg_backup_stop(&l->pg);
+	fault_point(BKC_FAULT_LEADER_STOPPED);
+	return workers;
+}
+
+void
+bkc_backup_run(BkcJob *job)
+{
+	Leader	   *l = palloc0(sizeof(*l));
+	int			workers;
+
+	l->job = job;
+	leader = l;
+	bkc_guard(leader_close, l);
+	pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
+	preflight(l);
+	announce_intent(l);
+
+	l->collector.slot = bkc_collect_slot();
+	register_persistent_abort_backup_handler();
+	progress_phase(l, BKC_PHASE_CHECKPOINT, PROGRESS_BASEBACKUP_PHASE_WAIT_CHECKPOINT);
+	bkc_pg_backup_start(&l->pg, l->label, job->args.fast_checkpoint);
+	PG_ENSURE_ERROR_CLEANUP(do_pg_abort_backup, BoolGetDatum(false));
+	{
+		workers = copy_between_start_and_stop(l);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(do_pg_abort_backup, BoolGetDatum(false));
+	store_rest_of_wal(l);
+	complete(l, workers);
+	pgstat_progress_end_command();
+	leader_close(l);
+}
+
+typedef struct FailArg
+{
+	int64		id;
+	const char *status;
+	char	   *error;
+} FailArg;
+
+static void
+write_fail(void *arg)
+{
+	FailArg    *a = arg;
+
+	bkc_catalog_fail(a->id, a->status, a->error);
+}
+
+void
+bkc_backup_failed(BkcJob *job, const BkcReport *report, bool cancelled)
+{
+	FailArg		arg = {job->id, cancelled ? "cancelled" : "failed", bkc_report_line(report)};
+
+	/* workers may still be at their last frame; their objects are swept later */
+	bkc_crew_stop(job);
+
+	/* settle sees the manifest and completes the row */
+	if (job->id != 0 && !manifest_stored)
+		(void) bkc_catalog_try(write_fail, &arg, "mark the backup as failed");
+}

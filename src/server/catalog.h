@@ -1,0 +1,64 @@
+/*
+ * catalog.h
+ *		Reading and writing the extension's tables, each call in a short
+ *		transaction of its own.
+ *
+ * For processes without a transaction (leaders).  All functions ereport;
+ * none does anything but SQL, so that no transaction spans other work.
+ */
+#ifndef BKC_SERVER_CATALOG_H
+#define BKC_SERVER_CATALOG_H
+
+#include "pgcompat.h"
+
+#include "format/manifest.h"
+#include "shared.h"
+
+/* Is the extension installed in this database? */
+extern bool bkc_catalog_exists(void);
+
+/* Insert the row "running"; returns its id. */
+extern int64 bkc_catalog_insert(const BkcJobArgs *args, const char *label,
+								const char *repository, const char *location);
+
+/* What a finished backup is, from its manifest. */
+typedef struct BkcCatalogDone
+{
+	const BkcManifestHeader *header;
+	const BkcManifestTotals *totals;
+	const char *metadata;		/* JSON text, merged into the row's */
+} BkcCatalogDone;
+
+extern void bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *done);
+
+/* status: "failed" or "cancelled". */
+extern void bkc_catalog_fail(int64 id, const char *status, const char *error);
+
+/* Any write that may be repeated: three attempts, then false (reported as WARNING). */
+extern bool bkc_catalog_try(void (*write) (void *arg), void *arg, const char *what);
+
+typedef struct BkcCatalogRow
+{
+	int64		id;
+	char		label[BKC_LABEL_MAX];
+	char		repository[BKC_REPO_NAME_MAX];
+} BkcCatalogRow;
+
+/* Rows that say "running"; palloc'ed in the current context. */
+extern BkcCatalogRow *bkc_catalog_running(int *n);
+
+/* A completed backup of ours by id, 0 = the latest; false when there is none. */
+extern bool bkc_catalog_find(int64 id, BkcCatalogRow *row);
+
+/* The verdict ("passed" or "failed") and the findings (JSON text) of a verification. */
+extern void bkc_catalog_verification(int64 id, const char *repository, const char *status,
+									 const char *findings);
+
+/* One column of one row as text in the current context, NULL when null or no row. */
+extern char *bkc_catalog_lookup(const char *sql);
+
+/* Call each(arg, value) for the text values of a one-column query. */
+extern void bkc_catalog_each(const char *sql, void (*each) (void *arg, const char *value),
+							 void *arg);
+
+#endif							/* BKC_SERVER_CATALOG_H */

@@ -1,0 +1,52 @@
+/*
+ * job.h
+ *		Starting jobs, waiting for them, being one.
+ */
+#ifndef BKC_SERVER_JOB_H
+#define BKC_SERVER_JOB_H
+
+#include "pgcompat.h"
+
+#include "postmaster/bgworker.h"
+#include "shared.h"
+
+typedef struct BkcJobHandle
+{
+	BkcJob	   *job;
+	uint64		generation;
+	BackgroundWorkerHandle *worker;
+} BkcJobHandle;
+
+/*
+ * Take a slot and start the leader.  ereports when a backup is running
+ * already (with its id and progress), or no slot or worker is free.  With
+ * wait the caller must call bkc_job_wait().
+ */
+extern BkcJobHandle *bkc_job_start(const BkcJobArgs *args, bool wait);
+
+/*
+ * Wait until the leader has published the job's row (*id) or has failed; a
+ * failure is raised here.
+ */
+extern int64 bkc_job_wait_id(BkcJobHandle *handle);
+
+/*
+ * Wait for the end.  Announces start and end as NOTICEs, raises the job's
+ * error.  When the waiting ends by an error or exit of the session, the job
+ * is cancelled.  *passed (may be NULL) is verify's verdict.
+ */
+extern void bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed);
+
+/* Do not wait any longer; the job goes on. */
+extern void bkc_job_detach(BkcJobHandle *handle);
+
+/* Cancel by row id; false when no such job is running. */
+extern bool bkc_job_cancel(int64 id);
+
+/* Entry point of leaders (bgw_main_arg: slot). */
+extern PGDLLEXPORT void bkc_job_main(Datum main_arg);
+
+/* In a leader: its slot; elsewhere NULL. */
+extern BkcJob *bkc_my_job;
+
+#endif							/* BKC_SERVER_JOB_H */

@@ -1,0 +1,128 @@
+/*
+ * launcher.c
+ *		See launcher.h.
+ *
+ * It starts the settle job after a start of the server and whenever a job
+ * ended badly.  It holds no connection to a database itself: that would
+ * block DROP DATABASE and the use as a template for as long as the server
+ * runs.  What needs the catalog is a short-lived job.
+ */
+#include "pgcompat.h"
+
+#include "job.h"
+#include "launcher.h"
+#include "settle.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "settings.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#define NAP_MS				10000
+#define SETTLE_RETRY_MS		15000
+#define RESTART_SECONDS		10
+
+void
+bkc_launcher_register(void)
+{
+	BackgroundWorker worker = {0};
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = RESTART_SECONDS;
+	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "bkc_launcher_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "pg_backupctl launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "pg_backupctl launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+static void
+launcher_exit(int code, Datum arg)
+{
+	LWLockReleaseAll();
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	if (bkc_shared->launcher == MyLatch)
+		bkc_shared->launcher = NULL;
+	LWLockRelease(bkc_shared->lock);
+}
+
+/* Is there something to settle, nobody at it, and the last failure long enough ago? */
+static bool
+settle_due(void)
+{
+	bool		due;
+
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	due = bkc_shared->settle;
+	for (int i = 0; i < BKC_MAX_JOBS && due; i++)
+		due = bkc_shared->jobs[i].state == BKC_JOB_FREE ||
+			bkc_shared->jobs[i].args.kind != BKC_JOB_SETTLE;
+	if (due && bkc_shared->settle_failed != 0)
+		due = TimestampDifferenceExceeds(bkc_shared->settle_failed, GetCurrentTimestamp(),
+										 SETTLE_RETRY_MS);
+	if (due)
+		bkc_shared->settle = false;
+	LWLockRelease(bkc_shared->lock);
+	return due;
+}
+
+static void
+start_settle(void)
+{
+	BkcJobArgs	args = {.kind = BKC_JOB_SETTLE};
+
+	strlcpy(args.requested_by, "launcher", sizeof(args.requested_by));
+	PG_TRY();
+	{
+		(void) bkc_job_start(&args, false);
+	}
+	PG_CATCH();
+	{
+		/* no slot or worker free: again after the restart of this process */
+		bkc_settle_failed(NULL, NULL, false);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+void
+bkc_launcher_main(Datum main_arg)
+{
+	MemoryContext context;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	before_shmem_exit(launcher_exit, (Datum) 0);
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	bkc_shared->launcher = MyLatch;
+	LWLockRelease(bkc_shared->lock);
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	context = AllocSetContextCreate(TopMemoryContext, "pg_backupctl launcher",
+									ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(context);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (settle_due())
+			start_settle();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 NAP_MS, PG_WAIT_EXTENSION);
+	}
+}

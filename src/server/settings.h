@@ -1,0 +1,36 @@
+/*
+ * settings.h
+ *		The pg_backupctl.* settings and what follows from them.
+ */
+#ifndef BKC_SERVER_SETTINGS_H
+#define BKC_SERVER_SETTINGS_H
+
+#include "base/url.h"
+#include "format/envelope.h"
+
+extern char *bkc_set_repositories;
+extern char *bkc_set_database;
+extern bool bkc_set_enabled;
+extern int	bkc_set_jobs;
+extern char *bkc_set_compression;
+extern int	bkc_set_max_rate;	/* kB per second, 0 = unlimited */
+extern char *bkc_set_fault;		/* only in builds with fault points */
+
+/* Define the settings; preloaded says whether those that need it may be defined. */
+extern void bkc_settings_define(bool preloaded);
+
+/*
+ * Parse pg_backupctl.repositories and find one by name; NULL = the first.
+ * The result is owned by the current memory context.  ereport(ERROR) when
+ * there is none of that name, listing those there are.
+ */
+extern const BkcRepoDef *bkc_settings_repository(const char *name);
+
+/* The whole list, owned by the current memory context. */
+extern const BkcRepoList *bkc_settings_repositories(void);
+
+/* Codec and level for a repository: its URL's compression= or the setting. */
+extern void bkc_settings_codec(const BkcRepoDef *repo, const char *override,
+							   BkcCodec *codec, int *level);
+
+#endif							/* BKC_SERVER_SETTINGS_H */

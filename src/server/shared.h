@@ -1,0 +1,154 @@
+/*
+ * shared.h
+ *		What the processes of pg_backupctl share: job slots.
+ *
+ * A job slot belongs to one run of one job: backend -> leader -> copy
+ * workers.  It is free, or taken from the request until the leader has ended
+ * and nobody waits for the result any more.
+ *
+ *		FREE -> REQUESTED			backend, under the lock
+ *		REQUESTED -> RUNNING		leader, when it has started
+ *		RUNNING -> DONE				leader (also when it dies), result is set
+ *		REQUESTED -> DONE			backend or launcher: the leader never started
+ *		DONE -> FREE				the waiting backend, or at once without one
+ *
+ * Everything but the atomics is protected by BkcShared.lock, which is only
+ * held for moments.
+ */
+#ifndef BKC_SERVER_SHARED_H
+#define BKC_SERVER_SHARED_H
+
+#include "pgcompat.h"
+
+#include "errors.h"
+#include "format/label.h"
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "utils/timestamp.h"
+
+#define BKC_MAX_JOBS		8
+#define BKC_MAX_WORKERS		64	/* numbers 1 to 64; the last is the leader copying alone */
+#define BKC_REPO_NAME_MAX	32
+#define BKC_TIER_MAX		64
+#define BKC_OPTIONS_MAX		1024
+
+typedef enum BkcJobState
+{
+	BKC_JOB_FREE,
+	BKC_JOB_REQUESTED,
+	BKC_JOB_RUNNING,
+	BKC_JOB_DONE
+} BkcJobState;
+
+typedef enum BkcJobKind
+{
+	BKC_JOB_BACKUP,
+	BKC_JOB_VERIFY,
+	BKC_JOB_SETTLE
+} BkcJobKind;
+
+typedef enum BkcPhase
+{
+	BKC_PHASE_STARTING,
+	BKC_PHASE_CHECKPOINT,
+	BKC_PHASE_LISTING,
+	BKC_PHASE_COPYING,
+	BKC_PHASE_STOPPING,
+	BKC_PHASE_WAL,
+	BKC_PHASE_MANIFEST,
+	BKC_PHASE_VERIFYING,
+	BKC_PHASE_SETTLING,
+	BKC_PHASE_FINISHED
+} BkcPhase;
+
+/* What the job is to do; written by the requester, read-only afterwards. */
+typedef struct BkcJobArgs
+{
+	BkcJobKind	kind;
+	char		repository[BKC_REPO_NAME_MAX];	/* "" = the first */
+	char		type[16];
+	char		tier[BKC_TIER_MAX]; /* "" = none */
+	bool		has_retention;
+	TimestampTz retention_date; /* when has_retention */
+	char		options[BKC_OPTIONS_MAX];	/* as given, JSON text */
+	bool		fast_checkpoint;
+	bool		abort_on_checksum;
+	int			jobs;
+	char		compression[32];	/* "" = of the repository */
+	int64		backup_id;		/* verify: which */
+	char		requested_by[NAMEDATALEN];
+} BkcJobArgs;
+
+typedef struct BkcJob
+{
+	BkcJobState state;
+	uint64		generation;		/* differs for each run; workers of an older one leave */
+	BkcJobArgs	args;
+	pid_t		leader_pid;		/* 0 before it has started */
+	pid_t		requester_pid;
+	bool		waiter;			/* somebody waits for the result and frees the slot */
+	bool		cancelled;		/* by backup_cancel() or the waiting session */
+	int64		id;				/* backup_catalog.id, 0 before the row is committed */
+	char		label[BKC_LABEL_MAX];	/* "" before it is known */
+	BkcPhase	phase;
+	TimestampTz started;
+	TimestampTz copy_started;	/* 0 before */
+	TimestampTz finished;
+	int			workers_wanted;
+	int			workers_running;	/* attached and alive */
+	uint32		worker_ok;		/* how many have ended well */
+	uint32		worker_seen;	/* how many have ever attached */
+	BkcReport	worker_error;	/* first failure of a worker */
+	BkcReport	result;			/* sqlstate 0 = success; valid in DONE */
+	bool		passed;			/* verify: the verdict */
+	uint64		bad_blocks;		/* pages that failed their checksum */
+	char		bad_first[256]; /* the first of them, for the WARNING */
+	char		summary[512];	/* one line for the waiting session */
+	char		announce[256];	/* one line at the start of copying */
+	XLogRecPtr	start_lsn;		/* for the workers' page checks */
+	uint32		file_count;		/* records in the list */
+
+	ConditionVariable cv;		/* broadcast at each change of the above */
+
+	pg_atomic_uint32 cursor;	/* next record of the file list */
+	pg_atomic_uint32 stop;		/* != 0: workers leave at once */
+	pg_atomic_uint64 files_total;
+	pg_atomic_uint64 files_done;
+	pg_atomic_uint64 bytes_total;
+	pg_atomic_uint64 bytes_done;
+	pg_atomic_uint64 bytes_stored;
+} BkcJob;
+
+typedef struct BkcShared
+{
+	LWLock	   *lock;
+	uint64		next_generation;
+	Latch	   *launcher;		/* NULL while there is none */
+	bool		settle;			/* leftovers may have to be settled */
+	TimestampTz settle_failed;	/* when it last could not be done, 0 = it could */
+	BkcJob		jobs[BKC_MAX_JOBS];
+} BkcShared;
+
+/* NULL when the library is not preloaded. */
+extern BkcShared *bkc_shared;
+
+/* In _PG_init under shared_preload_libraries: install the hooks. */
+extern void bkc_shared_init(void);
+
+/* ERROR with the line to add when the library is not preloaded. */
+extern void bkc_require_preload(void);
+
+extern const char *bkc_phase_name(BkcPhase phase);
+
+/* Change the phase (and wake who waits). */
+extern void bkc_job_phase(BkcJob *job, BkcPhase phase);
+
+/* Ask the launcher to settle leftovers. */
+extern void bkc_shared_request_settle(void);
+
+/* Is a job with that label running?  (Its objects must not be swept, its row not be closed.) */
+extern bool bkc_shared_label_active(const char *label);
+
+#endif							/* BKC_SERVER_SHARED_H */

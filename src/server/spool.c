@@ -1,0 +1,400 @@
+/*
+ * spool.c
+ *		See spool.h.
+ *
+ * The list and the results move through files rather than dynamic shared
+ * memory because they grow with the number of files (millions are possible)
+ * and /dev/shm is 64 MB in a container.
+ */
+#include "pgcompat.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "common/file_perm.h"
+#include "errors.h"
+#include "miscadmin.h"
+#include "shared.h"
+#include "spool.h"
+#include "storage/fd.h"
+
+#define LIST_MAGIC		UINT64CONST(0x3174736c63706b62)
+#define TAG_RESULT		1
+#define TAG_PACK		2
+#define FLUSH_SIZE		(64 * 1024)
+
+typedef struct ListHeader
+{
+	uint64		magic;
+	uint64		count;
+	uint64		strings_size;
+} ListHeader;
+
+struct BkcResultWriter
+{
+	int			fd;
+	char		path[MAXPGPATH];
+	BkcBuffer	buf;
+};
+
+void
+bkc_spool_init(void)
+{
+	if (MakePGDirectory(BKC_SPOOL_DIR) < 0 && errno != EEXIST)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create directory \"%s\": %m", BKC_SPOOL_DIR)));
+}
+
+/* "<32 hex digits> <inode>\n" of this very file? */
+static bool
+owner_read(const char *path, char owner[BKC_OWNER_ID_MAX])
+{
+	BkcBuffer	buf = {0};
+	BkcError	err;
+	struct stat st;
+	unsigned long long inode;
+	bool		ok = false;
+	uint8_t		id[16];
+
+	if (bkc_file_slurp(path, 256, &buf, &err) && stat(path, &st) == 0 && buf.len > 33)
+	{
+		strlcpy(owner, bkc_buffer_str(&buf), 33);
+		ok = bkc_hex_decode(owner, id, sizeof(id)) &&
+			sscanf(bkc_buffer_str(&buf) + 32, " %llu", &inode) == 1 &&
+			inode == (unsigned long long) st.st_ino;
+	}
+	bkc_buffer_free(&buf);
+	return ok;
+}
+
+void
+bkc_spool_owner(char owner[BKC_OWNER_ID_MAX])
+{
+	const char *path = BKC_SPOOL_DIR "/owner";
+	const char *tmp = BKC_SPOOL_DIR "/owner.new";
+	BkcError	err;
+	uint8_t		id[16];
+	char		text[128];
+	struct stat st;
+	int			fd;
+	bool		ok;
+
+	bkc_spool_init();
+	if (owner_read(path, owner))
+		return;
+
+	/* written under the name it keeps its inode through */
+	if (!bkc_random(id, sizeof(id), &err))
+		bkc_ereport(ERROR, &err);
+	bkc_hex_encode(id, sizeof(id), owner);
+	(void) unlink(tmp);
+	fd = bkc_file_create(tmp, pg_file_create_mode, &err);
+	if (fd < 0)
+		bkc_ereport(ERROR, &err);
+	ok = fstat(fd, &st) == 0;
+	snprintf(text, sizeof(text), "%s %llu\n", owner, (unsigned long long) st.st_ino);
+	ok = ok && bkc_file_write(fd, tmp, text, strlen(text), &err);
+	ok = bkc_file_close(fd, tmp, &err) && ok;
+	if (!ok)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", tmp)));
+	durable_rename(tmp, path, ERROR);
+}
+
+static void
+list_path(char *path, const char *label)
+{
+	snprintf(path, MAXPGPATH, "%s/%s.files", BKC_SPOOL_DIR, label);
+}
+
+static void
+results_path(char *path, const char *label, uint32 worker)
+{
+	snprintf(path, MAXPGPATH, "%s/%s.%u", BKC_SPOOL_DIR, label, worker);
+}
+
+void
+bkc_list_write(const char *label, const BkcListRecord *records, uint32 count,
+			   const char *strings, size_t strings_size)
+{
+	char		path[MAXPGPATH];
+	ListHeader	header = {LIST_MAGIC, count, strings_size};
+	BkcError	err;
+	int			fd;
+	bool		ok;
+
+	list_path(path, label);
+	fd = bkc_file_create(path, pg_file_create_mode, &err);
+	if (fd < 0)
+		bkc_ereport(ERROR, &err);
+	ok = bkc_file_write(fd, path, &header, sizeof(header), &err) &&
+		bkc_file_write(fd, path, records, sizeof(BkcListRecord) * (size_t) count, &err) &&
+		bkc_file_write(fd, path, strings, strings_size, &err);
+	if (ok)
+		ok = bkc_file_close(fd, path, &err);
+	else
+		close(fd);
+	if (!ok)
+		bkc_ereport(ERROR, &err);
+}
+
+/* Map a whole file; an empty file gives NULL and size 0. */
+static bool
+map_file(const char *path, bool missing_ok, void **map, size_t *size, BkcError *err)
+{
+	struct stat st;
+	int			fd;
+	bool		ok = false;
+
+	*map = NULL;
+	*size = 0;
+	fd = bkc_file_open_read(path, err);
+	if (fd < 0)
+	{
+		if (missing_ok && err->code == BKC_ERR_NOT_FOUND)
+		{
+			bkc_error_clear(err);
+			return true;
+		}
+		return false;
+	}
+	if (fstat(fd, &st) < 0)
+		bkc_error_os(err, errno, "could not stat file \"%s\"", path);
+	else if (st.st_size == 0)
+		ok = true;
+	else
+	{
+		*size = st.st_size;
+		*map = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
+		ok = *map != MAP_FAILED;
+		if (!ok)
+		{
+			*map = NULL;
+			bkc_error_os(err, errno, "could not map file \"%s\"", path);
+		}
+	}
+	close(fd);
+	return ok;
+}
+
+bool
+bkc_list_open(const char *label, BkcFileList *list, BkcError *err)
+{
+	char		path[MAXPGPATH];
+	const ListHeader *header;
+
+	memset(list, 0, sizeof(*list));
+	list_path(path, label);
+	if (!map_file(path, false, &list->map, &list->map_size, err))
+		return false;
+	header = list->map;
+	if (list->map_size < sizeof(ListHeader) || header->magic != LIST_MAGIC ||
+		list->map_size != sizeof(ListHeader) + header->count * sizeof(BkcListRecord) +
+		header->strings_size)
+	{
+		bkc_list_close(list);
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "file list \"%s\" is not complete", path);
+	}
+	list->count = (uint32) header->count;
+	list->records = (const BkcListRecord *) (header + 1);
+	list->strings = (const char *) (list->records + list->count);
+	return true;
+}
+
+void
+bkc_list_close(BkcFileList *list)
+{
+	if (list->map != NULL)
+		munmap(list->map, list->map_size);
+	memset(list, 0, sizeof(*list));
+}
+
+bool
+bkc_results_create(const char *label, uint32 worker, BkcResultWriter **out, BkcError *err)
+{
+	BkcResultWriter *w = calloc(1, sizeof(*w));
+
+	*out = NULL;
+	if (w == NULL)
+		return bkc_error_oom(err);
+	results_path(w->path, label, worker);
+	w->fd = bkc_file_create(w->path, pg_file_create_mode, err);
+	if (w->fd < 0)
+	{
+		free(w);
+		return false;
+	}
+	*out = w;
+	return true;
+}
+
+bool
+bkc_results_flush(BkcResultWriter *w, BkcError *err)
+{
+	if (w->buf.len > 0 && !bkc_file_write(w->fd, w->path, w->buf.data, w->buf.len, err))
+		return false;
+	bkc_buffer_reset(&w->buf);
+	return true;
+}
+
+bool
+bkc_results_add(BkcResultWriter *w, const BkcResult *result,
+				const BkcPiece *pieces, const uint32 *bad, BkcError *err)
+{
+	uint64		tag = TAG_RESULT;
+	uint32		pad = 0;
+
+	if (!bkc_buffer_append(&w->buf, &tag, sizeof(tag), err) ||
+		!bkc_buffer_append(&w->buf, result, sizeof(*result), err))
+		return false;
+	for (uint32 i = 0; i < result->npieces; i++)
+	{
+		BkcResultPiece piece = {
+			pieces[i].pack_worker, pieces[i].pack_number,
+			pieces[i].first_frame, pieces[i].frame_count
+		};
+
+		if (!bkc_buffer_append(&w->buf, &piece, sizeof(piece), err))
+			return false;
+	}
+	if (!bkc_buffer_append(&w->buf, bad, sizeof(uint32) * result->nbad, err))
+		return false;
+
+	/* items stay aligned to 8 bytes for the reader's casts */
+	if (result->nbad % 2 != 0 && !bkc_buffer_append(&w->buf, &pad, sizeof(pad), err))
+		return false;
+	return w->buf.len < FLUSH_SIZE || bkc_results_flush(w, err);
+}
+
+bool
+bkc_results_add_pack(BkcResultWriter *w, const BkcPackInfo *info, BkcError *err)
+{
+	uint64		tag = TAG_PACK;
+
+	return bkc_buffer_append(&w->buf, &tag, sizeof(tag), err) &&
+		bkc_buffer_append(&w->buf, info, sizeof(*info), err);
+}
+
+void
+bkc_results_close(BkcResultWriter *w)
+{
+	if (w == NULL)
+		return;
+	close(w->fd);
+	bkc_buffer_free(&w->buf);
+	free(w);
+}
+
+bool
+bkc_results_open(const char *label, uint32 worker, BkcResults *r, BkcError *err)
+{
+	char		path[MAXPGPATH];
+
+	memset(r, 0, sizeof(*r));
+	results_path(path, label, worker);
+	return map_file(path, true, &r->map, &r->map_size, err);
+}
+
+/* The next n bytes, or NULL when there are not that many. */
+static const void *
+results_take(BkcResults *r, size_t n)
+{
+	const char *p = (const char *) r->map + r->offset;
+
+	if (n > r->map_size - r->offset)
+		return NULL;
+	r->offset += n;
+	return p;
+}
+
+bool
+bkc_results_next(BkcResults *r, const BkcResult **result,
+				 const BkcResultPiece **pieces, const uint32 **bad,
+				 const BkcPackInfo **pack, BkcError *err)
+{
+	const uint64 *tag;
+
+	StaticAssertStmt(sizeof(BkcResult) % 8 == 0, "BkcResult must keep alignment");
+	StaticAssertStmt(sizeof(BkcPackInfo) % 8 == 0, "BkcPackInfo must keep alignment");
+	StaticAssertStmt(sizeof(BkcResultPiece) % 8 == 0, "BkcResultPiece must keep alignment");
+
+	bkc_error_clear(err);
+	*result = NULL;
+	*pack = NULL;
+	if (r->offset == r->map_size)
+		return false;
+	tag = results_take(r, sizeof(uint64));
+	if (tag != NULL && *tag == TAG_PACK)
+	{
+		*pack = results_take(r, sizeof(BkcPackInfo));
+		if (*pack != NULL)
+			return true;
+	}
+	else if (tag != NULL && *tag == TAG_RESULT)
+	{
+		*result = results_take(r, sizeof(BkcResult));
+		if (*result != NULL)
+		{
+			*pieces = results_take(r, sizeof(BkcResultPiece) * (size_t) (*result)->npieces);
+			*bad = results_take(r, sizeof(uint32) * (((size_t) (*result)->nbad + 1) & ~(size_t) 1));
+			if (*pieces != NULL && *bad != NULL)
+				return true;
+		}
+	}
+	return bkc_error_set(err, BKC_ERR_INTERNAL, "a copy worker's results are not complete");
+}
+
+void
+bkc_results_close_read(BkcResults *r)
+{
+	if (r->map != NULL)
+		munmap(r->map, r->map_size);
+	memset(r, 0, sizeof(*r));
+}
+
+void
+bkc_spool_remove(const char *label)
+{
+	char		path[MAXPGPATH];
+
+	list_path(path, label);
+	(void) unlink(path);
+	for (uint32 worker = 0; worker <= BKC_MAX_WORKERS; worker++)
+	{
+		results_path(path, label, worker);
+		(void) unlink(path);
+	}
+}
+
+void
+bkc_spool_sweep(void)
+{
+	DIR		   *dir = AllocateDir(BKC_SPOOL_DIR);
+	struct dirent *de;
+
+	if (dir == NULL && errno == ENOENT)
+		return;
+	while ((de = ReadDir(dir, BKC_SPOOL_DIR)) != NULL)
+	{
+		char		label[BKC_LABEL_MAX];
+		const char *dot = strrchr(de->d_name, '.');
+		char		path[MAXPGPATH * 2];
+
+		CHECK_FOR_INTERRUPTS();
+		if (dot == NULL || (size_t) (dot - de->d_name) >= sizeof(label))
+			continue;
+		strlcpy(label, de->d_name, dot - de->d_name + 1);
+		if (!bkc_label_valid(label) || bkc_shared_label_active(label))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", BKC_SPOOL_DIR, de->d_name);
+		(void) unlink(path);
+	}
+	FreeDir(dir);
+}

@@ -1,0 +1,431 @@
+/*
+ * sqlfuncs.c
+ *		The functions that SQL calls: checks of arguments, then a job.
+ */
+#include "pgcompat.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "job.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "settings.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(bkc_sql_install_check);
+PG_FUNCTION_INFO_V1(bkc_sql_backup_now);
+PG_FUNCTION_INFO_V1(bkc_sql_backup_run);
+PG_FUNCTION_INFO_V1(bkc_sql_backup_cancel);
+PG_FUNCTION_INFO_V1(bkc_sql_backup_verify);
+PG_FUNCTION_INFO_V1(bkc_sql_jobs);
+
+/* arguments of backup_now and backup_run, in order */
+#define ARG_TYPE		0
+#define ARG_REPOSITORY	1
+#define ARG_WAIT		2
+#define ARG_TIER		3
+#define ARG_RETENTION	4
+#define ARG_OPTIONS		5
+
+Datum
+bkc_sql_install_check(PG_FUNCTION_ARGS)
+{
+	const char *here = get_database_name(MyDatabaseId);
+
+	/* not preloaded yet: the setting cannot be known */
+	if (bkc_set_database != NULL && strcmp(here, bkc_set_database) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_backupctl belongs into database \"%s\", not into \"%s\"",
+						bkc_set_database, here),
+				 errhint("Run CREATE EXTENSION in \"%s\", or change pg_backupctl.database and restart the server.",
+						 bkc_set_database)));
+	PG_RETURN_VOID();
+}
+
+/* ---- options ---- */
+
+typedef struct Option
+{
+	const char *name;
+	void		(*take) (BkcJobArgs *args, const char *name, const char *value);
+} Option;
+
+static void
+option_error(const char *name, const char *value, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value \"%s\" for option \"%s\"", value, name),
+			 errhint("%s", expected)));
+}
+
+static void
+take_checkpoint(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->fast_checkpoint = strcmp(value, "fast") == 0;
+	if (!args->fast_checkpoint && strcmp(value, "spread") != 0)
+		option_error(name, value, "Use fast or spread.");
+}
+
+static void
+take_checksum_failure(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->abort_on_checksum = strcmp(value, "abort") == 0;
+	if (!args->abort_on_checksum && strcmp(value, "warn") != 0)
+		option_error(name, value, "Use warn or abort.");
+}
+
+static void
+take_jobs(BkcJobArgs *args, const char *name, const char *value)
+{
+	char	   *end;
+	long		n = strtol(value, &end, 10);
+
+	if (*value == '\0' || *end != '\0' || n < 1 || n > 32)
+		option_error(name, value, "Use a number from 1 to 32.");
+	args->jobs = (int) n;
+}
+
+static void
+take_compression(BkcJobArgs *args, const char *name, const char *value)
+{
+	BkcCodec	codec;
+	int			level;
+
+	if (strlen(value) >= sizeof(args->compression))
+		option_error(name, value, "Use none, gzip:N, lz4:N or zstd:N.");
+	bkc_settings_codec(NULL, value, &codec, &level);
+	strlcpy(args->compression, value, sizeof(args->compression));
+}
+
+static const Option options[] = {
+	{"checkpoint", take_checkpoint},
+	{"checksum_failure", take_checksum_failure},
+	{"compression", take_compression},
+	{"jobs", take_jobs},
+	{NULL, NULL}
+};
+
+static void
+take_option(BkcJobArgs *args, const char *name, const char *value)
+{
+	StringInfoData known;
+
+	for (const Option *o = options; o->name != NULL; o++)
+	{
+		if (strcmp(o->name, name) == 0)
+		{
+			o->take(args, name, value);
+			return;
+		}
+	}
+	initStringInfo(&known);
+	for (const Option *o = options; o->name != NULL; o++)
+		appendStringInfo(&known, "%s%s", o > options ? ", " : "", o->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown option \"%s\"", name),
+			 errhint("Options are: %s.", known.data)));
+}
+
+static char *
+scalar_text(const char *name, const JsonbValue *v)
+{
+	switch (v->type)
+	{
+		case jbvString:
+			return pnstrdup(v->val.string.val, v->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(v->val.numeric)));
+		case jbvBool:
+			return pstrdup(v->val.boolean ? "true" : "false");
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" must be a text or a number", name)));
+	}
+}
+
+static void
+take_options(BkcJobArgs *args, Jsonb *jb)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	char	   *text;
+
+	if (!JB_ROOT_IS_OBJECT(jb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example options => '{\"checkpoint\": \"spread\"}'.")));
+	it = JsonbIteratorInit(&jb->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		char	   *name;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(v.val.string.val, v.val.string.len);
+		(void) JsonbIteratorNext(&it, &v, true);
+		take_option(args, name, scalar_text(name, &v));
+	}
+	text = JsonbToCString(NULL, &jb->root, VARSIZE(jb));
+	if (strlen(text) >= sizeof(args->options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options are too long")));
+	strlcpy(args->options, text, sizeof(args->options));
+}
+
+/* ---- taking backups ---- */
+
+static void
+take_text(FunctionCallInfo fcinfo, int arg, const char *what, char *out, size_t size)
+{
+	char	   *value;
+
+	if (PG_ARGISNULL(arg))
+		return;
+	value = text_to_cstring(PG_GETARG_TEXT_PP(arg));
+	if (strlen(value) >= size)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s \"%s\" is too long", what, value),
+				 errdetail("It may have at most %zu bytes.", size - 1)));
+	strlcpy(out, value, size);
+}
+
+static void
+require_primary(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("backups from a standby are not supported yet"),
+				 errdetail("This server is in recovery."),
+				 errhint("Run the backup on the primary.")));
+}
+
+static void
+require_database(void)
+{
+	if (strcmp(get_database_name(MyDatabaseId), bkc_set_database) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the catalog of pg_backupctl is in database \"%s\"", bkc_set_database),
+				 errhint("Connect to \"%s\", or change pg_backupctl.database and restart the server.",
+						 bkc_set_database)));
+}
+
+static void
+take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
+{
+	bkc_require_preload();
+	require_primary();
+	require_database();
+	memset(args, 0, sizeof(*args));
+	args->kind = BKC_JOB_BACKUP;
+	args->fast_checkpoint = true;
+	args->jobs = bkc_set_jobs;
+	strlcpy(args->requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args->requested_by));
+	if (PG_ARGISNULL(ARG_TYPE))
+		strlcpy(args->type, "full", sizeof(args->type));
+	else
+		take_text(fcinfo, ARG_TYPE, "backup type", args->type, sizeof(args->type));
+	if (strcmp(args->type, "full") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("backup type \"%s\" is not supported", args->type),
+				 errhint("The only type there is in this version is full.")));
+	if (!PG_ARGISNULL(ARG_REPOSITORY))
+		(void) bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(ARG_REPOSITORY)));
+	take_text(fcinfo, ARG_REPOSITORY, "repository", args->repository, sizeof(args->repository));
+	take_text(fcinfo, ARG_TIER, "tier", args->tier, sizeof(args->tier));
+	if (!PG_ARGISNULL(ARG_RETENTION))
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		args->retention_date = DatumGetTimestampTz(
+			DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
+								PG_GETARG_DATUM(ARG_RETENTION)));
+		if (args->retention_date <= now)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("retention must be a positive interval")));
+		args->has_retention = true;
+	}
+	if (!PG_ARGISNULL(ARG_OPTIONS))
+		take_options(args, PG_GETARG_JSONB_P(ARG_OPTIONS));
+}
+
+static int64
+run_backup(const BkcJobArgs *args, bool wait, bool hint_snapshot)
+{
+	BkcJobHandle *handle = bkc_job_start(args, true);
+	int64		id = bkc_job_wait_id(handle);
+
+	if (wait)
+		bkc_job_wait(handle, hint_snapshot, NULL);
+	else
+		bkc_job_detach(handle);
+	return id;
+}
+
+Datum
+bkc_sql_backup_now(PG_FUNCTION_ARGS)
+{
+	BkcJobArgs	args;
+	bool		wait = PG_ARGISNULL(ARG_WAIT) || PG_GETARG_BOOL(ARG_WAIT);
+
+	take_arguments(fcinfo, &args);
+	PG_RETURN_INT64(run_backup(&args, wait, true));
+}
+
+Datum
+bkc_sql_backup_run(PG_FUNCTION_ARGS)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+	bool		wait = PG_ARGISNULL(ARG_WAIT) || PG_GETARG_BOOL(ARG_WAIT);
+	BkcJobArgs	args;
+	TupleDesc	tupdesc;
+	Datum		value;
+	bool		isnull = false;
+
+	if (context->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("backup_run cannot run inside a transaction block"),
+				 errhint("Call it by itself, or use SELECT backup_now(...).")));
+	take_arguments(fcinfo, &args);
+
+	/* end the transaction of the CALL, so that no snapshot is held while we wait */
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	SPI_commit();
+	SPI_finish();
+
+	value = Int64GetDatum(run_backup(&args, wait, false));
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	tupdesc = BlessTupleDesc(tupdesc);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, &value, &isnull)));
+}
+
+Datum
+bkc_sql_backup_cancel(PG_FUNCTION_ARGS)
+{
+	bkc_require_preload();
+	PG_RETURN_BOOL(bkc_job_cancel(PG_GETARG_INT64(0)));
+}
+
+Datum
+bkc_sql_backup_verify(PG_FUNCTION_ARGS)
+{
+	char	   *level = PG_ARGISNULL(1) ? "files" : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	BkcJobArgs	args = {.kind = BKC_JOB_VERIFY};
+	bool		passed = false;
+
+	bkc_require_preload();
+	require_primary();
+	require_database();
+	if (strcmp(level, "restore") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("verification level \"restore\" is not there yet"),
+				 errhint("Use level files, and restore the backup with pg_backupctl restore to try it.")));
+	if (strcmp(level, "files") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("verification level \"%s\" is not known", level),
+				 errhint("Levels are: files.")));
+	args.backup_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
+	strlcpy(args.requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args.requested_by));
+	bkc_job_wait(bkc_job_start(&args, true), true, &passed);
+	PG_RETURN_TEXT_P(cstring_to_text(passed ? "passed" : "failed"));
+}
+
+/* ---- progress ---- */
+
+static const char *
+job_name(BkcJobKind kind)
+{
+	switch (kind)
+	{
+		case BKC_JOB_BACKUP:
+			return "backup";
+		case BKC_JOB_VERIFY:
+			return "verify";
+		case BKC_JOB_SETTLE:
+			return "settle";
+	}
+	return "?";
+}
+
+static Datum
+text_or_null(const char *text, bool *isnull)
+{
+	*isnull = text[0] == '\0';
+	return *isnull ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+static Datum
+counter(const pg_atomic_uint64 *c)
+{
+	return Int64GetDatum((int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, c)));
+}
+
+/* The slot as a row; a copy, so that no lock is held while text is made. */
+static void
+put_job(ReturnSetInfo *rsinfo, const BkcJob *job)
+{
+	Datum		values[14];
+	bool		nulls[14] = {false};
+
+	values[0] = Int64GetDatum(job->id);
+	nulls[0] = job->id == 0;
+	values[1] = CStringGetTextDatum(job_name(job->args.kind));
+	values[2] = text_or_null(job->label, &nulls[2]);
+	values[3] = text_or_null(job->args.repository, &nulls[3]);
+	values[4] = CStringGetTextDatum(bkc_phase_name(job->phase));
+	values[5] = TimestampTzGetDatum(job->started);
+	values[6] = TimestampTzGetDatum(job->copy_started);
+	nulls[6] = job->copy_started == 0;
+	values[7] = counter(&job->files_done);
+	values[8] = counter(&job->files_total);
+	values[9] = counter(&job->bytes_done);
+	values[10] = counter(&job->bytes_total);
+	values[11] = counter(&job->bytes_stored);
+	values[12] = Int32GetDatum(job->workers_running);
+	values[13] = Int32GetDatum((int32) job->leader_pid);
+	nulls[13] = job->leader_pid == 0;
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+bkc_sql_jobs(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	BkcJob	   *copy;
+
+	bkc_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	copy = palloc(sizeof(BkcJob));
+	for (int i = 0; i < BKC_MAX_JOBS; i++)
+	{
+		LWLockAcquire(bkc_shared->lock, LW_SHARED);
+		memcpy(copy, &bkc_shared->jobs[i], sizeof(BkcJob));
+		LWLockRelease(bkc_shared->lock);
+		if (copy->state == BKC_JOB_REQUESTED || copy->state == BKC_JOB_RUNNING)
+			put_job(rsinfo, copy);
+	}
+	return (Datum) 0;
+}
