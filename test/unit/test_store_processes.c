@@ -299,7 +299,8 @@ use_readonly(void *arg)
 	if (!store_get(store, "a/b", 0, UINT64_MAX, 10, &buf, &err) ||
 		!bkc_store_list(store, "", true, ignore_each, NULL, &err))
 		return complain(1, &err);
-	status = expect(store_put(store, "a/c", "x", 1, 0, &err), &err, BKC_ERR_ACCESS, "permission", 2);
+	status = expect(store_put(store, "a/c", "x", 1, 0, &err), &err, BKC_ERR_ACCESS,
+					"permission", 2);
 	if (status == 0)
 		status = expect(store_put(store, "c/d", "x", 1, 0, &err), &err, BKC_ERR_ACCESS,
 						"permission", 3);

@@ -197,9 +197,9 @@ take_name(FileWriter *w, BkcError *err)
 		saved_errno = errno;
 	}
 	if (saved_errno == ENOENT)
-		return bkc_error_set(err, BKC_ERR_STATE, "object \"%s\" in repository \"%s\" was removed by "
-							 "somebody else while it was written", w->name,
-							 w->store->base.location);
+		return bkc_error_set(err, BKC_ERR_STATE,
+							 "object \"%s\" in repository \"%s\" was removed while it was written",
+							 w->name, w->store->base.location);
 	if (saved_errno != EEXIST)
 		return bkc_file_error(w->store, "name", w->name, saved_errno, err);
 
