@@ -266,7 +266,8 @@ test_actions(void **state)
 static void
 test_count(void **state)
 {
-	char		other[] = "store-read=fail@3";
+	static const char same[] = "store-read=fail@3";
+	static const char other[] = "store-read=fail@3";
 	BkcError	err;
 	int			i;
 
@@ -281,9 +282,10 @@ test_count(void **state)
 	}
 
 	/* Another specification counts anew; the same at another address does not. */
-	spec = "store-read=fail@3";
+	spec = same;
 	assert_true(bkc_fault(BKC_FAULT_STORE_READ, &err));
 	assert_true(bkc_fault(BKC_FAULT_STORE_READ, &err));
+	assert_ptr_not_equal(spec, other);
 	spec = other;
 	assert_false(bkc_fault(BKC_FAULT_STORE_READ, &err));
 	assert_true(bkc_fault(BKC_FAULT_STORE_READ, &err));
