@@ -203,6 +203,8 @@ def targets(results):
                 backup(PEER, 'stored'), 1.03, True),
         against('pgBackRest zst:3 wall, times ours at zstd:1', results, backup('pgBackRest zst:3'),
                 backup(OURS), 1.5, False),
+        against('pgBackRest zst:3 wall, times ours at zstd:3', results, backup('pgBackRest zst:3'),
+                backup('pg_backupctl zstd:3'), 1.5, False),
         against('CPU seconds, times pgBackRest zst:1', results, backup(OURS, 'cpu'), backup(PEER, 'cpu'),
                 0.85, True),
         against('wall, times pg_basebackup server-zstd:1,workers=2', results, backup(OURS),

@@ -156,6 +156,8 @@ class Bench:
                 what = 'verify: ' + name
                 os.sync()
                 figures = measure.run(argv, self.log, server=cluster.pid(), memory=memory)
+                if not contender.verified(figures['output']):
+                    raise RuntimeError('it says: ' + figures['output'])
                 if isinstance(contender, contenders.Limit):     # its own clock leaves out the first pass
                     own_clock = json.loads(figures['output'])
                     figures = {'wall': own_clock['wall'], 'cpu': own_clock['cpu']}
