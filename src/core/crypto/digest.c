@@ -34,6 +34,8 @@ openssl_error(BkcError *err, BkcErrorCode code, const char *what)
 	char		reason[256];
 
 	ERR_clear_error();
+	if (ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE)
+		return bkc_error_oom(err);
 	if (number == 0)
 		return bkc_error_set(err, code, "%s", what);
 	ERR_error_string_n(number, reason, sizeof(reason));
