@@ -21,7 +21,9 @@
 static void
 test_hex(void **state)
 {
-	static const char *const bad[] = {"", "0", "00", "000", "00000", "000g", "g000", "00 0", "0x00"};
+	static const char *const bad[] = {
+		"", "0", "00", "000", "00000", "000g", "g000", "00 0", "0x00",
+	};
 	uint8_t		data[256];
 	uint8_t		back[256];
 	char		text[513];

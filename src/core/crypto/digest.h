@@ -17,7 +17,9 @@ typedef struct BkcSha256 BkcSha256;
 
 /* NULL and err when OpenSSL cannot (a FIPS provider without it, out of memory). */
 extern BkcSha256 *bkc_sha256_new(BkcError *err);
-extern bool bkc_sha256_begin(BkcSha256 *h, BkcError *err);	/* may be called again for the next message */
+
+/* May be called again for the next message. */
+extern bool bkc_sha256_begin(BkcSha256 *h, BkcError *err);
 extern bool bkc_sha256_update(BkcSha256 *h, const void *data, size_t len, BkcError *err);
 extern bool bkc_sha256_end(BkcSha256 *h, uint8_t out[BKC_SHA256_SIZE], BkcError *err);
 extern void bkc_sha256_free(BkcSha256 *h);	/* NULL is fine */
