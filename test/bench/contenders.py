@@ -131,7 +131,7 @@ class BackRest(Contender):
         return self.command('--pg1-path=' + target, '--archive-mode=off', 'restore')
 
     def verifications(self):
-        return [('verify', self.command('--output=text', 'verify'))]
+        return [('verify', self.command('--output=text', '--verbose', 'verify'))]
 
     def verified(self, output):
         # 2.45 ends with status 0 also when it has found damage.
