@@ -4,6 +4,9 @@
 #		Everything: lint, unit, pg_regress, TAP.  A stage that fails does not
 #		keep the later ones from running.
 #
+# Unit tests run with address and undefined-behaviour checks where the machine
+# allows that.
+#
 # The last line is "N passed, N failed": lint rules, unit tests, regression
 # test files and TAP assertions together.
 
@@ -41,8 +44,16 @@ run_make()
 	"$MAKE" -j"$(nproc)" --no-print-directory "$@"
 }
 
+# Sanitizers cost little and find much, but not every machine lets them run.
+sanitize=
+echo 'int main(void) { return 0; }' >"$log.c"
+if "${CC:-gcc}" -fsanitize=address,undefined -o "$log.bin" "$log.c" 2>/dev/null && "$log.bin" 2>/dev/null; then
+	sanitize=1
+fi
+rm -f "$log.c" "$log.bin"
+
 echo "== build"
-if ! run_make -s all || ! run_make -s FAULTS=1 all unit-programs; then
+if ! run_make -s all || ! run_make -s FAULTS=1 all || ! run_make -s FAULTS=1 SANITIZE=$sanitize unit-programs; then
 	echo "the build failed"
 	echo "0 passed, 1 failed"
 	exit 1
@@ -50,7 +61,7 @@ fi
 echo
 
 stage lint run_make -s lint
-stage unit run_make -s unit
+stage unit run_make -s unit SANITIZE=$sanitize
 stage regress run_make -s installcheck
 stage tap run_make -s tap
 
