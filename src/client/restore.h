@@ -52,7 +52,7 @@ typedef struct BkcPlaceDir
 typedef struct BkcPlanned
 {
 	uint32_t	dir;			/* index into dirs, BKC_SKIP when not restored */
-	char	   *rel;			/* below it */
+	const char *rel;			/* below it */
 	bool		owned;			/* rel is ours, not the entry's path */
 } BkcPlanned;
 
@@ -128,6 +128,8 @@ extern void bkc_restore_target_close(BkcRestore *r);
 /* ---- restore_files.c ---- */
 
 extern bool bkc_restore_files(BkcRestore *r, BkcError *err);
+
+/* ---- restore_extra.c ---- */
 
 /*
  * Write a small file below PGDATA, in place of one that may be there, and

@@ -477,7 +477,7 @@ bkc_restore_plan_free(BkcRestore *r)
 	for (size_t i = 0; r->planned != NULL && i < r->backup->nentries; i++)
 	{
 		if (r->planned[i].owned)
-			free(r->planned[i].rel);
+			free((void *) r->planned[i].rel);
 	}
 	free(r->planned);
 	for (size_t i = 0; i < r->nconfigs; i++)

@@ -1,0 +1,667 @@
+/*
+ * restore_target.c
+ *		May these folders be written to?  Then: marker and clearing.
+ *
+ * The marker file in PGDATA is written before anything else and tells an
+ * unfinished restore from everything else a folder may hold; a lock on it
+ * keeps two restores apart.  A tablespace's folder gets one too, which names
+ * the PGDATA it belongs to, so that --force clears only what is provably left
+ * of an earlier attempt and never a folder that another cluster lives in.
+ */
+#include "restore.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "base/text.h"
+
+#define MARKER_MAX		(64 * 1024)
+#define PID_FILE_MAX	(64 * 1024)
+#define SLACK_BYTES		((uint64_t) 1024 * 1024)	/* labels, configuration */
+#define SLACK_PER_FILE	((uint64_t) 256)	/* a line of backup_manifest */
+
+/* ---- paths ---- */
+
+/*
+ * Absolute and without links as far as it exists; what does not exist yet must
+ * not climb.  "data", "/srv/../srv/data" and "/link/data" are all fine.
+ */
+static bool
+resolve(const char *given, char **out, BkcError *err)
+{
+	char	   *cwd = given[0] == '/' ? NULL : getcwd(NULL, 0);
+	char	   *path = NULL;
+	char	   *real = NULL;
+	size_t		len;
+	bool		ok = false;
+
+	if (given[0] != '/' && cwd == NULL)
+		return bkc_error_os(err, errno, "could not find out the current folder");
+	path = given[0] == '/' ? strdup(given) : bkc_path_join(cwd, given, err);
+	if (path == NULL)
+	{
+		bkc_error_oom(err);
+		goto done;
+	}
+	len = strlen(path);
+	while (len > 1 && path[len - 1] == '/')
+		path[--len] = '\0';
+	for (;;)
+	{
+		char		cut = path[len];
+
+		path[len] = '\0';
+		real = realpath(len > 0 ? path : "/", NULL);
+		path[len] = cut;
+		if (real != NULL)
+			break;
+		if (errno != ENOENT)
+		{
+			bkc_error_os(err, errno, "could not look at folder \"%s\"", path);
+			goto done;
+		}
+		while (len > 0 && path[len - 1] != '/')
+			len--;
+		while (len > 0 && path[len - 1] == '/')
+			len--;
+	}
+	while (path[len] == '/')
+		len++;
+	if (path[len] == '\0')
+	{
+		*out = real;
+		real = NULL;
+		ok = true;
+	}
+	else if (!bkc_path_is_safe(path + len))
+		bkc_error_set(err, BKC_ERR_INVALID, "\"%s\" is not a usable path for a new folder", given);
+	else
+	{
+		*out = bkc_path_join(real, path + len, err);
+		ok = *out != NULL;
+	}
+
+done:
+	free(real);
+	free(path);
+	free(cwd);
+	return ok;
+}
+
+/* Is inner the same folder as outer or below it? */
+static bool
+is_within(const char *inner, const char *outer)
+{
+	size_t		len = strlen(outer);
+
+	if (strcmp(outer, "/") == 0)
+		return true;
+	return strncmp(inner, outer, len) == 0 && (inner[len] == '\0' || inner[len] == '/');
+}
+
+static bool
+has_file(const char *dir, const char *name, BkcError *err, bool *has)
+{
+	char	   *path = bkc_path_join(dir, name, err);
+	struct stat st;
+	bool		ok = true;
+
+	if (path == NULL)
+		return false;
+	*has = false;
+	if (lstat(path, &st) == 0)
+		*has = S_ISREG(st.st_mode);
+	else if (errno != ENOENT && errno != ENOTDIR)
+		ok = bkc_error_os(err, errno, "could not look at \"%s\"", path);
+	free(path);
+	return ok;
+}
+
+/* ---- PGDATA ---- */
+
+/* Refuse when the process that postmaster.pid names is alive. */
+static bool
+check_not_running(const char *pgdata, BkcError *err)
+{
+	char	   *path = bkc_path_join(pgdata, "postmaster.pid", err);
+	BkcBuffer	text = {0};
+	char	   *end;
+	long		pid;
+	bool		ok;
+
+	if (path == NULL)
+		return false;
+	ok = bkc_file_slurp(path, PID_FILE_MAX, &text, err);
+	if (!ok && err->code == BKC_ERR_NOT_FOUND)
+		ok = true;
+	else if (ok)
+	{
+		/* negative: a server in single-user mode */
+		pid = labs(strtol(bkc_buffer_str(&text), &end, 10));
+		if (pid == 0 || (*end != '\n' && *end != '\0'))
+		{
+			bkc_error_set(err, BKC_ERR_STATE, "\"%s\" cannot be read: is a server running there?", path);
+			bkc_error_hint(err, "Remove that file when you are sure that there is none.");
+			ok = false;
+		}
+		else if (kill((pid_t) pid, 0) == 0 || errno == EPERM)
+		{
+			bkc_error_set(err, BKC_ERR_STATE, "a server is running in \"%s\" (process %ld)", pgdata, pid);
+			bkc_error_hint(err, "Stop it first, or restore into another folder.  If process %ld is no server, remove \"%s\".",
+						   pid, path);
+			ok = false;
+		}
+	}
+	bkc_buffer_free(&text);
+	free(path);
+	return ok;
+}
+
+/* Open and lock the marker in PGDATA: who holds the lock is restoring there. */
+static bool
+lock_marker(BkcRestore *r, BkcError *err)
+{
+	char	   *path = bkc_path_join(r->dirs[0].path, BKC_RESTORE_MARKER, err);
+	int			fd;
+	bool		ok = false;
+
+	if (path == NULL)
+		return false;
+	fd = bkc_file_open_read(path, err);
+	if (fd < 0)
+		goto done;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+	{
+		if (errno == EWOULDBLOCK)
+			bkc_error_set(err, BKC_ERR_STATE, "another restore is at work in \"%s\"", r->dirs[0].path);
+		else
+			bkc_error_os(err, errno, "could not lock file \"%s\"", path);
+		close(fd);
+		goto done;
+	}
+	if (r->marker_fd >= 0)
+		close(r->marker_fd);
+	r->marker_fd = fd;
+	ok = true;
+
+done:
+	free(path);
+	return ok;
+}
+
+/* The folder is not empty: may it be replaced? */
+static bool
+check_replace(BkcRestore *r, BkcError *err)
+{
+	const char *pgdata = r->dirs[0].path;
+	bool		marker;
+	bool		version;
+	bool		control;
+	bool		temp;
+	bool		cluster;
+
+	if (!has_file(pgdata, BKC_RESTORE_MARKER, err, &marker) ||
+		!has_file(pgdata, "PG_VERSION", err, &version) ||
+		!has_file(pgdata, BKC_CONTROL_FILE, err, &control) ||
+		!has_file(pgdata, BKC_CONTROL_TEMP, err, &temp))
+		return false;
+
+	/* the temporary pg_control: all was done but the last step (restore_finish.c) */
+	cluster = version && (control || temp);
+	if (!r->force || (!marker && !cluster))
+	{
+		bkc_error_set(err, BKC_ERR_STATE, "folder \"%s\" is not empty", pgdata);
+		if (marker || (cluster && !control))
+			return bkc_error_hint(err, "It holds an unfinished restore: --force replaces it.");
+		if (cluster)
+			return bkc_error_hint(err, "It holds a data directory: --force replaces it when its server is stopped; everything in it is removed.");
+		bkc_error_detail(err, "It holds neither a data directory nor an unfinished restore.");
+		return bkc_error_hint(err, "Restore into a folder that is empty or does not exist.");
+	}
+	r->replace = true;
+	return check_not_running(pgdata, err) && (!marker || lock_marker(r, err));
+}
+
+static bool
+check_pgdata(BkcRestore *r, BkcError *err)
+{
+	BkcPlaceDir *dir = &r->dirs[0];
+	struct stat st;
+	bool		exists;
+	bool		empty;
+
+	if (!resolve(bkc_option(r->options, "pgdata"), &dir->path, err))
+		return bkc_error_context(err, "--pgdata");
+	if (strcmp(dir->path, "/") == 0)
+		return bkc_error_set(err, BKC_ERR_INVALID, "the root folder cannot be a data directory");
+	if (!bkc_dir_state(dir->path, &exists, &empty, err))
+		return false;
+	if (exists && geteuid() != 0 && stat(dir->path, &st) == 0 && st.st_uid != geteuid())
+	{
+		bkc_error_set(err, BKC_ERR_ACCESS, "folder \"%s\" belongs to another user", dir->path);
+		return bkc_error_hint(err, "A server starts only in a data directory of its own user; run the restore as that user.");
+	}
+	return empty || check_replace(r, err);
+}
+
+/* ---- tablespaces ---- */
+
+/* Is the marker in a tablespace's folder ours, for this PGDATA? */
+static bool
+marker_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
+{
+	BkcBuffer	text = {0};
+	BkcBuffer	line = {0};
+	char	   *path = bkc_path_join(dir, BKC_RESTORE_MARKER, err);
+	bool		ok = path != NULL;
+
+	*ours = false;
+	if (ok && !bkc_file_slurp(path, MARKER_MAX, &text, err))
+		ok = err->code == BKC_ERR_NOT_FOUND;
+	else if (ok)
+	{
+		ok = bkc_buffer_printf(&line, err, "\npgdata %s\n", r->dirs[0].path);
+		*ours = ok && strstr(bkc_buffer_str(&text), bkc_buffer_str(&line)) != NULL;
+	}
+	bkc_buffer_free(&line);
+	bkc_buffer_free(&text);
+	free(path);
+	return ok;
+}
+
+/* Only the marker and folders PG_...: what restore itself makes there. */
+static bool
+holds_only_ours(const char *path, bool *only, BkcError *err)
+{
+	DIR		   *handle = opendir(path);
+	struct dirent *entry;
+
+	*only = true;
+	if (handle == NULL)
+		return bkc_error_os(err, errno, "could not open folder \"%s\"", path);
+	while ((entry = readdir(handle)) != NULL)
+	{
+		const char *name = entry->d_name;
+
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+			strcmp(name, BKC_RESTORE_MARKER) != 0 && strncmp(name, "PG_", 3) != 0)
+			*only = false;
+	}
+	closedir(handle);
+	return true;
+}
+
+static bool
+check_tablespace(BkcRestore *r, BkcPlaceDir *dir, BkcError *err)
+{
+	bool		mapped = strcmp(dir->link, dir->original) != 0;
+	bool		exists;
+	bool		empty;
+	bool		ours = false;
+	bool		only = false;
+
+	if (!resolve(dir->link, &dir->path, err) ||
+		!bkc_dir_state(dir->path, &exists, &empty, err))
+		return bkc_error_context(err, "tablespace %u", dir->oid);
+	if (empty)
+		return true;
+	if (r->force && (!marker_is_ours(r, dir->path, &ours, err) ||
+					 (ours && !holds_only_ours(dir->path, &only, err))))
+		return false;
+	if (ours && only)
+	{
+		dir->resume = true;
+		return true;
+	}
+	bkc_error_set(err, BKC_ERR_STATE, "folder \"%s\" of tablespace %u is not empty",
+				  dir->link, dir->oid);
+	if (!mapped)
+		bkc_error_detail(err, "This is where the tablespace was when the backup was taken; the cluster may still live there.");
+	return bkc_error_hint(err, "Put the tablespace elsewhere: --tablespace-map %s=NEW, where NEW is empty or does not exist.",
+						  dir->original);
+}
+
+static bool
+check_overlaps(const BkcRestore *r, BkcError *err)
+{
+	const char *pgdata = r->dirs[0].path;
+
+	for (size_t i = 1; i < r->ndirs; i++)
+	{
+		const BkcPlaceDir *dir = &r->dirs[i];
+
+		if (is_within(dir->path, pgdata) || is_within(pgdata, dir->path))
+		{
+			bkc_error_set(err, BKC_ERR_INVALID, "folder \"%s\" of tablespace %u and PGDATA \"%s\" lie in one another",
+						  dir->link, dir->oid, pgdata);
+			return bkc_error_hint(err, "Put the tablespace elsewhere: --tablespace-map %s=NEW.",
+								  dir->original);
+		}
+		for (size_t k = 1; k < i; k++)
+		{
+			if (strcmp(dir->path, r->dirs[k].path) == 0)
+				return bkc_error_set(err, BKC_ERR_INVALID, "tablespaces %u and %u would share folder \"%s\"",
+									 r->dirs[k].oid, dir->oid, dir->link);
+		}
+	}
+	return true;
+}
+
+/* A restore must not land in the repository, nor --force remove it. */
+static bool
+check_repository(const BkcRestore *r, BkcError *err)
+{
+	char	   *repo = NULL;
+	bool		ok = true;
+
+	if (strcmp(r->session.url.scheme, "file") != 0)
+		return true;
+	if (!resolve(r->session.url.path, &repo, err))
+		return false;
+	for (size_t i = 0; ok && i < r->ndirs; i++)
+	{
+		if (is_within(r->dirs[i].path, repo) || is_within(repo, r->dirs[i].path))
+			ok = bkc_error_set(err, BKC_ERR_INVALID, "folder \"%s\" and the repository \"%s\" lie in one another",
+							   r->dirs[i].path, repo);
+	}
+	free(repo);
+	return ok;
+}
+
+/* ---- space ---- */
+
+/* The file system that a folder is or will be on. */
+static bool
+find_space(const char *path, dev_t *dev, struct statvfs *fs, BkcError *err)
+{
+	char	   *copy = strdup(path);
+	struct stat st;
+	char	   *slash;
+
+	if (copy == NULL)
+		return bkc_error_oom(err);
+	while (stat(copy, &st) != 0 && (slash = strrchr(copy, '/')) != NULL && slash[1] != '\0')
+		slash[slash == copy ? 1 : 0] = '\0';
+	if (stat(copy, &st) != 0 || statvfs(copy, fs) != 0)
+	{
+		bkc_error_os(err, errno, "could not find out the free space of \"%s\"", copy);
+		free(copy);
+		return false;
+	}
+	*dev = st.st_dev;
+	free(copy);
+	return true;
+}
+
+/* What clearing a folder will give back. */
+static bool
+measure(const char *path, uint64_t *bytes, uint64_t *files, BkcError *err)
+{
+	char	   *const paths[] = {(char *) path, NULL};
+	FTS		   *walk = fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
+	FTSENT	   *entry;
+	bool		ok = true;
+
+	if (walk == NULL)
+		return bkc_error_os(err, errno, "could not read folder \"%s\"", path);
+	while (ok && (entry = fts_read(walk)) != NULL)
+	{
+		if (entry->fts_info == FTS_F && entry->fts_statp->st_nlink == 1)
+		{
+			*bytes += (uint64_t) entry->fts_statp->st_blocks * 512;
+			*files += 1;
+		}
+		ok = bkc_host_check(err);
+	}
+	fts_close(walk);
+	return ok;
+}
+
+/* Everything that goes to the file system of dirs[first] against what is free there. */
+static bool
+check_file_system(const BkcRestore *r, size_t first, const dev_t *devs, const struct statvfs *fs,
+				  BkcError *err)
+{
+	uint64_t	need = SLACK_BYTES;
+	uint64_t	files = 0;
+	uint64_t	free_bytes = (uint64_t) fs->f_bavail * fs->f_frsize;
+	uint64_t	free_files = fs->f_favail;
+	char		need_text[40];
+	char		free_text[40];
+
+	for (size_t i = first; i < r->ndirs; i++)
+	{
+		const BkcPlaceDir *dir = &r->dirs[i];
+
+		if (devs[i] != devs[first])
+			continue;
+		need += dir->bytes + dir->files * SLACK_PER_FILE;
+		files += dir->files;
+		if (((i == 0 && r->replace) || dir->resume) &&
+			!measure(dir->path, &free_bytes, &free_files, err))
+			return false;
+	}
+	if (need > free_bytes)
+	{
+		bkc_format_size(need, need_text, sizeof(need_text));
+		bkc_format_size(free_bytes, free_text, sizeof(free_text));
+		bkc_error_set(err, BKC_ERR_NO_SPACE, "not enough space for \"%s\": %s needed, %s free",
+					  r->dirs[first].path, need_text, free_text);
+		return bkc_error_detail(err, "%" PRIu64 " bytes are needed, %" PRIu64 " bytes are free.",
+								need, free_bytes);
+	}
+	if (fs->f_files > 0 && files > free_files)
+		return bkc_error_set(err, BKC_ERR_NO_SPACE,
+							 "not enough inodes for \"%s\": %" PRIu64 " needed, %" PRIu64 " free",
+							 r->dirs[first].path, files, free_files);
+	return true;
+}
+
+static bool
+check_space(const BkcRestore *r, BkcError *err)
+{
+	dev_t	   *devs = calloc(r->ndirs, sizeof(dev_t));
+	struct statvfs *fs = calloc(r->ndirs, sizeof(struct statvfs));
+	bool		ok = devs != NULL && fs != NULL;
+
+	if (!ok)
+		bkc_error_oom(err);
+	for (size_t i = 0; ok && i < r->ndirs; i++)
+		ok = find_space(r->dirs[i].path, &devs[i], &fs[i], err);
+	for (size_t i = 0; ok && i < r->ndirs; i++)
+	{
+		bool		seen = false;
+
+		for (size_t k = 0; k < i; k++)
+			seen |= devs[k] == devs[i];
+		if (!seen)
+			ok = check_file_system(r, i, devs, &fs[i], err);
+	}
+	free(devs);
+	free(fs);
+	return ok;
+}
+
+bool
+bkc_restore_target_check(BkcRestore *r, BkcError *err)
+{
+	r->place = BKC_AT_TARGET;
+	if (!check_pgdata(r, err))
+		return false;
+	for (size_t i = 1; i < r->ndirs; i++)
+	{
+		if (!check_tablespace(r, &r->dirs[i], err))
+			return false;
+	}
+	return check_overlaps(r, err) && check_repository(r, err) && check_space(r, err);
+}
+
+/* ---- from here on things are written ---- */
+
+static bool
+put_marker(BkcRestore *r, const BkcPlaceDir *dir, bool replace, BkcError *err)
+{
+	BkcBuffer	text = {0};
+	char	   *path = bkc_path_join(dir->path, BKC_RESTORE_MARKER, err);
+	bool		ok = path != NULL;
+
+	/* "pgdata" is what marker_is_ours() looks for */
+	ok = ok && bkc_buffer_printf(&text, err,
+								 "This folder holds an unfinished restore of pg_backupctl and cannot be started.\n"
+								 "backup %s\npgdata %s\n", r->backup->header.label, r->dirs[0].path) &&
+		bkc_file_put(path, text.data, text.len, 0600, replace, err);
+	if (!ok && path != NULL && err->code == BKC_ERR_EXISTS)
+		bkc_error_set(err, BKC_ERR_STATE, "another restore has just begun in \"%s\"", dir->path);
+	bkc_buffer_free(&text);
+	free(path);
+	return ok;
+}
+
+/* Remove a file below a folder, durably; missing is fine. */
+static bool
+remove_durably(const char *dir, const char *folder, const char *name, BkcError *err)
+{
+	char	   *path = bkc_path_join(dir, folder, err);
+	int			fd = -1;
+	bool		ok = false;
+
+	if (path == NULL)
+		return false;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+	{
+		ok = errno == ENOENT || bkc_error_os(err, errno, "could not open folder \"%s\"", path);
+		goto done;
+	}
+	if (unlinkat(fd, name, 0) == 0)
+		ok = bkc_file_fsync(fd, path, err);
+	else
+		ok = errno == ENOENT || bkc_error_os(err, errno, "could not remove \"%s/%s\"", path, name);
+
+done:
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return ok;
+}
+
+static bool
+remove_entry(const char *dir, const char *name, BkcError *err)
+{
+	char	   *path = bkc_path_join(dir, name, err);
+	struct stat st;
+	bool		ok = false;
+
+	if (path == NULL)
+		return false;
+	if (lstat(path, &st) != 0)
+		ok = errno == ENOENT || bkc_error_os(err, errno, "could not stat \"%s\"", path);
+	else if (S_ISDIR(st.st_mode))
+		ok = bkc_dir_remove_tree(path, false, err);
+	else
+		ok = unlink(path) == 0 || bkc_error_os(err, errno, "could not remove \"%s\"", path);
+	free(path);
+	return ok;
+}
+
+/* Remove what is in a folder, except the marker. */
+static bool
+clear_folder(const char *path, BkcError *err)
+{
+	DIR		   *handle = opendir(path);
+	struct dirent *entry;
+	bool		ok = true;
+
+	if (handle == NULL)
+		return bkc_error_os(err, errno, "could not open folder \"%s\"", path);
+	while (ok && (entry = readdir(handle)) != NULL)
+	{
+		const char *name = entry->d_name;
+
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+			strcmp(name, BKC_RESTORE_MARKER) != 0)
+			ok = bkc_host_check(err) && remove_entry(path, name, err);
+	}
+	closedir(handle);
+	return ok;
+}
+
+static bool
+open_dir(BkcPlaceDir *dir, BkcError *err)
+{
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir->fd < 0)
+		return bkc_error_os(err, errno, "could not open folder \"%s\"", dir->path);
+	if (fchmod(dir->fd, 0700) != 0)
+		return bkc_error_os(err, errno, "could not set permissions of folder \"%s\"", dir->path);
+	return true;
+}
+
+/*
+ * pg_control goes first when a data directory is replaced: what is left half
+ * removed cannot be started either.
+ */
+static bool
+begin_pgdata(BkcRestore *r, BkcError *err)
+{
+	BkcPlaceDir *dir = &r->dirs[0];
+
+	if (!bkc_dir_create(dir->path, 0700, err) ||
+		!put_marker(r, dir, r->marker_fd >= 0, err))
+		return false;
+	r->begun = true;
+	if (!lock_marker(r, err) || !bkc_fault(BKC_FAULT_RESTORE_MARKED, err))
+		return false;
+	if (r->replace &&
+		(!remove_durably(dir->path, "global", "pg_control", err) ||
+		 !remove_durably(dir->path, "global", "pg_control.restoring", err) ||
+		 !clear_folder(dir->path, err)))
+		return false;
+	return open_dir(dir, err);
+}
+
+bool
+bkc_restore_target_begin(BkcRestore *r, BkcError *err)
+{
+	r->place = BKC_AT_TARGET;
+	if (!begin_pgdata(r, err))
+		return false;
+	for (size_t i = 1; i < r->ndirs; i++)
+	{
+		BkcPlaceDir *dir = &r->dirs[i];
+
+		if (!bkc_dir_create(dir->path, 0700, err) ||
+			!put_marker(r, dir, dir->resume, err) ||
+			(dir->resume && !clear_folder(dir->path, err)) ||
+			!open_dir(dir, err))
+			return bkc_error_context(err, "tablespace %u", dir->oid);
+	}
+	return true;
+}
+
+void
+bkc_restore_target_close(BkcRestore *r)
+{
+	for (size_t i = 0; i < r->ndirs; i++)
+	{
+		if (r->dirs[i].fd >= 0)
+			close(r->dirs[i].fd);
+		r->dirs[i].fd = -1;
+	}
+	if (r->marker_fd >= 0)
+		close(r->marker_fd);
+	r->marker_fd = -1;
+}
