@@ -100,6 +100,8 @@ leader_close(void *arg)
 {
 	Leader	   *l = arg;
 
+	bkc_host_watch(NULL);
+	bkc_host_poll(NULL);
 	if (l->job != NULL)
 		bkc_crew_stop(l->job);
 	bkc_copier_close(&l->copier);

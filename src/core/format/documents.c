@@ -97,7 +97,7 @@ bkc_clusterdoc_encode(const BkcClusterDoc *doc, BkcBuffer *out, BkcError *err)
 	if (!check_array("cluster name", doc->name, sizeof(doc->name), err) ||
 		!check_cluster(doc, BKC_ERR_INVALID, err))
 		return false;
-	object = json_object();
+	object = json_pack("{}");
 	return finish_encode(object, object != NULL &&
 						 bkc_fields_put_int(object, "pg_backupctl_cluster", DOCUMENT_VERSION) &&
 						 bkc_fields_put_sysid(object, "system_identifier",
@@ -158,7 +158,7 @@ bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 		!check_array("host", doc->host, sizeof(doc->host), err) ||
 		!check_begin(doc, BKC_ERR_INVALID, err))
 		return false;
-	object = json_object();
+	object = json_pack("{}");
 	return finish_encode(object, object != NULL &&
 						 bkc_fields_put_int(object, "pg_backupctl_begin", DOCUMENT_VERSION) &&
 						 bkc_fields_put_text(object, "label", doc->label) &&
@@ -224,7 +224,7 @@ bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, BkcError *err)
 		!check_array("failure", note->first_failure, sizeof(note->first_failure), err) ||
 		!check_verify(note, BKC_ERR_INVALID, err))
 		return false;
-	object = json_object();
+	object = json_pack("{}");
 	return finish_encode(object, object != NULL &&
 						 bkc_fields_put_int(object, "pg_backupctl_verify", DOCUMENT_VERSION) &&
 						 bkc_fields_put_text(object, "label", note->label) &&

@@ -110,7 +110,7 @@ set_tablespaces(json_t *object, const BkcManifestHeader *header)
 	for (i = 0; i < header->ntablespaces; i++)
 	{
 		const BkcTablespace *ts = &header->tablespaces[i];
-		json_t	   *item = json_object();
+		json_t	   *item = json_pack("{}");
 
 		if (json_array_append_new(list, item) != 0 ||
 			!bkc_fields_put_int(item, "oid", ts->oid) ||
@@ -159,7 +159,7 @@ bkc_manifest_write_header(BkcManifestWriter *w, const BkcManifestHeader *header,
 
 	if (!bkc_manifest_rules_header(&w->rules, header, err))
 		return bkc_error_context(err, "manifest header");
-	object = json_object();
+	object = json_pack("{}");
 	if (object == NULL || !set_header(object, header))
 		bkc_error_oom(err);
 	else
@@ -181,7 +181,7 @@ set_pieces(json_t *object, const BkcEntry *entry)
 	for (i = 0; i < entry->npieces; i++)
 	{
 		const BkcPiece *piece = &entry->pieces[i];
-		json_t	   *item = json_object();
+		json_t	   *item = json_pack("{}");
 
 		if (json_array_append_new(list, item) != 0 ||
 			(piece->label[0] != '\0' && !set_ascii(item, "label", piece->label)) ||
@@ -253,7 +253,7 @@ bkc_manifest_write_entry(BkcManifestWriter *w, const BkcEntry *entry, BkcBuffer 
 
 	if (!bkc_manifest_rules_entry(&w->rules, entry, err))
 		return bkc_error_context(err, "manifest entry \"%s\"", entry->path ? entry->path : "");
-	object = json_object();
+	object = json_pack("{}");
 	if (object == NULL || !set_entry(object, entry))
 		bkc_error_oom(err);
 	else
@@ -273,7 +273,7 @@ bkc_manifest_write_pack(BkcManifestWriter *w, const BkcPackInfo *pack, BkcBuffer
 
 	if (!bkc_manifest_rules_pack(&w->rules, pack, err))
 		return bkc_error_context(err, "manifest");
-	object = json_object();
+	object = json_pack("{}");
 	if (object == NULL || !set_pack_id(object, pack->worker, pack->number) ||
 		!bkc_fields_put_int(object, "size", (int64_t) pack->size) ||
 		!bkc_fields_put_int(object, "frames", pack->frames))
@@ -310,7 +310,7 @@ bkc_manifest_write_trailer(BkcManifestWriter *w, BkcBuffer *out, BkcError *err)
 
 	if (!bkc_manifest_rules_end(&w->rules, sha256, err))
 		return bkc_error_context(err, "manifest");
-	object = json_object();
+	object = json_pack("{}");
 	if (object == NULL || !set_trailer(object, &w->rules.totals, sha256))
 		bkc_error_oom(err);
 	else
