@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "format/envelope.h"
 
 #define NAME	"1/backups/20261120T120301Z-full-7f3a/data/0-0.pack"
@@ -357,6 +358,32 @@ frame_refuses(void **state)
 	assert_non_null(strstr(err.message, "reserved"));
 }
 
+/* The vectors of FORMAT.md: they must never change. */
+static void
+test_vectors(void **state)
+{
+	BkcEnvelope env = {.version = 1, .kind = BKC_KIND_CLUSTER};
+	BkcFrameHeader hdr = {.stored_len = 5, .plain_len = 5, .type = BKC_FRAME_DATA,
+	.flags = BKC_FRAME_LAST | BKC_FRAME_STORED};
+	uint8_t		out[BKC_ENVELOPE_SIZE];
+	uint8_t		header[BKC_FRAME_HEADER_SIZE];
+	char		hex[2 * BKC_FRAME_HEADER_SIZE + 1];
+	uint64_t	seed;
+	int			i;
+
+	for (i = 0; i < BKC_SALT_SIZE; i++)
+		env.salt[i] = (uint8_t) i;
+	bkc_envelope_encode(&env, out);
+	bkc_hex_encode(out + 112, BKC_DIGEST_SIZE, hex);
+	assert_string_equal(hex, "9895e3707f2db4608e7b3b2d01a3ce7d");
+	seed = bkc_frame_seed(&env, "1/cluster");
+	assert_true(seed == UINT64_C(0x186098ea8137d331));
+	bkc_frame_encode(&hdr, "hello", seed, header);
+	bkc_hex_encode(header, BKC_FRAME_HEADER_SIZE, hex);
+	assert_string_equal(hex, "00000000050000000500000001030000"
+						"e91f2d9ba2c9e72aeb0e45672f57dc2d");
+}
+
 static void
 codec_names(void **state)
 {
@@ -390,6 +417,7 @@ main(void)
 		cmocka_unit_test(frame_bytes),
 		cmocka_unit_test(frame_each_bit_counts),
 		cmocka_unit_test(frame_refuses),
+		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(codec_names),
 	};
 

@@ -9,10 +9,11 @@
  * have after it (a pack's footer) is of fixed size, so a cut object is
  * noticed.  FORMAT.md is normative for every byte.
  *
- * A frame's digest is XXH3-128 over (frame header without digest, payload)
- * with a seed taken from the salt and the object's name, so that in a plain
- * repository, too, a frame at another place or an object under another name
- * is noticed.  In sealed objects the same 16 bytes hold the AES-GCM tag.
+ * A frame's digest is XXH3-128 of its payload, seeded with a hash of its
+ * header, which in turn is seeded from the salt and the object's name, so
+ * that in a plain repository, too, a frame at another place or an object
+ * under another name is noticed.  In sealed objects the same 16 bytes hold
+ * the AES-GCM tag.
  */
 #ifndef BKC_FORMAT_ENVELOPE_H
 #define BKC_FORMAT_ENVELOPE_H
@@ -27,7 +28,7 @@
 #define BKC_ENVELOPE_SIZE		128
 #define BKC_FRAME_HEADER_SIZE	32
 #define BKC_FRAME_PLAIN_MAX		(1024 * 1024)
-#define BKC_FRAME_STORED_MAX	(BKC_FRAME_PLAIN_MAX)	/* what does not shrink is stored plain */
+#define BKC_FRAME_STORED_MAX	BKC_FRAME_PLAIN_MAX /* what does not shrink is stored plain */
 #define BKC_SALT_SIZE			32
 #define BKC_DIGEST_SIZE			16
 #define BKC_KEY_ID_SIZE			16
@@ -72,7 +73,7 @@ typedef struct BkcEnvelope
 
 /* frame types */
 #define BKC_FRAME_DATA			1	/* bytes of a file, or the object's content */
-#define BKC_FRAME_INFO			2	/* JSON that tells about the content; first frame when present */
+#define BKC_FRAME_INFO			2	/* JSON about the content; the first frame if present */
 #define BKC_FRAME_INDEX			3	/* a pack's index; its last frame */
 
 /* frame flags */
@@ -119,7 +120,7 @@ extern bool bkc_frame_decode(const uint8_t in[BKC_FRAME_HEADER_SIZE], uint32_t e
 extern bool bkc_frame_check(const BkcFrameHeader *hdr, const void *payload, uint64_t seed,
 							const char *name, BkcError *err);
 
-/* "none", "gzip", "lz4", "zstd"; NULL for an unknown number.  And back: false for an unknown word. */
+/* "none", "gzip", "lz4", "zstd"; NULL for an unknown number.  And back: false for others. */
 extern const char *bkc_codec_name(int codec);
 extern bool bkc_codec_parse(const char *word, BkcCodec *codec);
 

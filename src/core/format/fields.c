@@ -16,6 +16,26 @@
 
 /* ---- reading ---- */
 
+/*
+ * The parser reports a failed allocation as a syntax error, or without any
+ * text.  Damage must not be claimed where only memory was short, so a failure
+ * counts only if there is plainly memory for the whole tree and a second
+ * attempt fails too.
+ */
+static json_t *
+load_again(const char *text, size_t len, json_error_t *jerr)
+{
+	const size_t tree_max = len * 32 + 65536;
+	void	   *probe = malloc(tree_max);
+	bool		enough = probe != NULL;
+
+	free(probe);
+	if (enough)
+		return json_loadb(text, len, JSON_REJECT_DUPLICATES, jerr);
+	jerr->text[0] = '\0';
+	return NULL;
+}
+
 bool
 bkc_fields_parse(BkcFields *f, const char *text, size_t len, BkcError *err)
 {
@@ -25,8 +45,10 @@ bkc_fields_parse(BkcFields *f, const char *text, size_t len, BkcError *err)
 	f->owned = true;
 	f->object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &jerr);
 	if (f->object == NULL)
+		f->object = load_again(text, len, &jerr);
+	if (f->object == NULL)
 	{
-		if (json_error_code(&jerr) == json_error_out_of_memory)
+		if (jerr.text[0] == '\0' || json_error_code(&jerr) == json_error_out_of_memory)
 			return bkc_error_oom(err);
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "not valid JSON: %s (byte %d)",
 							 jerr.text, jerr.position);

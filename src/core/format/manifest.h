@@ -104,7 +104,7 @@ typedef struct BkcEntry
 	uint8_t		sha256[BKC_SHA256_SIZE];	/* of files, plain content */
 	BkcPiece   *pieces;			/* none for empty files */
 	size_t		npieces;
-	uint32_t   *bad_blocks;		/* block numbers (within the relation fork) that failed their page checksum */
+	uint32_t   *bad_blocks;		/* within the relation fork: failed their page checksum */
 	size_t		nbad_blocks;	/* at most BKC_BAD_BLOCKS_MAX are listed */
 	uint64_t	bad_block_count;	/* all of them */
 } BkcEntry;

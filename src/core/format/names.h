@@ -26,15 +26,18 @@ extern bool bkc_name_cluster(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *e
 extern bool bkc_name_backups(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *err);
 
 /* <sysid>/backups/<label>/ (a prefix) */
-extern bool bkc_name_backup(uint64_t sysid, const char *label, char out[BKC_NAME_MAX], BkcError *err);
-extern bool bkc_name_begin(uint64_t sysid, const char *label, char out[BKC_NAME_MAX], BkcError *err);
-extern bool bkc_name_manifest(uint64_t sysid, const char *label, char out[BKC_NAME_MAX], BkcError *err);
+extern bool bkc_name_backup(uint64_t sysid, const char *label, char out[BKC_NAME_MAX],
+							 BkcError *err);
+extern bool bkc_name_begin(uint64_t sysid, const char *label, char out[BKC_NAME_MAX],
+							 BkcError *err);
+extern bool bkc_name_manifest(uint64_t sysid, const char *label, char out[BKC_NAME_MAX],
+							 BkcError *err);
 
 /* <sysid>/backups/<label>/data/<worker>-<n>.pack */
 extern bool bkc_name_pack(uint64_t sysid, const char *label, uint32_t worker, uint32_t n,
 						  char out[BKC_NAME_MAX], BkcError *err);
 
-/* <sysid>/backups/<label>/notes/<time>-<kind>; time is YYYYMMDDTHHMMSSmmmZ */
+/* <sysid>/backups/<label>/notes/<time>-<kind>; time is YYYYMMDDTHHMMSSmmmZ, kind [a-z]{1,16} */
 extern bool bkc_name_note(uint64_t sysid, const char *label, int64_t now, const char *kind,
 						  char out[BKC_NAME_MAX], BkcError *err);
 

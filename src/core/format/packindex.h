@@ -45,7 +45,7 @@ extern void bkc_packfooter_encode(const BkcPackFooter *footer, uint8_t out[BKC_P
 extern bool bkc_packfooter_decode(const uint8_t in[BKC_PACK_FOOTER_SIZE], uint64_t object_size,
 								  const char *name, BkcPackFooter *footer, BkcError *err);
 
-/* Entries in rising order, adjacent, within [BKC_ENVELOPE_SIZE, index_offset], lengths within limits. */
+/* Lengths within limits; frames cover [BKC_ENVELOPE_SIZE, index_offset) without gap or overlap. */
 extern bool bkc_packindex_check(const BkcPackEntry *entries, uint32_t n, uint64_t index_offset,
 								const char *name, BkcError *err);
 

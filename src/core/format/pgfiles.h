@@ -41,7 +41,10 @@ typedef struct BkcControl
 	uint32_t	data_checksum_version;
 } BkcControl;
 
-/* CRC-checked; BKC_ERR_CORRUPT when the CRC is wrong, UNSUPPORTED for an unknown control_version. */
+/*
+ * BKC_ERR_CORRUPT when the CRC is wrong, BKC_ERR_UNSUPPORTED for an unknown
+ * control_version.  Known are 1300 (13 to 16), 1700, 1800 and 1905 (19rc1).
+ */
 extern bool bkc_control_parse(const uint8_t *data, size_t len, BkcControl *control, BkcError *err);
 
 /* CRC-32C as PostgreSQL computes it (init 0xFFFFFFFF, final xor). */
