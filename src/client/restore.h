@@ -56,12 +56,12 @@ typedef struct BkcPlanned
 	bool		owned;			/* rel is ours, not the entry's path */
 } BkcPlanned;
 
-/* A file of the config root and where it is now: copied, or the same file in PGDATA. */
+/* A file of the config root and where it is restored to. */
 typedef struct BkcConfigFile
 {
 	size_t		entry;
 	char	   *rel;			/* below PGDATA */
-	bool		in_pgdata;
+	bool		reached;		/* PGDATA's own configuration leads to it */
 } BkcConfigFile;
 
 /* A file that restore itself wrote or changed; its hash is not the manifest's. */

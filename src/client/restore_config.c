@@ -206,12 +206,15 @@ write_auto_conf(BkcConfigWork *work, BkcBuffer *out, BkcError *err)
 bool
 bkc_restore_config(BkcRestore *r, BkcError *err)
 {
-	BkcConfigWork work = {.r = r, .mend = bkc_config_in_pgdata(r)};
-	const char *from = work.mend ? "postgresql.conf" : bkc_config_main(r);
+	BkcConfigWork work = {.r = r};
 	BkcBuffer	auto_conf = {0};
+	const char *from;
 	bool		ok;
 
 	r->place = BKC_AT_TARGET;
+	if (!bkc_config_main(r, &from, err))
+		return false;
+	work.mend = from != NULL && strcmp(from, "postgresql.conf") == 0;
 	ok = (from == NULL || bkc_config_walk(&work, from, err)) &&
 		(work.mend || bkc_config_make(&work, from, err)) &&
 		filter_auto_conf(&work, &auto_conf, err) &&

@@ -24,25 +24,30 @@ typedef struct BkcConfigWork
 /* ---- restore_confwalk.c ---- */
 
 /*
- * Read a file below PGDATA and what it includes into work->settings.  With
- * work->mend settings and includes that lead out of the restored folder are
- * commented out or turned to the copies below BKC_CONFIG_DIR.
+ * Read a file below PGDATA and what it includes into work->settings, and mark
+ * the files of the config root that it comes by.  With work->mend settings
+ * and includes that lead out of the restored folder are commented out or
+ * turned to where the files are now.
  */
 extern bool bkc_config_walk(BkcConfigWork *work, const char *rel, BkcError *err);
 
-/* Where the file that had this absolute path is now; NULL when it is not in the backup. */
-extern const char *bkc_config_find(const BkcRestore *r, const char *path);
+/*
+ * Where the file (or folder) that had this absolute path is now: malloc'ed,
+ * below PGDATA.  NULL when it is not in the backup, or, then err is set, when
+ * memory is short.
+ */
+extern char *bkc_config_find(const BkcRestore *r, const char *path, bool folder, BkcError *err);
 
 /* data_directory, hba_file, ...: settings that name a place the restored folder must not use. */
 extern bool bkc_config_is_place(const char *name);
 
 /* ---- restore_confmake.c ---- */
 
-/* The file that was in effect as postgresql.conf, when it is not PGDATA's own; NULL when none is known. */
-extern const char *bkc_config_main(const BkcRestore *r);
-
-/* Was PGDATA's own postgresql.conf in effect? */
-extern bool bkc_config_in_pgdata(const BkcRestore *r);
+/*
+ * The file that was in effect as postgresql.conf: PGDATA's own, or a copy
+ * below BKC_CONFIG_DIR; NULL when there is none.  Belongs to r.
+ */
+extern bool bkc_config_main(BkcRestore *r, const char **rel, BkcError *err);
 
 /* postgresql.conf from the settings that make sense elsewhere.  from: where they were read, or NULL. */
 extern bool bkc_config_make(BkcConfigWork *work, const char *from, BkcError *err);

@@ -74,37 +74,106 @@ find_by_name(const BkcRestore *r, const char *name)
 	return NULL;
 }
 
-const char *
-bkc_config_main(const BkcRestore *r)
+/* Does it read as settings?  pg_hba.conf and lists of names do not. */
+static bool
+holds_settings(const BkcRestore *r, const char *rel, bool *holds, BkcError *err)
 {
-	const BkcConfigFile *file = find_by_name(r, "postgresql.conf");
+	BkcBuffer	text = {0};
+	BkcConfLines lines = {0};
+	bool		end = false;
+	bool		ok;
 
-	/* config_file can have any name; the server lists it first */
-	for (size_t i = 0; file == NULL && i < r->nconfigs; i++)
+	*holds = false;
+	ok = bkc_restore_get(r, rel, &text, err);
+	bkc_conf_lines_begin(&lines, bkc_buffer_str(&text), text.len);
+	while (ok)
 	{
-		const char *name = base_name(r->backup->entries[r->configs[i].entry].path);
+		const BkcConfLine *line = &lines.line;
+		size_t		blank = 0;
 
-		if (strcmp(name, "pg_hba.conf") != 0 && strcmp(name, "pg_ident.conf") != 0 &&
-			strcmp(name, "postgresql.auto.conf") != 0)
-			file = &r->configs[i];
+		ok = bkc_conf_lines_next(&lines, &end, err);
+		if (!ok || end)
+			break;
+		while (blank < line->len && strchr(" \t\r", line->text[blank]) != NULL)
+			blank++;
+		if (line->is_setting)
+			*holds = true;
+		else if (blank < line->len && line->text[blank] != '#')
+		{
+			*holds = false;
+			break;
+		}
 	}
-	return file != NULL ? file->rel : NULL;
+	bkc_conf_lines_free(&lines);
+	bkc_buffer_free(&text);
+	return ok;
+}
+
+/* Mark hba_file and ident_file as reached. */
+static bool
+reach(BkcRestore *r, const char *path, BkcError *err)
+{
+	char	   *rel = path != NULL ? bkc_config_find(r, path, false, err) : NULL;
+
+	if (path != NULL && rel == NULL && err->code != BKC_OK)
+		return false;
+	for (size_t i = 0; rel != NULL && i < r->nconfigs; i++)
+	{
+		if (strcmp(r->configs[i].rel, rel) == 0)
+			r->configs[i].reached = true;
+	}
+	free(rel);
+	return true;
+}
+
+static bool
+reach_from_pgdata(BkcRestore *r, BkcError *err)
+{
+	BkcConfigWork work = {.r = r};
+	bool		ok;
+
+	if (!bkc_restore_exists(r, "postgresql.conf"))
+		return true;
+	ok = bkc_config_walk(&work, "postgresql.conf", err) &&
+		reach(r, bkc_settings_get(&work.settings, "hba_file"), err) &&
+		reach(r, bkc_settings_get(&work.settings, "ident_file"), err);
+	bkc_settings_free(&work.settings);
+	return ok;
 }
 
 /*
- * PGDATA may hold a postgresql.conf that nobody read, as initdb left it: the one
- * in effect is among the files of the config root, so PGDATA's counts when it
- * is one of them.
+ * The config root holds the files that were outside PGDATA.  When PGDATA's
+ * postgresql.conf leads to all of them that hold settings, it was the one in
+ * effect; it may also be one that nobody read, as initdb left it.  The server
+ * stores config_file first, and it can have any name.
  */
 bool
-bkc_config_in_pgdata(const BkcRestore *r)
+bkc_config_main(BkcRestore *r, const char **rel, BkcError *err)
 {
+	*rel = NULL;
+	if (!reach_from_pgdata(r, err))
+		return false;
 	for (size_t i = 0; i < r->nconfigs; i++)
 	{
-		if (r->configs[i].in_pgdata && strcmp(r->configs[i].rel, "postgresql.conf") == 0)
-			return true;
+		const BkcConfigFile *file = &r->configs[i];
+		bool		holds = false;
+
+		if (file->reached || !holds_settings(r, file->rel, &holds, err))
+		{
+			if (!file->reached)
+				return false;
+			continue;
+		}
+		if (holds && (*rel == NULL || strcmp(base_name(file->rel), "postgresql.conf") == 0))
+		{
+			*rel = file->rel;
+			if (strcmp(base_name(file->rel), "postgresql.conf") == 0)
+				return true;
+		}
 	}
-	return bkc_config_main(r) == NULL && bkc_restore_exists(r, "postgresql.conf");
+	if (*rel == NULL && bkc_restore_exists(r, "postgresql.conf"))
+		*rel = "postgresql.conf";
+	return true;
 }
 
 /* ---- postgresql.conf ---- */
@@ -209,26 +278,32 @@ make_auth_file(BkcConfigWork *work, const char *name, const char *setting, const
 			   BkcError *err)
 {
 	BkcRestore *r = work->r;
-	const char *rel = setting != NULL ? bkc_config_find(r, setting) : NULL;
 	BkcBuffer	content = {0};
-	bool		ok;
+	char	   *found = NULL;
+	const char *rel = NULL;
+	bool		ok = true;
 
-	if (setting != NULL && rel == NULL && bkc_path_is_safe(setting) && bkc_restore_exists(r, setting))
-		rel = setting;
 	if (setting == NULL && bkc_restore_exists(r, name))
 		return true;
+	if (setting != NULL && setting[0] == '/')
+	{
+		rel = found = bkc_config_find(r, setting, false, err);
+		ok = found != NULL || err->code == BKC_OK;
+	}
+	else if (setting != NULL && bkc_path_is_safe(setting) && bkc_restore_exists(r, setting))
+		rel = setting;
 	if (rel == NULL)
 	{
 		const BkcConfigFile *file = find_by_name(r, name);
 
 		rel = file != NULL ? file->rel : NULL;
 	}
-	if (rel != NULL && strcmp(rel, name) == 0)
-		return true;
-	ok = (rel != NULL ? bkc_restore_get(r, rel, &content, err) :
-		  bkc_buffer_append_str(&content, fallback, err)) &&
-		bkc_restore_put(r, name, &content, err);
+	if (ok && (rel == NULL || strcmp(rel, name) != 0))
+		ok = (rel != NULL ? bkc_restore_get(r, rel, &content, err) :
+			  bkc_buffer_append_str(&content, fallback, err)) &&
+			bkc_restore_put(r, name, &content, err);
 	bkc_buffer_free(&content);
+	free(found);
 	return ok;
 }
 

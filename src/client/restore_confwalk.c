@@ -13,9 +13,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 
@@ -43,17 +45,6 @@ bkc_config_is_place(const char *name)
 
 /* ---- finding files ---- */
 
-const char *
-bkc_config_find(const BkcRestore *r, const char *path)
-{
-	for (size_t i = 0; path[0] == '/' && i < r->nconfigs; i++)
-	{
-		if (strcmp(r->backup->entries[r->configs[i].entry].path, path + 1) == 0)
-			return r->configs[i].rel;
-	}
-	return NULL;
-}
-
 /* Length of the folder part of a path, 0 when it has none. */
 static size_t
 folder_len(const char *path)
@@ -63,26 +54,69 @@ folder_len(const char *path)
 	return slash != NULL ? (size_t) (slash - path) : 0;
 }
 
-/* The restored folder with the files that were in this absolute one; malloc'ed, NULL when there is none. */
+/* Among the files of the config root; path without its first slash, len without trailing ones. */
 static char *
-find_folder(const BkcRestore *r, const char *path, BkcError *err)
+find_in_root(const BkcRestore *r, const char *path, size_t len, bool folder, BkcError *err)
 {
-	size_t		len = strlen(path);
-
-	while (len > 1 && path[len - 1] == '/')
-		len--;
 	for (size_t i = 0; i < r->nconfigs; i++)
 	{
 		const char *original = r->backup->entries[r->configs[i].entry].path;
+		size_t		original_len = folder ? folder_len(original) : strlen(original);
 		char	   *found;
 
-		if (folder_len(original) != len - 1 || memcmp(original, path + 1, len - 1) != 0)
+		if (original_len != len || memcmp(original, path, len) != 0)
 			continue;
-		found = strndup(r->configs[i].rel, folder_len(r->configs[i].rel));
+		found = strndup(r->configs[i].rel,
+						folder ? folder_len(r->configs[i].rel) : strlen(r->configs[i].rel));
 		if (found == NULL)
 			bkc_error_oom(err);
 		return found;
 	}
+	return NULL;
+}
+
+static bool
+is_there(const BkcRestore *r, const char *rel, bool folder)
+{
+	struct stat st;
+
+	return fstatat(r->dirs[0].fd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		(folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode));
+}
+
+/*
+ * The config root holds what lay outside PGDATA, so a path that it does not
+ * know led into PGDATA.  The backup does not say where that was: the longest
+ * tail of the path that is there now is the file.
+ */
+char *
+bkc_config_find(const BkcRestore *r, const char *path, bool folder, BkcError *err)
+{
+	size_t		len = strlen(path);
+	char	   *found;
+
+	bkc_error_clear(err);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (path[0] != '/' || len < 2)
+		return NULL;
+	found = find_in_root(r, path + 1, len - 1, folder, err);
+	if (found != NULL || err->code != BKC_OK)
+		return found;
+	found = strndup(path + 1, len - 1);
+	if (found == NULL)
+	{
+		bkc_error_oom(err);
+		return NULL;
+	}
+	for (char *tail = strchr(found, '/'); tail != NULL; tail = strchr(tail + 1, '/'))
+	{
+		if (!bkc_path_is_safe(tail + 1) || !is_there(r, tail + 1, folder))
+			continue;
+		memmove(found, tail + 1, strlen(tail + 1) + 1);
+		return found;
+	}
+	free(found);
 	return NULL;
 }
 
@@ -141,28 +175,16 @@ static char *
 find_included(const BkcConfigWork *work, const char *rel, const char *value, bool folder,
 			  bool *moved, BkcError *err)
 {
-	const BkcRestore *r = work->r;
-	const char *file;
 	char	   *found;
 
 	bkc_error_clear(err);
 	*moved = value[0] == '/';
-	if (!*moved)
+	found = *moved ? bkc_config_find(work->r, value, folder, err) : join_relative(rel, value, err);
+	if (found != NULL && (!is_there(work->r, found, folder) || strcmp(found, rel) == 0))
 	{
-		found = join_relative(rel, value, err);
-		if (found != NULL && !bkc_restore_exists(r, found))
-		{
-			free(found);
-			found = NULL;
-		}
-		return found;
+		free(found);
+		found = NULL;
 	}
-	if (folder)
-		return find_folder(r, value, err);
-	file = bkc_config_find(r, value);
-	found = file != NULL ? strdup(file) : NULL;
-	if (file != NULL && found == NULL)
-		bkc_error_oom(err);
 	return found;
 }
 
@@ -315,6 +337,11 @@ walk(BkcConfigWork *work, const char *rel, int depth, BkcError *err)
 
 	if (depth > DEPTH_MAX)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "configuration file \"%s\" is included too deeply", rel);
+	for (size_t i = 0; i < work->r->nconfigs; i++)
+	{
+		if (strcmp(work->r->configs[i].rel, rel) == 0)
+			work->r->configs[i].reached = true;
+	}
 	ok = bkc_restore_get(work->r, rel, &text, err);
 	bkc_conf_lines_begin(&lines, bkc_buffer_str(&text), text.len);
 	while (ok)

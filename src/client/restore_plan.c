@@ -6,8 +6,7 @@
  *		tablespace with a link	<its folder>/<path>
  *		tablespace in place		PGDATA/pg_tblspc/<oid>/<path>
  *		wal						PGDATA/pg_wal/<path>
- *		config					PGDATA/pg_backupctl_config/<path>, unless the
- *								very same file is in PGDATA anyway
+ *		config					PGDATA/pg_backupctl_config/<path>
  *
  * pg_control goes to a temporary name.  What restore writes itself, and what
  * belongs to a running server, is left out.
@@ -231,22 +230,6 @@ find_dir(const BkcRestore *r, uint32_t oid)
 /* ---- the config root ---- */
 
 static bool
-ends_with_component(const char *path, const char *tail)
-{
-	size_t		len = strlen(path);
-	size_t		tail_len = strlen(tail);
-
-	return len > tail_len && path[len - tail_len - 1] == '/' &&
-		memcmp(path + len - tail_len, tail, tail_len) == 0;
-}
-
-/*
- * Find the files of the config root, and which of them are also in PGDATA:
- * the path ends in that of a file there with the same content.  The manifest
- * does not say where PGDATA was, and it does not matter: to leave out a copy of
- * what is restored anyway loses nothing.
- */
-static bool
 plan_configs(BkcRestore *r, BkcError *err)
 {
 	const BkcBackup *backup = r->backup;
@@ -263,35 +246,11 @@ plan_configs(BkcRestore *r, BkcError *err)
 			return bkc_error_oom(err);
 		r->configs = configs;
 		memset(&configs[r->nconfigs], 0, sizeof(BkcConfigFile));
-		configs[r->nconfigs++].entry = i;
-	}
-	for (size_t i = 0; r->nconfigs > 0 && i < backup->nentries; i++)
-	{
-		const BkcEntry *entry = &backup->entries[i];
-
-		if (entry->root != BKC_ROOT_PGDATA || entry->type != BKC_ENTRY_FILE)
-			continue;
-		for (size_t k = 0; k < r->nconfigs; k++)
-		{
-			const BkcEntry *config = &backup->entries[r->configs[k].entry];
-
-			if (memcmp(config->sha256, entry->sha256, BKC_SHA256_SIZE) != 0 ||
-				config->size != entry->size || !ends_with_component(config->path, entry->path))
-				continue;
-			free(r->configs[k].rel);
-			r->configs[k].rel = strdup(entry->path);
-			r->configs[k].in_pgdata = true;
-			if (r->configs[k].rel == NULL)
-				return bkc_error_oom(err);
-		}
-	}
-	for (size_t k = 0; k < r->nconfigs; k++)
-	{
-		if (r->configs[k].rel == NULL)
-			r->configs[k].rel = bkc_path_join(BKC_CONFIG_DIR,
-											  backup->entries[r->configs[k].entry].path, err);
-		if (r->configs[k].rel == NULL)
+		configs[r->nconfigs].entry = i;
+		configs[r->nconfigs].rel = bkc_path_join(BKC_CONFIG_DIR, entry->path, err);
+		if (configs[r->nconfigs].rel == NULL)
 			return false;
+		r->nconfigs++;
 	}
 	return true;
 }
@@ -307,7 +266,7 @@ taken_by_config(const BkcRestore *r, const char *path)
 		return false;
 	for (size_t k = 0; k < r->nconfigs; k++)
 	{
-		if (!r->configs[k].in_pgdata && strcmp(r->configs[k].rel, path) == 0)
+		if (strcmp(r->configs[k].rel, path) == 0)
 			return true;
 	}
 	return false;
@@ -394,7 +353,7 @@ plan_config(BkcRestore *r, const BkcEntry *entry, BkcPlanned *planned, BkcError 
 		return true;			/* only files matter there */
 	for (size_t k = 0; k < r->nconfigs; k++)
 	{
-		if (&r->backup->entries[r->configs[k].entry] == entry && !r->configs[k].in_pgdata)
+		if (&r->backup->entries[r->configs[k].entry] == entry)
 		{
 			planned->dir = 0;
 			planned->rel = r->configs[k].rel;
