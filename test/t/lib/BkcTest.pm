@@ -237,7 +237,7 @@ sub bkc_judge
 	if (!$opt{bad_pages})
 	{
 		$copy->command_ok(
-			[ 'pg_amcheck', '--all', '--install-missing', '--heapallindexed', '--quiet' ],
+			[ 'pg_amcheck', '--all', '--install-missing', '--heapallindexed' ],
 			"$name: pg_amcheck");
 	}
 	is(bkc_checksum($copy), $checksum, "$name: rows are those of the backup")
