@@ -170,7 +170,7 @@ bool
 sample_read_text(const char *text, size_t len, BkcManifestTotals *totals, BkcError *err)
 {
 	BkcManifestReader *r = bkc_manifest_reader_new(SAMPLE_NAME, err);
-	SampleLines		l;
+	SampleLines l;
 	const char *end = text + len;
 	bool		ok = true;
 

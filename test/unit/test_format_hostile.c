@@ -263,7 +263,7 @@ expect(BkcManifestReader *r, SampleLines *l, const char *text, const char *messa
 static void
 hostile_entries(void **state)
 {
-	SampleLines		l;
+	SampleLines l;
 	size_t		i;
 
 	memset(&l, 0, sizeof(l));
@@ -301,7 +301,7 @@ hostile_packs(void **state)
 		{"{'pack':'','size':9,'frames':2}", "not the name of a pack"},
 	};
 	BkcManifestReader *r;
-	SampleLines		l;
+	SampleLines l;
 	size_t		i;
 
 	memset(&l, 0, sizeof(l));
@@ -351,7 +351,7 @@ hostile_trailers(void **state)
 		"'stored_bytes':0,'bad_blocks':0," SHA "}", "files need pack 1-0, which is not listed"},
 	};
 	BkcManifestReader *r;
-	SampleLines		l;
+	SampleLines l;
 	size_t		i;
 
 	memset(&l, 0, sizeof(l));
@@ -490,7 +490,7 @@ hostile_shapes(void **state)
 	char	   *line = malloc(BKC_MANIFEST_LINE_MAX + 1);
 	BkcManifestReader *r;
 	BkcError	err;
-	SampleLines		l;
+	SampleLines l;
 
 	assert_non_null(line);
 	memset(&l, 0, sizeof(l));

@@ -43,7 +43,7 @@ header_round_trip(void **state)
 	BkcManifestWriter *w = bkc_manifest_writer_new(&err);
 	BkcManifestReader *r = bkc_manifest_reader_new(SAMPLE_NAME, &err);
 	BkcBuffer	out = {0};
-	SampleLines		l;
+	SampleLines l;
 
 	memset(&l, 0, sizeof(l));
 	h.parent = sample_text_copy(SAMPLE_OLDER);
@@ -227,7 +227,7 @@ random_entries_round_trip(void **state)
 	BkcManifestReader *r = bkc_manifest_reader_new(SAMPLE_NAME, &err);
 	BkcBuffer	out = {0};
 	uint64_t	seed = 20261120;
-	SampleLines		l;
+	SampleLines l;
 	const char *p;
 	uint32_t	i;
 
@@ -328,7 +328,7 @@ each_value_in_the_trailer_is_noticed(void **state)
 	BkcBuffer	out = {0};
 	BkcError	err;
 	BkcManifestReader *r;
-	SampleLines		l;
+	SampleLines l;
 	char	   *trailer;
 	char	   *p;
 	size_t		len;
