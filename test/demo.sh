@@ -43,7 +43,7 @@ sql()
 	local statement=$1
 	shift
 
-	printf '%spostgres=# %s%s\n' "$bold" "$statement" "$plain"
+	printf '%spostgres=# %s;%s\n' "$bold" "$statement" "$plain"
 	as_user psql -X -q -v ON_ERROR_STOP=1 "$@" -c "$statement" || failed "in SQL: $statement"
 }
 
@@ -56,9 +56,6 @@ begun=$EPOCHREALTIME
 stage_begin demo
 say "building pg_backupctl and staging a private copy of PostgreSQL below $STAGE"
 stage_postgres
-DEMO=$STAGE/demo
-as_user mkdir "$DEMO"
-cd "$DEMO" || exit 1
 echo "   done in $(seconds_since "$begun") s"
 
 export PGHOST=$STAGE/sock PGUSER=postgres PGDATABASE=postgres
@@ -73,56 +70,56 @@ UNION ALL }SELECT '$table' AS name, count(*), sum(hashtextextended(t::text, 0)) 
 done
 
 say "a cluster with a repository: two lines of configuration, one restart"
-run "initdb -D $DEMO/prod -U postgres --auth=trust --data-checksums >/dev/null"
-run "cat >>$DEMO/prod/postgresql.conf <<'CONF'
+run "cd $STAGE"
+run "initdb -D prod -U postgres --auth=trust --data-checksums >/dev/null"
+run "cat >>prod/postgresql.conf <<CONF
 shared_preload_libraries = 'pg_backupctl'
-pg_backupctl.repositories = 'main=file://$DEMO/repo'
+pg_backupctl.repositories = 'main=file://\$PWD/repo'
 CONF"
-as_user tee -a "$DEMO/prod/postgresql.conf" >/dev/null <<CONF
+as_user tee -a prod/postgresql.conf >/dev/null <<CONF
 listen_addresses = ''
 unix_socket_directories = '$PGHOST'
 port = $PGPORT
 CONF
-run "mkdir $DEMO/repo $DEMO/slow_disk"
-run "pg_ctl -D $DEMO/prod -l $STAGE/server.log -s start"
+run "mkdir repo slow_disk"
+run "pg_ctl -D prod -l server.log -s start"
 
 say "some data, a part of it in a tablespace"
 run "pgbench -i -q -s $SCALE 2>&1 | tail -n 1"
 run "pgbench -c 2 -t 2000 2>/dev/null | grep 'actually processed'"
-sql "CREATE TABLESPACE slow_disk LOCATION '$DEMO/slow_disk'"
+sql "CREATE TABLESPACE slow_disk LOCATION '$STAGE/slow_disk'"
 sql "CREATE TABLE old_orders TABLESPACE slow_disk AS SELECT i AS id, md5(i::text) AS customer, now() - i * interval '1 minute' AS ordered FROM generate_series(1, 300000) AS i"
 
 say "the backup"
 sql "CREATE EXTENSION pg_backupctl"
 before=$(as_user psql -X -q -A -t -c "$fingerprint") || failed "no fingerprint of the data"
-size=$(as_user psql -X -q -A -t -c "SELECT sum(pg_database_size(oid)) FROM pg_database")
 mark=$EPOCHREALTIME
 sql "SELECT backup_now('full')"
 backup_time=$(seconds_since "$mark")
 sql "SELECT id, label, status, repository, pg_size_pretty(original_size_bytes) AS original, pg_size_pretty(backup_size_bytes) AS stored, compression_ratio, start_lsn, stop_lsn FROM backup_catalog" -x
-stored=$(as_user psql -X -q -A -t -c "SELECT backup_size_bytes FROM backup_catalog")
+IFS='|' read -r size stored < <(as_user psql -X -q -A -t -c "SELECT original_size_bytes, backup_size_bytes FROM backup_catalog")
 
 say "life goes on: these rows are not in the backup"
 run "pgbench -c 2 -t 1000 2>/dev/null | grep 'actually processed'"
 sql "DROP TABLE old_orders"
 
 say "the disaster"
-run "pg_ctl -D $DEMO/prod -s -m immediate stop"
-run "rm -rf $DEMO/prod $DEMO/slow_disk"
+run "pg_ctl -D prod -s -m immediate stop"
+run "rm -rf prod slow_disk"
 
 say "what there is in the repository, and is it whole?  No server is needed for that"
-run "pg_backupctl list --repo file://$DEMO/repo"
+run "pg_backupctl list --repo file://\$PWD/repo"
 mark=$EPOCHREALTIME
-run "pg_backupctl verify --repo file://$DEMO/repo"
+run "pg_backupctl verify --repo file://\$PWD/repo"
 verify_time=$(seconds_since "$mark")
 
 say "the restore"
 mark=$EPOCHREALTIME
-run "pg_backupctl restore --repo file://$DEMO/repo --pgdata $DEMO/restored --tablespace-map $DEMO/slow_disk=$DEMO/new_disk"
+run "pg_backupctl restore --repo file://\$PWD/repo --pgdata restored --tablespace-map \$PWD/slow_disk=\$PWD/new_disk"
 restore_time=$(seconds_since "$mark")
-run "pg_verifybackup --no-parse-wal $DEMO/restored"
+run "pg_verifybackup restored"
 mark=$EPOCHREALTIME
-run "pg_ctl -D $DEMO/restored -l $STAGE/server.log -s start"
+run "pg_ctl -D restored -l server.log -s start"
 for _ in $(seq 100); do
 	recovering=$(as_user psql -X -q -A -t -c 'SELECT pg_is_in_recovery()')
 	[ "$recovering" = f ] && break
@@ -145,7 +142,7 @@ say "the result"
 awk -v size="$size" -v stored="$stored" -v b="$backup_time" -v v="$verify_time" -v r="$restore_time" \
 	-v s="$start_time" 'BEGIN {
 	mb = 1048576
-	printf "   databases            %8.0f MB\n", size / mb
+	printf "   data directory       %8.0f MB\n", size / mb
 	printf "   stored in repository %8.0f MB (%.2f : 1)\n", stored / mb, size / stored
 	printf "   backup               %8.1f s  (%.0f MB/s)\n", b, size / mb / b
 	printf "   verify               %8.1f s\n", v
@@ -153,6 +150,6 @@ awk -v size="$size" -v stored="$stored" -v b="$backup_time" -v v="$verify_time" 
 	printf "   start and recovery   %8.1f s\n", s
 }'
 echo "   row counts and checksums of $(wc -l <<<"$after") tables: identical"
-run "pg_ctl -D $DEMO/restored -s -m fast stop"
+run "pg_ctl -D restored -s -m fast stop"
 echo
 echo "demo: everything worked, in $(seconds_since "$begun") s; the temporary folder is removed"

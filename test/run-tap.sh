@@ -53,7 +53,7 @@ broken=$(grep -cE '^t/.*\(Wstat: ' "$log")
 
 if [ "$status" -ne 0 ]; then
 	[ "$failed" -gt 0 ] || failed=1
-	if mkdir -p "$TOP/build/tap" 2>/dev/null; then
+	if [ -d "$tmp/log" ] && mkdir -p "$TOP/build/tap" 2>/dev/null; then
 		rm -rf "$TOP/build/tap/log"
 		cp -r "$tmp/log" "$TOP/build/tap/" && echo "logs are in build/tap/log"
 	fi

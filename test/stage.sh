@@ -40,6 +40,8 @@ export MAKEFLAGS
 if [ -z "${PG_CONFIG:-}" ]; then
 	PG_CONFIG=$("$MAKE" -s --no-print-directory -C "$TOP" print-pg_config)
 fi
+# the staged one will stand before it in PATH
+PG_CONFIG=$(command -v "$PG_CONFIG" || echo "$PG_CONFIG")
 export PG_CONFIG
 
 RUN_AS=()

@@ -228,9 +228,7 @@ sub bkc_judge
 	my ($copy, $checksum, %opt) = @_;
 	my $name = $copy->name;
 
-	# The WAL is not in pg_wal but comes through restore_command: do not parse it.
-	command_ok([ 'pg_verifybackup', '--no-parse-wal', '--exit-on-error', $copy->data_dir ],
-		"$name: pg_verifybackup")
+	command_ok([ 'pg_verifybackup', '--exit-on-error', $copy->data_dir ], "$name: pg_verifybackup")
 	  if $opt{manifest} // 1;
 
 	bkc_start_restored($copy) or return;
