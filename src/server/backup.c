@@ -627,6 +627,10 @@ fill_header(const Leader *l, BkcManifestHeader *h)
 	h->system_identifier = l->sysid;
 	h->cluster_name = cluster_name;
 	h->host = pstrdup(l->host);
+	h->data_directory = DataDir;
+	h->config_file = pstrdup(GetConfigOption("config_file", false, false));
+	h->hba_file = pstrdup(GetConfigOption("hba_file", false, false));
+	h->ident_file = pstrdup(GetConfigOption("ident_file", false, false));
 	h->pg_version_num = PG_VERSION_NUM;
 	h->catalog_version = CATALOG_VERSION_NO;
 	h->control_version = PG_CONTROL_VERSION;

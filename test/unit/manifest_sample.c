@@ -36,6 +36,10 @@ sample_header(void)
 
 	h.cluster_name = sample_text_copy("prod \"\xc3\xa4\"");
 	h.host = sample_text_copy("db1.example.org");
+	h.data_directory = sample_text_copy("/var/lib/postgresql/15/main");
+	h.config_file = sample_text_copy("/etc/postgresql/15/main/postgresql.conf");
+	h.hba_file = sample_text_copy("/etc/postgresql/15/main/pg_hba.conf");
+	h.ident_file = sample_text_copy("/etc/\xff/pg_ident.conf");
 	h.backup_label = sample_text_copy("START WAL LOCATION: 0/36000028\nLABEL: a\\b\n");
 	h.tablespace_map = sample_text_copy("16385 /srv/ts \xff\n");
 	h.software = sample_text_copy("pg_backupctl 1.0");

@@ -58,6 +58,10 @@ header_round_trip(void **state)
 	assert_true(l.header.system_identifier == h.system_identifier);
 	assert_string_equal(l.header.cluster_name, h.cluster_name);
 	assert_string_equal(l.header.host, h.host);
+	assert_string_equal(l.header.data_directory, h.data_directory);
+	assert_string_equal(l.header.config_file, h.config_file);
+	assert_string_equal(l.header.hba_file, h.hba_file);
+	assert_string_equal(l.header.ident_file, h.ident_file);
 	assert_int_equal(l.header.pg_version_num, h.pg_version_num);
 	assert_int_equal(l.header.catalog_version, h.catalog_version);
 	assert_int_equal(l.header.control_version, h.control_version);

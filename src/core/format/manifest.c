@@ -25,6 +25,10 @@ bkc_manifest_header_free(BkcManifestHeader *header)
 	free(header->parent);
 	free(header->cluster_name);
 	free(header->host);
+	free(header->data_directory);
+	free(header->config_file);
+	free(header->hba_file);
+	free(header->ident_file);
 	free(header->backup_label);
 	free(header->tablespace_map);
 	free(header->software);

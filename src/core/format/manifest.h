@@ -44,6 +44,12 @@ typedef struct BkcManifestHeader
 	uint64_t	system_identifier;
 	char	   *cluster_name;	/* "" when not set */
 	char	   *host;			/* where it was taken */
+
+	/* the server's settings of these names, absolute paths; NULL when unknown */
+	char	   *data_directory;
+	char	   *config_file;
+	char	   *hba_file;
+	char	   *ident_file;
 	uint32_t	pg_version_num; /* 150020 */
 	uint32_t	catalog_version;
 	uint32_t	control_version;

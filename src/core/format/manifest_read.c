@@ -135,6 +135,10 @@ read_header_fields(BkcFields *f, BkcManifestHeader *h, BkcError *err)
 		bkc_fields_sysid(f, "system_identifier", &h->system_identifier, err) &&
 		bkc_fields_text(f, "cluster_name", true, &h->cluster_name, err) &&
 		bkc_fields_text(f, "host", true, &h->host, err) &&
+		bkc_fields_text(f, "data_directory", false, &h->data_directory, err) &&
+		bkc_fields_text(f, "config_file", false, &h->config_file, err) &&
+		bkc_fields_text(f, "hba_file", false, &h->hba_file, err) &&
+		bkc_fields_text(f, "ident_file", false, &h->ident_file, err) &&
 		bkc_fields_u32(f, "pg_version_num", &h->pg_version_num, err) &&
 		bkc_fields_u32(f, "catalog_version", &h->catalog_version, err) &&
 		bkc_fields_u32(f, "control_version", &h->control_version, err) &&

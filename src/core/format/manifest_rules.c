@@ -96,6 +96,12 @@ use_pack(BkcManifestRules *rules, uint32_t worker, uint32_t number, BkcError *er
 /* ---- header ---- */
 
 static bool
+absolute_or_null(const char *path)
+{
+	return path == NULL || path[0] == '/';
+}
+
+static bool
 power_of_two_within(uint32_t value, uint32_t min, uint32_t max)
 {
 	return value >= min && value <= max && (value & (value - 1)) == 0;
@@ -143,6 +149,14 @@ check_header_fields(const BkcManifestHeader *header, BkcErrorCode code, BkcError
 		what = "cluster_name";
 	else if (header->host == NULL)
 		what = "host";
+	else if (!absolute_or_null(header->data_directory))
+		what = "data_directory";
+	else if (!absolute_or_null(header->config_file))
+		what = "config_file";
+	else if (!absolute_or_null(header->hba_file))
+		what = "hba_file";
+	else if (!absolute_or_null(header->ident_file))
+		what = "ident_file";
 	else if (header->backup_label == NULL)
 		what = "backup_label";
 	else if (header->software == NULL)

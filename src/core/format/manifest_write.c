@@ -120,6 +120,20 @@ set_tablespaces(json_t *object, const BkcManifestHeader *header)
 	return true;
 }
 
+/* Where the server's files were: what a restore needs to know of a foreign layout. */
+static bool
+set_server_files(json_t *o, const BkcManifestHeader *header)
+{
+	return (header->data_directory == NULL ||
+			bkc_fields_put_text(o, "data_directory", header->data_directory)) &&
+		(header->config_file == NULL ||
+		 bkc_fields_put_text(o, "config_file", header->config_file)) &&
+		(header->hba_file == NULL ||
+		 bkc_fields_put_text(o, "hba_file", header->hba_file)) &&
+		(header->ident_file == NULL ||
+		 bkc_fields_put_text(o, "ident_file", header->ident_file));
+}
+
 static bool
 set_header(json_t *o, const BkcManifestHeader *header)
 {
@@ -130,6 +144,7 @@ set_header(json_t *o, const BkcManifestHeader *header)
 		bkc_fields_put_sysid(o, "system_identifier", header->system_identifier) &&
 		bkc_fields_put_text(o, "cluster_name", header->cluster_name) &&
 		bkc_fields_put_text(o, "host", header->host) &&
+		set_server_files(o, header) &&
 		bkc_fields_put_int(o, "pg_version_num", header->pg_version_num) &&
 		bkc_fields_put_int(o, "catalog_version", header->catalog_version) &&
 		bkc_fields_put_int(o, "control_version", header->control_version) &&
