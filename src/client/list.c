@@ -316,8 +316,7 @@ list_clusters(Listing *listing, const char *wanted, BkcError *err)
 		return bkc_error_set(err, BKC_ERR_NOT_FOUND, "cluster %s is not in repository \"%s\"",
 							 wanted, listing->session.store->location);
 	if (ok && shown == 0)
-		return bkc_error_set(err, BKC_ERR_NOT_FOUND, "repository \"%s\" holds no cluster",
-							 listing->session.store->location);
+		return bkc_session_no_cluster(&listing->session, err);
 	return ok;
 }
 

@@ -288,7 +288,10 @@ run_restore(const BkcOptions *options)
 	}
 	else
 	{
-		if (r.begun && err.hint[0] == '\0')
+		if (r.placed)
+			bkc_error_hint(&err, "The folder \"%s\" is complete, but may not outlast a power failure before the disk has it all.",
+						   r.dirs[0].path);
+		else if (r.begun && err.hint[0] == '\0')
 			bkc_error_hint(&err, "The folder \"%s\" is unfinished and cannot be started; run the restore again with --force to replace it.",
 						   r.dirs[0].path);
 		status = bkc_report_error(&err, r.place, r.json);

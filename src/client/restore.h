@@ -100,6 +100,8 @@ typedef struct BkcRestore
 	int			marker_fd;		/* held locked while we work; -1 */
 	bool		begun;			/* something has been written */
 	bool		replace;		/* PGDATA holds something that --force replaces */
+	bool		unfinished;		/* ... and that is an interrupted restore */
+	bool		placed;			/* pg_control has its name: the folder is complete */
 
 	/* what follows */
 	BkcControl	control;

@@ -134,7 +134,7 @@ remove_marker(const BkcPlaceDir *dir, BkcError *err)
 }
 
 static bool
-place_control(const BkcRestore *r, BkcError *err)
+place_control(BkcRestore *r, BkcError *err)
 {
 	int			global = openat(r->dirs[0].fd, "global", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	bool		ok;
@@ -145,7 +145,10 @@ place_control(const BkcRestore *r, BkcError *err)
 		ok = bkc_error_os(err, errno, "could not rename \"%s\" to \"%s\"", BKC_CONTROL_TEMP,
 						  BKC_CONTROL_FILE);
 	else
+	{
+		r->placed = true;
 		ok = bkc_file_fsync(global, "global", err);
+	}
 	close(global);
 	return ok;
 }
@@ -158,8 +161,10 @@ bkc_restore_finish(BkcRestore *r, BkcError *err)
 		return false;
 	if (r->group_access && fchmod(r->dirs[0].fd, 0750) != 0)
 		return bkc_error_os(err, errno, "could not set permissions of folder \"%s\"", r->dirs[0].path);
-	if (!bkc_restore_sync(r, err) || !bkc_fault(BKC_FAULT_RESTORE_SYNCED, err) ||
-		!bkc_host_check(err))
+	if (!bkc_restore_sync(r, err))
+		return false;
+	r->place = BKC_AT_TARGET;
+	if (!bkc_fault(BKC_FAULT_RESTORE_SYNCED, err) || !bkc_host_check(err))
 		return false;
 
 	for (size_t i = r->ndirs; i > 0; i--)

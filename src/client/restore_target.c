@@ -232,6 +232,7 @@ check_replace(BkcRestore *r, BkcError *err)
 		return bkc_error_hint(err, "Restore into a folder that is empty or does not exist.");
 	}
 	r->replace = true;
+	r->unfinished = marker || !control;
 	return check_not_running(pgdata, err) && (!marker || lock_marker(r, err));
 }
 
@@ -282,6 +283,42 @@ marker_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
 	return ok;
 }
 
+/*
+ * Does a link of an unfinished PGDATA lead to this folder?  The last moments
+ * of a restore, when the markers are gone and pg_control is not there yet.
+ * Links are made long after the folder was found empty and marked.
+ */
+static bool
+link_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
+{
+	char	   *folder;
+	DIR		   *handle;
+	struct dirent *entry;
+	bool		ok = true;
+
+	if (!r->unfinished)
+		return true;
+	folder = bkc_path_join(r->dirs[0].path, "pg_tblspc", err);
+	if (folder == NULL)
+		return false;
+	handle = opendir(folder);
+	while (ok && handle != NULL && (entry = readdir(handle)) != NULL)
+	{
+		char	   *link = bkc_path_join(folder, entry->d_name, err);
+		char	   *target = link != NULL && entry->d_name[0] != '.' ? realpath(link, NULL) : NULL;
+
+		ok = link != NULL;
+		if (target != NULL && strcmp(target, dir) == 0)
+			*ours = true;
+		free(target);
+		free(link);
+	}
+	if (handle != NULL)
+		closedir(handle);
+	free(folder);
+	return ok;
+}
+
 /* Only the marker and folders PG_...: what restore itself makes there. */
 static bool
 holds_only_ours(const char *path, bool *only, BkcError *err)
@@ -319,6 +356,7 @@ check_tablespace(BkcRestore *r, BkcPlaceDir *dir, BkcError *err)
 	if (empty)
 		return true;
 	if (r->force && (!marker_is_ours(r, dir->path, &ours, err) ||
+					 !link_is_ours(r, dir->path, &ours, err) ||
 					 (ours && !holds_only_ours(dir->path, &only, err))))
 		return false;
 	if (ours && only)
@@ -330,7 +368,7 @@ check_tablespace(BkcRestore *r, BkcPlaceDir *dir, BkcError *err)
 				  dir->link, dir->oid);
 	if (!mapped)
 		bkc_error_detail(err, "This is where the tablespace was when the backup was taken; the cluster may still live there.");
-	return bkc_error_hint(err, "Put the tablespace elsewhere: --tablespace-map %s=NEW, where NEW is empty or does not exist.",
+	return bkc_error_hint(err, "Put the tablespace elsewhere: --tablespace-map \"%s=NEW\", where NEW is empty or does not exist.",
 						  dir->original);
 }
 
@@ -347,7 +385,7 @@ check_overlaps(const BkcRestore *r, BkcError *err)
 		{
 			bkc_error_set(err, BKC_ERR_INVALID, "folder \"%s\" of tablespace %u and PGDATA \"%s\" lie in one another",
 						  dir->link, dir->oid, pgdata);
-			return bkc_error_hint(err, "Put the tablespace elsewhere: --tablespace-map %s=NEW.",
+			return bkc_error_hint(err, "Put the tablespace elsewhere: --tablespace-map \"%s=NEW\".",
 								  dir->original);
 		}
 		for (size_t k = 1; k < i; k++)

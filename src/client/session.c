@@ -58,6 +58,14 @@ describe_clusters(const BkcClusterInfo *list, size_t n, char *out, size_t outlen
 	}
 }
 
+bool
+bkc_session_no_cluster(const BkcSession *session, BkcError *err)
+{
+	bkc_error_set(err, BKC_ERR_NOT_FOUND, "repository \"%s\" holds no cluster",
+				  session->store->location);
+	return bkc_error_hint(err, "Nothing has been backed up there yet, or the URL is wrong, or its file system is not mounted.");
+}
+
 static bool
 choose_cluster(BkcSession *session, const char *wanted, uint64_t id,
 			   const BkcClusterInfo *list, size_t n, BkcError *err)
@@ -67,8 +75,7 @@ choose_cluster(BkcSession *session, const char *wanted, uint64_t id,
 
 	describe_clusters(list, n, names, sizeof(names));
 	if (n == 0)
-		return bkc_error_set(err, BKC_ERR_NOT_FOUND, "repository \"%s\" holds no cluster",
-							 session->store->location);
+		return bkc_session_no_cluster(session, err);
 	if (wanted == NULL && n > 1)
 	{
 		session->place = BKC_AT_COMMAND_LINE;

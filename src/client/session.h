@@ -36,6 +36,9 @@ extern bool bkc_session_another_store(const BkcSession *session, BkcStore **stor
 /* The cluster that --cluster names, or the only one there is. */
 extern bool bkc_session_cluster(BkcSession *session, const BkcOptions *options, BkcError *err);
 
+/* The error for a repository without clusters; returns false. */
+extern bool bkc_session_no_cluster(const BkcSession *session, BkcError *err);
+
 /* A label, or "latest" (also NULL): the newest complete backup. */
 extern bool bkc_session_backup(BkcSession *session, const char *wanted,
 							   char label[BKC_LABEL_MAX], BkcError *err);

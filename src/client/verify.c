@@ -200,7 +200,7 @@ take_finding(void *arg, const void *message, BkcError *err)
 	if (verify->findings == NULL)
 	{
 		bkc_progress_end(&verify->progress);
-		printf("  %s: %s\n", finding->name, finding->message);
+		printf("  %s\n", finding->message);
 		return true;
 	}
 	return bkc_json_append(verify->findings,
