@@ -21,6 +21,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(
   bkc_node bkc_repo_dir bkc_repo_url bkc_extension
@@ -29,6 +30,8 @@ our @EXPORT = qw(
   bkc_restore bkc_adopt bkc_start_restored bkc_judge bkc_checksum
   bkc_wait_for_sql bkc_set_fault bkc_clear_fault
   bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
+  bkc_poll bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_gone
+  bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
 );
 
 # ---- servers ----
@@ -375,6 +378,191 @@ sub bkc_load_stop
 	$load->{handle}->signal('TERM');
 	$load->{handle}->finish;
 	return $load->{out};
+}
+
+# ---- disasters ----
+
+# Call the code every few milliseconds until it returns true; that, or '' when
+# the time (default 60 s) is over.
+sub bkc_poll
+{
+	my ($code, $seconds) = @_;
+	my $end = time + ($seconds // 60);
+
+	for (;;)
+	{
+		my $value = $code->();
+		return $value if $value;
+		return '' if time > $end;
+		usleep(20_000);
+	}
+}
+
+# Run one statement in a psql beside; bkc_join() gives its end.  The session's
+# application_name is "waiter".  Options:
+#	settings => '-c name=value'		further settings of the session
+sub bkc_start
+{
+	my ($node, $sql, %opt) = @_;
+	my %job = (sql => $sql, out => '', err => '');
+	local %ENV = (%ENV, PGAPPNAME => 'waiter', PGOPTIONS => $opt{settings} // '');
+
+	$job{timer} = IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default);
+	$job{handle} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ],
+		'<', \undef, '>', \$job{out}, '2>', \$job{err}, $job{timer});
+	return \%job;
+}
+
+# (exit status, stdout, stderr) of what bkc_start() started.
+sub bkc_join
+{
+	my ($job) = @_;
+
+	$job->{handle}->finish;
+	return ($job->{handle}->full_result(0) >> 8, $job->{out}, $job->{err});
+}
+
+# Asserts that what bkc_start() started failed with a message like that; returns its stderr.
+sub bkc_join_fails
+{
+	my ($job, $pattern, $what) = @_;
+	my ($status, $out, $err) = bkc_join($job);
+
+	ok($status != 0 && $err =~ $pattern, $what) or diag("status $status, stdout: $out\nstderr: $err");
+	return $err;
+}
+
+# Set fault points that hold a backup up, start one and wait until it is there,
+# which is when the condition on view backup_progress holds (default: two
+# workers copy).  Returns what bkc_start() does.  Options:
+#	when => CONDITION	arguments => 'for backup_now'	settings => as for bkc_start
+sub bkc_hold
+{
+	my ($node, $fault, %opt) = @_;
+	my $when = $opt{when} // q(phase = 'copying files' AND workers = 2);
+	my $arguments = $opt{arguments} // q(options => '{"jobs": 2}');
+	my $job;
+
+	bkc_set_fault($node, $fault);
+	$job = bkc_start($node, "SELECT backup_now($arguments)", settings => $opt{settings});
+	$node->poll_query_until('postgres',
+		"SELECT EXISTS (SELECT FROM backup_progress WHERE job = 'backup' AND id IS NOT NULL AND $when)")
+	  or die "the backup did not come to: $when\n" . $job->{err};
+	return $job;
+}
+
+# The processes of running backups: leaders and copy workers.
+sub bkc_backup_pids
+{
+	my ($node) = @_;
+
+	return split /\n/,
+	  $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type IN ('pg_backupctl backup', 'pg_backupctl copy')");
+}
+
+# Asserts that these processes end within two seconds (and one more, which is
+# for a busy machine).
+sub bkc_gone
+{
+	my ($what, @pids) = @_;
+	my $began = time;
+
+	ok(@pids > 0, "$what: there were processes") or return;
+	ok(bkc_poll(sub { !grep { kill 0, $_ } @pids }, 20) && time - $began < 3,
+		"$what: all processes of the backup are gone within two seconds")
+	  or diag(sprintf('after %.1f s: %s', time - $began, join ' ', grep { kill 0, $_ } @pids));
+	return;
+}
+
+# What an unfinished job has left behind, as a list of words.  Labels that are
+# named may be unfinished.
+sub bkc_leftovers
+{
+	my ($node, @others) = @_;
+	my $others = join '|', 'none', @others;
+	my $data = $node->data_dir;
+	my @objects = bkc_repo_objects($node);
+	my %complete = map { m{/backups/([^/]+)/manifest$} ? ($1 => 1) : () } @objects;
+	my @left;
+
+	for my $object (@objects)
+	{
+		next if $object =~ m{^\d+/cluster$};
+		next
+		  if $object =~ m{^\d+/backups/([^/]+)/(?:begin|manifest|data/\d+-\d+\.pack|notes/[^/.]+)$}
+		  && ($complete{$1} || $1 =~ /^(?:$others)$/);
+		push @left, "object $object";
+	}
+	push @left, map { "file pg_backupctl/$_" }
+	  grep { !/^\.\.?$|^owner$/ } -d "$data/pg_backupctl" ? slurp_dir("$data/pg_backupctl") : ();
+	push @left, map { "file $_" } grep { -e "$data/$_" } qw(backup_label tablespace_map);
+	return @left;
+}
+
+# Asserts that no row says "running" any more, no job is there, and all that
+# is left of unfinished backups has been removed.
+sub bkc_settled
+{
+	my ($node, $what, @others) = @_;
+	my ($rows, @left);
+
+	ok( bkc_poll(
+			sub {
+				$rows = $node->safe_psql('postgres', <<'SQL');
+SELECT 'row ' || id || ' ' || status FROM backup_catalog WHERE status = 'running'
+UNION ALL SELECT 'copy ' || backup_id FROM backup_copy WHERE status = 'running'
+UNION ALL SELECT 'job ' || job FROM backup_jobs()
+SQL
+				@left = bkc_leftovers($node, @others);
+				return $rows eq '' && !@left;
+			}),
+		"$what: everything is settled")
+	  or diag("$rows\n" . join("\n", @left));
+	return;
+}
+
+# Asserts the row's status and the pattern of its error.
+sub bkc_row_is
+{
+	my ($node, $id, $status, $error, $what) = @_;
+	my $row = bkc_catalog($node, $id);
+
+	ok($row->{status} eq $status && ($row->{error} // '') =~ $error,
+		"$what: the row is $status")
+	  or diag("status $row->{status}, error: " . ($row->{error} // '(null)'));
+	ok(defined $row->{finished_at}, "$what: the row has an end")
+	  or diag(join ', ', map { "$_ $row->{$_}" } sort keys %$row);
+	return $row;
+}
+
+# Asserts what must hold after a disaster: with the fault points cleared a new
+# backup works at once, all that was unfinished is settled, and the new backup
+# restores and passes bkc_judge().  Options:
+#	others => [...]		labels of unfinished backups that are not to be touched
+#	restore => 0		leave the restore out
+my $aftermaths = 0;
+
+sub bkc_aftermath
+{
+	my ($node, $what, %opt) = @_;
+	my $checksum;
+	my $backup;
+
+	bkc_clear_fault($node);
+	$checksum = bkc_checksum($node);
+	$backup = bkc_backup($node);
+	is($backup->{status}, 'completed', "$what: a new backup works at once");
+	bkc_settled($node, $what, @{ $opt{others} // [] });
+	if ($opt{restore} // 1)
+	{
+		my $copy = bkc_restore($node, 'after' . ++$aftermaths, args => [ '--backup', $backup->{label} ]);
+
+		bkc_judge($copy, $checksum);
+		$copy->clean_node;
+	}
+	return $backup;
 }
 
 1;
