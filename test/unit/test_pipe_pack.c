@@ -4,6 +4,7 @@
  */
 #include "test_pipe_util.h"
 
+#include "base/host.h"
 #include "format/names.h"
 #include "pipe/pack.h"
 #include "pipe/stages.h"
@@ -359,6 +360,41 @@ test_callback_refuses(void **state)
 	bkc_packwriter_close(&w);
 	bkc_store_close(store);
 }
+
+#ifdef BKC_FAULTS
+static const char *
+fault_spec(void)
+{
+	return "pack-commit=nospace";
+}
+
+/* Stopped just before the commit: the pack must not be seen. */
+static void
+test_fault_point(void **state)
+{
+	static const BkcHost host = {.fault_spec = fault_spec};
+	BkcStore   *store = util_store();
+	Told		told;
+	BkcPackWriter *w = new_writer(store, BKC_CODEC_NONE, 1 << 20, &told);
+	BkcFrame	frame = data_frame("abcdef", 6);
+	BkcStage   *stage;
+	BkcError	err;
+
+	stage = bkc_stage_pack_new(w, &err);
+	assert_ok(bkc_stage_begin(stage, &err));
+	assert_ok(bkc_stage_write(stage, &frame, &err));
+	assert_ok(bkc_stage_end(stage, &err));
+	bkc_host_set(&host);
+	assert_fails(bkc_packwriter_flush(w, &err), BKC_ERR_NO_SPACE);
+	bkc_host_set(NULL);
+	assert_fails(bkc_packwriter_flush(w, &err), BKC_ERR_STATE);
+	assert_int_equal(told.n, 0);
+	assert_int_equal(util_objects(store), 0);
+	bkc_stage_close(stage);
+	bkc_packwriter_close(&w);
+	bkc_store_close(store);
+}
+#endif
 
 /* ---- damage ---- */
 
@@ -808,6 +844,9 @@ main(void)
 		cmocka_unit_test(test_abort),
 		cmocka_unit_test(test_store_failures),
 		cmocka_unit_test(test_callback_refuses),
+#ifdef BKC_FAULTS
+		cmocka_unit_test(test_fault_point),
+#endif
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_expectations),
 		cmocka_unit_test(test_lies),
