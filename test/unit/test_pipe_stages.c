@@ -530,7 +530,8 @@ test_throttle_rate(void **state)
 		/* ten seconds' worth, in frames of many sizes */
 		while (bytes < rates[i] * 10)
 		{
-			BkcFrame	frame = plain_frame(data, 1 + util_random() % (rates[i] < MIB ? 1000 : MIB));
+			size_t		max = rates[i] < MIB ? 1000 : MIB;
+			BkcFrame	frame = plain_frame(data, 1 + util_random() % max);
 
 			assert_ok(bkc_stage_begin(stage, &err));
 			assert_ok(bkc_stage_write(stage, &frame, &err));
