@@ -165,7 +165,7 @@ check_server(void)
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("backups from a standby are not supported yet"),
+				 errmsg("backups on a standby are not supported yet"),
 				 errhint("Run the backup on the primary.")));
 	if (wal_level < WAL_LEVEL_REPLICA)
 		ereport(ERROR,

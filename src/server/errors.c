@@ -10,7 +10,9 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "settings.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/pmsignal.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -113,6 +115,9 @@ static bool interrupt_failed = false;
 static bool
 host_cancelled(void)
 {
+	/* orphans would keep the shared memory busy and a new postmaster from starting */
+	if (!PostmasterIsAlive())
+		proc_exit(1);
 	if (InterruptPending && !ProcDiePending && !QueryCancelPending)
 	{
 		MemoryContext oldcontext = CurrentMemoryContext;

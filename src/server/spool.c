@@ -73,10 +73,14 @@ owner_read(const char *path, char owner[BKC_OWNER_ID_MAX])
 	return ok;
 }
 
-void
-bkc_spool_owner(char owner[BKC_OWNER_ID_MAX])
+/*
+ * A new identity, in a file that keeps its inode when it gets its name.  The
+ * shared lock is held over this little work, once in the life of a data
+ * directory: two processes at once must not end with different identities.
+ */
+static void
+owner_create(const char *path, char owner[BKC_OWNER_ID_MAX])
 {
-	const char *path = BKC_SPOOL_DIR "/owner";
 	const char *tmp = BKC_SPOOL_DIR "/owner.new";
 	BkcError	err;
 	uint8_t		id[16];
@@ -85,11 +89,6 @@ bkc_spool_owner(char owner[BKC_OWNER_ID_MAX])
 	int			fd;
 	bool		ok;
 
-	bkc_spool_init();
-	if (owner_read(path, owner))
-		return;
-
-	/* written under the name it keeps its inode through */
 	if (!bkc_random(id, sizeof(id), &err))
 		bkc_ereport(ERROR, &err);
 	bkc_hex_encode(id, sizeof(id), owner);
@@ -97,15 +96,30 @@ bkc_spool_owner(char owner[BKC_OWNER_ID_MAX])
 	fd = bkc_file_create(tmp, pg_file_create_mode, &err);
 	if (fd < 0)
 		bkc_ereport(ERROR, &err);
-	ok = fstat(fd, &st) == 0;
+	ok = fstat(fd, &st) == 0 || bkc_error_os(&err, errno, "could not stat file \"%s\"", tmp);
 	snprintf(text, sizeof(text), "%s %llu\n", owner, (unsigned long long) st.st_ino);
 	ok = ok && bkc_file_write(fd, tmp, text, strlen(text), &err);
-	ok = bkc_file_close(fd, tmp, &err) && ok;
+	if (ok)
+		ok = bkc_file_close(fd, tmp, &err);
+	else
+		close(fd);
 	if (!ok)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not write file \"%s\": %m", tmp)));
+		bkc_ereport(ERROR, &err);
 	durable_rename(tmp, path, ERROR);
+}
+
+void
+bkc_spool_owner(char owner[BKC_OWNER_ID_MAX])
+{
+	const char *path = BKC_SPOOL_DIR "/owner";
+
+	bkc_spool_init();
+	if (owner_read(path, owner))
+		return;
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	if (!owner_read(path, owner))
+		owner_create(path, owner);
+	LWLockRelease(bkc_shared->lock);
 }
 
 static void

@@ -204,15 +204,16 @@ take_text(FunctionCallInfo fcinfo, int arg, const char *what, char *out, size_t 
 	strlcpy(out, value, size);
 }
 
+/* what: "backups", "verifications" */
 static void
-require_primary(void)
+require_primary(const char *what)
 {
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("backups from a standby are not supported yet"),
-				 errdetail("This server is in recovery."),
-				 errhint("Run the backup on the primary.")));
+				 errmsg("%s on a standby are not supported yet", what),
+				 errdetail("This server is in recovery, and its catalog cannot be written."),
+				 errhint("Call the function on the primary; pg_backupctl verify needs no server.")));
 }
 
 static void
@@ -230,7 +231,7 @@ static void
 take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 {
 	bkc_require_preload();
-	require_primary();
+	require_primary("backups");
 	require_database();
 	memset(args, 0, sizeof(*args));
 	args->kind = BKC_JOB_BACKUP;
@@ -335,7 +336,7 @@ bkc_sql_backup_verify(PG_FUNCTION_ARGS)
 	bool		passed = false;
 
 	bkc_require_preload();
-	require_primary();
+	require_primary("verifications");
 	require_database();
 	if (strcmp(level, "restore") == 0)
 		ereport(ERROR,
