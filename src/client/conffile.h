@@ -57,7 +57,8 @@ typedef struct BkcSettings
 
 extern bool bkc_settings_set(BkcSettings *settings, const char *name, const char *value,
 							 BkcError *err);
-extern const char *bkc_settings_get(const BkcSettings *settings, const char *name); /* NULL: not set */
+/* NULL when not set */
+extern const char *bkc_settings_get(const BkcSettings *settings, const char *name);
 extern void bkc_settings_free(BkcSettings *settings);
 
 /* Append "name = 'value'" and a newline. */

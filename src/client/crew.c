@@ -61,6 +61,7 @@ typedef struct Crew
 	CrewShared *shared;
 	size_t		shared_size;
 	CrewProcess *processes;
+	struct pollfd *fds;			/* scratch of wait_for_news() */
 	size_t		n;
 	size_t		alive;
 	int64_t		stopping;		/* clock at which stop was set, 0 before */
@@ -266,8 +267,10 @@ reap(Crew *crew)
 }
 
 static void
-wait_for_news(Crew *crew, struct pollfd *fds)
+wait_for_news(Crew *crew)
 {
+	struct pollfd *fds = crew->fds;
+
 	for (size_t i = 0; i < crew->n; i++)
 	{
 		fds[i].fd = crew->processes[i].pipe;
@@ -375,8 +378,9 @@ crew_init(Crew *crew, const BkcCrewSpec *spec, BkcError *err)
 		crew->shared = NULL;
 		return bkc_error_os(err, errno, "could not map shared memory");
 	}
-	crew->processes = calloc(crew->n > 0 ? crew->n : 1, sizeof(CrewProcess));
-	if (crew->processes == NULL)
+	crew->processes = calloc(crew->n + 1, sizeof(CrewProcess));
+	crew->fds = calloc(crew->n + 1, sizeof(struct pollfd));
+	if (crew->processes == NULL || crew->fds == NULL)
 		return bkc_error_oom(err);
 	for (size_t i = 0; i < crew->n; i++)
 	{
@@ -398,6 +402,7 @@ crew_free(Crew *crew)
 		free(crew->processes[i].partial);
 	}
 	free(crew->processes);
+	free(crew->fds);
 	if (crew->shared != NULL)
 		munmap(crew->shared, crew->shared_size);
 }
@@ -405,7 +410,6 @@ crew_free(Crew *crew)
 bool
 bkc_crew_run(const BkcCrewSpec *spec, BkcCrewCounts *counts, BkcPlace *place, BkcError *err)
 {
-	struct pollfd *fds = NULL;
 	Crew		crew;
 	BkcError	spawn_err;
 	bool		ok;
@@ -413,11 +417,6 @@ bkc_crew_run(const BkcCrewSpec *spec, BkcCrewCounts *counts, BkcPlace *place, Bk
 	memset(counts, 0, sizeof(*counts));
 	*place = BKC_AT_PROGRAM;
 	ok = crew_init(&crew, spec, err);
-	if (ok)
-	{
-		fds = calloc(crew.n > 0 ? crew.n : 1, sizeof(struct pollfd));
-		ok = fds != NULL || bkc_error_oom(err);
-	}
 	if (!ok)
 		goto done;
 
@@ -429,7 +428,7 @@ bkc_crew_run(const BkcCrewSpec *spec, BkcCrewCounts *counts, BkcPlace *place, Bk
 	}
 	while (crew.alive > 0)
 	{
-		wait_for_news(&crew, fds);
+		wait_for_news(&crew);
 		enforce_stop(&crew);
 		reap(&crew);
 		sum_up(&crew, counts);
@@ -440,7 +439,6 @@ bkc_crew_run(const BkcCrewSpec *spec, BkcCrewCounts *counts, BkcPlace *place, Bk
 	ok = verdict(&crew, place, err);
 
 done:
-	free(fds);
 	crew_free(&crew);
 	return ok;
 }

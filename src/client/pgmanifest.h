@@ -18,7 +18,8 @@ typedef struct BkcPgManifest BkcPgManifest;
 
 /* fd and path (for messages) stay the caller's. */
 extern bool bkc_pgmanifest_begin(int fd, const char *path, uint32_t pg_version_num,
-								 uint64_t system_identifier, BkcPgManifest **manifest, BkcError *err);
+								 uint64_t system_identifier, BkcPgManifest **manifest,
+								 BkcError *err);
 
 /* dir may be ""; the file's path is dir and name joined by a slash. */
 extern bool bkc_pgmanifest_file(BkcPgManifest *manifest, const char *dir, const char *name,

@@ -54,7 +54,10 @@ extern int	bkc_report_error(const BkcError *err, BkcPlace place, bool json);
 /* One more line on standard error, which is no failure by itself. */
 extern void bkc_report_warning(const char *fmt,...) BKC_PRINTF(1, 2);
 
-/* Write out what standard output has buffered: the last thing a program does.  Returns the status to exit with. */
+/*
+ * Write out what standard output has buffered: the last thing a program does.
+ * Returns the status to exit with.
+ */
 extern int	bkc_report_end(int status);
 
 #endif							/* BKC_CLIENT_REPORT_H */

@@ -193,6 +193,7 @@ print_json(const BkcRestore *r)
 {
 	const BkcManifestHeader *header = &r->backup->header;
 	char	   *command = start_command(r);
+	uint64_t	rate = r->usec > 0 ? (uint64_t) ((double) r->plan_bytes * 1e6 / (double) r->usec) : 0;
 	json_t	   *object;
 
 	object = json_pack("{s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
@@ -204,8 +205,7 @@ print_json(const BkcRestore *r)
 					   "files", bkc_json_u64(r->plan_files),
 					   "bytes", bkc_json_u64(r->plan_bytes),
 					   "seconds", bkc_json_seconds(r->usec),
-					   "bytes_per_second",
-					   bkc_json_u64(r->usec > 0 ? (uint64_t) ((double) r->plan_bytes * 1e6 / (double) r->usec) : 0),
+					   "bytes_per_second", bkc_json_u64(rate),
 					   "timeline", bkc_json_u64(header->timeline));
 	if (object != NULL)
 	{
@@ -246,7 +246,7 @@ do_restore(BkcRestore *r, BkcError *err)
 	warn_about_root();
 
 	/* ... then write */
-	return bkc_restore_target_begin(r, err) &&
+	return bkc_restore_begin(r, err) &&
 		bkc_restore_files(r, err) &&
 		bkc_restore_config(r, err) &&
 		bkc_restore_label(r, err) &&
@@ -256,7 +256,7 @@ do_restore(BkcRestore *r, BkcError *err)
 static void
 restore_free(BkcRestore *r)
 {
-	bkc_restore_target_close(r);
+	bkc_restore_close(r);
 	bkc_restore_plan_free(r);
 	for (size_t i = 0; i < r->nextras; i++)
 		free(r->extras[i].rel);

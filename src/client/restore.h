@@ -4,13 +4,15 @@
  *		work on it.
  *
  *		restore_plan	where every entry of the manifest goes
- *		restore_target	may these folders be written to?  marker, clearing
+ *		restore_target	may these folders be written to?
+ *		restore_space	is there room?
+ *		restore_begin	marker, clearing
  *		restore_files	folders and files, by a crew of workers
  *		restore_config	configuration: postgresql.auto.conf and what starts it
  *		restore_label	backup_label, tablespace_map, recovery.signal, links
  *		restore_finish	backup_manifest, sync, pg_control
  *
- * Nothing is written before restore_target has begun.  From then on until the
+ * Nothing is written before restore_begin.  From then on until the
  * end there is no global/pg_control, without which no server starts.
  */
 #ifndef BKC_CLIENT_RESTORE_H
@@ -42,7 +44,7 @@ typedef struct BkcPlaceDir
 	const char *original;		/* where it was; belongs to the manifest */
 	char	   *link;			/* text of the link and of tablespace_map */
 	char	   *path;			/* absolute, resolved */
-	int			fd;				/* -1 until restore_target has begun */
+	int			fd;				/* -1 until restore_begin */
 	uint64_t	bytes;			/* needed, rounded up to blocks */
 	uint64_t	files;
 	bool		resume;			/* holds what an interrupted restore left there */
@@ -96,7 +98,7 @@ typedef struct BkcRestore
 	uint64_t	plan_bytes;
 	bool		group_access;	/* PGDATA is 0750 */
 
-	/* restore_target */
+	/* restore_target and restore_begin */
 	int			marker_fd;		/* held locked while we work; -1 */
 	bool		begun;			/* something has been written */
 	bool		replace;		/* PGDATA holds something that --force replaces */
@@ -123,9 +125,18 @@ extern void bkc_restore_plan_free(BkcRestore *r);
 /* Look at the folders and the free space; writes nothing. */
 extern bool bkc_restore_target_check(BkcRestore *r, BkcError *err);
 
+/* ---- restore_space.c ---- */
+
+extern bool bkc_restore_space(const BkcRestore *r, BkcError *err);
+
+/* ---- restore_begin.c ---- */
+
+/* Open and lock the marker in PGDATA: who holds the lock is restoring there. */
+extern bool bkc_restore_lock(BkcRestore *r, BkcError *err);
+
 /* Marker, clearing, opening: from here on things are written. */
-extern bool bkc_restore_target_begin(BkcRestore *r, BkcError *err);
-extern void bkc_restore_target_close(BkcRestore *r);
+extern bool bkc_restore_begin(BkcRestore *r, BkcError *err);
+extern void bkc_restore_close(BkcRestore *r);
 
 /* ---- restore_files.c ---- */
 
@@ -137,10 +148,12 @@ extern bool bkc_restore_files(BkcRestore *r, BkcError *err);
  * Write a small file below PGDATA, in place of one that may be there, and
  * remember its hash for backup_manifest.
  */
-extern bool bkc_restore_put(BkcRestore *r, const char *rel, const BkcBuffer *content, BkcError *err);
+extern bool bkc_restore_put(BkcRestore *r, const char *rel, const BkcBuffer *content,
+							BkcError *err);
 
 /* Read one; max bytes at most.  BKC_ERR_NOT_FOUND when it is not there. */
-extern bool bkc_restore_get(const BkcRestore *r, const char *rel, BkcBuffer *content, BkcError *err);
+extern bool bkc_restore_get(const BkcRestore *r, const char *rel, BkcBuffer *content,
+							BkcError *err);
 extern bool bkc_restore_exists(const BkcRestore *r, const char *rel);
 
 /* ---- restore_config.c ---- */

@@ -49,7 +49,10 @@ extern bool bkc_config_is_place(const char *name);
  */
 extern bool bkc_config_main(BkcRestore *r, const char **rel, BkcError *err);
 
-/* postgresql.conf from the settings that make sense elsewhere.  from: where they were read, or NULL. */
+/*
+ * postgresql.conf from the settings that make sense elsewhere.  from: where
+ * they were read, or NULL.
+ */
 extern bool bkc_config_make(BkcConfigWork *work, const char *from, BkcError *err);
 
 /* pg_hba.conf and pg_ident.conf where a server looks for them. */

@@ -255,7 +255,8 @@ bkc_config_make(BkcConfigWork *work, const char *from, BkcError *err)
 
 	ok = bkc_buffer_printf(&out, err,
 						   "# Written by pg_backupctl restore: the configuration was not kept in the data directory.\n"
-						   "# These settings were taken over%s%s.\n", from != NULL ? " from " : "",
+						   "# These settings were taken over%s%s.\n",
+						   from != NULL ? " from " : "",
 						   from != NULL ? from : "; none were found in the backup") &&
 		put_kept(work, kept, sizeof(kept) / sizeof(kept[0]), &out, err) &&
 		put_own(work, &out, err) &&

@@ -170,7 +170,8 @@ bkc_restore_label(BkcRestore *r, BkcError *err)
 		bkc_restore_put(r, "backup_label", &text, err);
 	bkc_buffer_reset(&text);
 	if (ok && r->ndirs > 1)
-		ok = bkc_tablespace_map_rewrite(header->tablespace_map, header, r->dirs, r->ndirs, &text, err) &&
+		ok = bkc_tablespace_map_rewrite(header->tablespace_map, header, r->dirs, r->ndirs,
+										&text, err) &&
 			bkc_restore_put(r, "tablespace_map", &text, err);
 	bkc_buffer_reset(&text);
 	ok = ok && bkc_restore_put(r, "recovery.signal", &text, err);

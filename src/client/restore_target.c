@@ -1,37 +1,28 @@
 /*
  * restore_target.c
- *		May these folders be written to?  Then: marker and clearing.
+ *		May these folders be written to?  Looks only, writes nothing.
  *
- * The marker file in PGDATA is written before anything else and tells an
- * unfinished restore from everything else a folder may hold; a lock on it
- * keeps two restores apart.  A tablespace's folder gets one too, which names
- * the PGDATA it belongs to, so that --force clears only what is provably left
- * of an earlier attempt and never a folder that another cluster lives in.
+ * PGDATA must be empty or absent; --force also takes the data directory of a
+ * stopped server or an unfinished restore.  Tablespaces' folders must be
+ * empty or absent; what an unfinished restore left there is known by its
+ * marker (restore_begin.c), so that --force clears only what is provably
+ * ours and never a folder that another cluster lives in.
  */
 #include "restore.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <fts.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/statvfs.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "base/file.h"
-#include "base/host.h"
-#include "base/text.h"
 
 #define MARKER_MAX		(64 * 1024)
 #define PID_FILE_MAX	(64 * 1024)
-#define SLACK_BYTES		((uint64_t) 1024 * 1024)	/* labels, configuration */
-#define SLACK_PER_FILE	((uint64_t) 256)	/* a line of backup_manifest */
 
 /* ---- paths ---- */
 
@@ -170,38 +161,6 @@ check_not_running(const char *pgdata, BkcError *err)
 	return ok;
 }
 
-/* Open and lock the marker in PGDATA: who holds the lock is restoring there. */
-static bool
-lock_marker(BkcRestore *r, BkcError *err)
-{
-	char	   *path = bkc_path_join(r->dirs[0].path, BKC_RESTORE_MARKER, err);
-	int			fd;
-	bool		ok = false;
-
-	if (path == NULL)
-		return false;
-	fd = bkc_file_open_read(path, err);
-	if (fd < 0)
-		goto done;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-	{
-		if (errno == EWOULDBLOCK)
-			bkc_error_set(err, BKC_ERR_STATE, "another restore is at work in \"%s\"", r->dirs[0].path);
-		else
-			bkc_error_os(err, errno, "could not lock file \"%s\"", path);
-		close(fd);
-		goto done;
-	}
-	if (r->marker_fd >= 0)
-		close(r->marker_fd);
-	r->marker_fd = fd;
-	ok = true;
-
-done:
-	free(path);
-	return ok;
-}
-
 /* The folder is not empty: may it be replaced? */
 static bool
 check_replace(BkcRestore *r, BkcError *err)
@@ -233,7 +192,7 @@ check_replace(BkcRestore *r, BkcError *err)
 	}
 	r->replace = true;
 	r->unfinished = marker || !control;
-	return check_not_running(pgdata, err) && (!marker || lock_marker(r, err));
+	return check_not_running(pgdata, err) && (!marker || bkc_restore_lock(r, err));
 }
 
 static bool
@@ -419,120 +378,6 @@ check_repository(const BkcRestore *r, BkcError *err)
 	return ok;
 }
 
-/* ---- space ---- */
-
-/* The file system that a folder is or will be on. */
-static bool
-find_space(const char *path, dev_t *dev, struct statvfs *fs, BkcError *err)
-{
-	char	   *copy = strdup(path);
-	struct stat st;
-	char	   *slash;
-
-	if (copy == NULL)
-		return bkc_error_oom(err);
-	while (stat(copy, &st) != 0 && (slash = strrchr(copy, '/')) != NULL && slash[1] != '\0')
-		slash[slash == copy ? 1 : 0] = '\0';
-	if (stat(copy, &st) != 0 || statvfs(copy, fs) != 0)
-	{
-		bkc_error_os(err, errno, "could not find out the free space of \"%s\"", copy);
-		free(copy);
-		return false;
-	}
-	*dev = st.st_dev;
-	free(copy);
-	return true;
-}
-
-/* What clearing a folder will give back. */
-static bool
-measure(const char *path, uint64_t *bytes, uint64_t *files, BkcError *err)
-{
-	char	   *const paths[] = {(char *) path, NULL};
-	FTS		   *walk = fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
-	FTSENT	   *entry;
-	bool		ok = true;
-
-	if (walk == NULL)
-		return bkc_error_os(err, errno, "could not read folder \"%s\"", path);
-	while (ok && (entry = fts_read(walk)) != NULL)
-	{
-		if (entry->fts_info == FTS_F && entry->fts_statp->st_nlink == 1)
-		{
-			*bytes += (uint64_t) entry->fts_statp->st_blocks * 512;
-			*files += 1;
-		}
-		ok = bkc_host_check(err);
-	}
-	fts_close(walk);
-	return ok;
-}
-
-/* Everything that goes to the file system of dirs[first] against what is free there. */
-static bool
-check_file_system(const BkcRestore *r, size_t first, const dev_t *devs, const struct statvfs *fs,
-				  BkcError *err)
-{
-	uint64_t	need = SLACK_BYTES;
-	uint64_t	files = 0;
-	uint64_t	free_bytes = (uint64_t) fs->f_bavail * fs->f_frsize;
-	uint64_t	free_files = fs->f_favail;
-	char		need_text[40];
-	char		free_text[40];
-
-	for (size_t i = first; i < r->ndirs; i++)
-	{
-		const BkcPlaceDir *dir = &r->dirs[i];
-
-		if (devs[i] != devs[first])
-			continue;
-		need += dir->bytes + dir->files * SLACK_PER_FILE;
-		files += dir->files;
-		if (((i == 0 && r->replace) || dir->resume) &&
-			!measure(dir->path, &free_bytes, &free_files, err))
-			return false;
-	}
-	if (need > free_bytes)
-	{
-		bkc_format_size(need, need_text, sizeof(need_text));
-		bkc_format_size(free_bytes, free_text, sizeof(free_text));
-		bkc_error_set(err, BKC_ERR_NO_SPACE, "not enough space for \"%s\": %s needed, %s free",
-					  r->dirs[first].path, need_text, free_text);
-		return bkc_error_detail(err, "%" PRIu64 " bytes are needed, %" PRIu64 " bytes are free.",
-								need, free_bytes);
-	}
-	if (fs->f_files > 0 && files > free_files)
-		return bkc_error_set(err, BKC_ERR_NO_SPACE,
-							 "not enough inodes for \"%s\": %" PRIu64 " needed, %" PRIu64 " free",
-							 r->dirs[first].path, files, free_files);
-	return true;
-}
-
-static bool
-check_space(const BkcRestore *r, BkcError *err)
-{
-	dev_t	   *devs = calloc(r->ndirs, sizeof(dev_t));
-	struct statvfs *fs = calloc(r->ndirs, sizeof(struct statvfs));
-	bool		ok = devs != NULL && fs != NULL;
-
-	if (!ok)
-		bkc_error_oom(err);
-	for (size_t i = 0; ok && i < r->ndirs; i++)
-		ok = find_space(r->dirs[i].path, &devs[i], &fs[i], err);
-	for (size_t i = 0; ok && i < r->ndirs; i++)
-	{
-		bool		seen = false;
-
-		for (size_t k = 0; k < i; k++)
-			seen |= devs[k] == devs[i];
-		if (!seen)
-			ok = check_file_system(r, i, devs, &fs[i], err);
-	}
-	free(devs);
-	free(fs);
-	return ok;
-}
-
 bool
 bkc_restore_target_check(BkcRestore *r, BkcError *err)
 {
@@ -544,162 +389,5 @@ bkc_restore_target_check(BkcRestore *r, BkcError *err)
 		if (!check_tablespace(r, &r->dirs[i], err))
 			return false;
 	}
-	return check_overlaps(r, err) && check_repository(r, err) && check_space(r, err);
-}
-
-/* ---- from here on things are written ---- */
-
-static bool
-put_marker(BkcRestore *r, const BkcPlaceDir *dir, bool replace, BkcError *err)
-{
-	BkcBuffer	text = {0};
-	char	   *path = bkc_path_join(dir->path, BKC_RESTORE_MARKER, err);
-	bool		ok = path != NULL;
-
-	/* "pgdata" is what marker_is_ours() looks for */
-	ok = ok && bkc_buffer_printf(&text, err,
-								 "This folder holds an unfinished restore of pg_backupctl and cannot be started.\n"
-								 "backup %s\npgdata %s\n", r->backup->header.label, r->dirs[0].path) &&
-		bkc_file_put(path, text.data, text.len, 0600, replace, err);
-	if (!ok && path != NULL && err->code == BKC_ERR_EXISTS)
-		bkc_error_set(err, BKC_ERR_STATE, "another restore has just begun in \"%s\"", dir->path);
-	bkc_buffer_free(&text);
-	free(path);
-	return ok;
-}
-
-/* Remove a file below a folder, durably; missing is fine. */
-static bool
-remove_durably(const char *dir, const char *folder, const char *name, BkcError *err)
-{
-	char	   *path = bkc_path_join(dir, folder, err);
-	int			fd = -1;
-	bool		ok = false;
-
-	if (path == NULL)
-		return false;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-	{
-		ok = errno == ENOENT || bkc_error_os(err, errno, "could not open folder \"%s\"", path);
-		goto done;
-	}
-	if (unlinkat(fd, name, 0) == 0)
-		ok = bkc_file_fsync(fd, path, err);
-	else
-		ok = errno == ENOENT || bkc_error_os(err, errno, "could not remove \"%s/%s\"", path, name);
-
-done:
-	if (fd >= 0)
-		close(fd);
-	free(path);
-	return ok;
-}
-
-static bool
-remove_entry(const char *dir, const char *name, BkcError *err)
-{
-	char	   *path = bkc_path_join(dir, name, err);
-	struct stat st;
-	bool		ok = false;
-
-	if (path == NULL)
-		return false;
-	if (lstat(path, &st) != 0)
-		ok = errno == ENOENT || bkc_error_os(err, errno, "could not stat \"%s\"", path);
-	else if (S_ISDIR(st.st_mode))
-		ok = bkc_dir_remove_tree(path, false, err);
-	else
-		ok = unlink(path) == 0 || bkc_error_os(err, errno, "could not remove \"%s\"", path);
-	free(path);
-	return ok;
-}
-
-/* Remove what is in a folder, except the marker. */
-static bool
-clear_folder(const char *path, BkcError *err)
-{
-	DIR		   *handle = opendir(path);
-	struct dirent *entry;
-	bool		ok = true;
-
-	if (handle == NULL)
-		return bkc_error_os(err, errno, "could not open folder \"%s\"", path);
-	while (ok && (entry = readdir(handle)) != NULL)
-	{
-		const char *name = entry->d_name;
-
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-			strcmp(name, BKC_RESTORE_MARKER) != 0)
-			ok = bkc_host_check(err) && remove_entry(path, name, err);
-	}
-	closedir(handle);
-	return ok;
-}
-
-static bool
-open_dir(BkcPlaceDir *dir, BkcError *err)
-{
-	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir->fd < 0)
-		return bkc_error_os(err, errno, "could not open folder \"%s\"", dir->path);
-	if (fchmod(dir->fd, 0700) != 0)
-		return bkc_error_os(err, errno, "could not set permissions of folder \"%s\"", dir->path);
-	return true;
-}
-
-/*
- * pg_control goes first when a data directory is replaced: what is left half
- * removed cannot be started either.
- */
-static bool
-begin_pgdata(BkcRestore *r, BkcError *err)
-{
-	BkcPlaceDir *dir = &r->dirs[0];
-
-	if (!bkc_dir_create(dir->path, 0700, err) ||
-		!put_marker(r, dir, r->marker_fd >= 0, err))
-		return false;
-	r->begun = true;
-	if (!lock_marker(r, err) || !bkc_fault(BKC_FAULT_RESTORE_MARKED, err))
-		return false;
-	if (r->replace &&
-		(!remove_durably(dir->path, "global", "pg_control", err) ||
-		 !remove_durably(dir->path, "global", "pg_control.restoring", err) ||
-		 !clear_folder(dir->path, err)))
-		return false;
-	return open_dir(dir, err);
-}
-
-bool
-bkc_restore_target_begin(BkcRestore *r, BkcError *err)
-{
-	r->place = BKC_AT_TARGET;
-	if (!begin_pgdata(r, err))
-		return false;
-	for (size_t i = 1; i < r->ndirs; i++)
-	{
-		BkcPlaceDir *dir = &r->dirs[i];
-
-		if (!bkc_dir_create(dir->path, 0700, err) ||
-			!put_marker(r, dir, dir->resume, err) ||
-			(dir->resume && !clear_folder(dir->path, err)) ||
-			!open_dir(dir, err))
-			return bkc_error_context(err, "tablespace %u", dir->oid);
-	}
-	return true;
-}
-
-void
-bkc_restore_target_close(BkcRestore *r)
-{
-	for (size_t i = 0; i < r->ndirs; i++)
-	{
-		if (r->dirs[i].fd >= 0)
-			close(r->dirs[i].fd);
-		r->dirs[i].fd = -1;
-	}
-	if (r->marker_fd >= 0)
-		close(r->marker_fd);
-	r->marker_fd = -1;
+	return check_overlaps(r, err) && check_repository(r, err) && bkc_restore_space(r, err);
 }
