@@ -25,7 +25,7 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(
   bkc_node bkc_repo_dir bkc_repo_url bkc_extension
-  bkc_backup bkc_backup_fails bkc_catalog
+  bkc_backup bkc_backup_fails bkc_backup_during bkc_backup_end bkc_catalog
   bkc_client bkc_client_ok bkc_client_fails
   bkc_restore bkc_adopt bkc_start_restored bkc_judge bkc_checksum
   bkc_wait_for_sql bkc_set_fault bkc_clear_fault
@@ -115,6 +115,43 @@ sub bkc_backup_fails
 	ok($status != 0 && $stderr =~ $pattern, $what)
 	  or diag("status $status, stdout: $stdout\nstderr: $stderr");
 	return $stderr;
+}
+
+# Start a backup, call $code when all files have been copied and before the
+# backup stops, and return the catalog row when the backup has ended.  The
+# leader is stopped meanwhile: $code must not wait for every process of the
+# server (no DROP DATABASE).
+sub bkc_backup_during
+{
+	my ($node, $code, $options) = @_;
+	my ($id, $leader);
+
+	$options //= '{}';
+	bkc_set_fault($node, 'leader-copied=sleep:3000');
+	$id = $node->safe_psql('postgres', "SELECT backup_now(wait => false, options => '$options')");
+	$node->poll_query_until('postgres',
+		    "SELECT phase = 'copying files' AND files_total > 0 AND files_done = files_total AND workers = 0 "
+		  . "FROM backup_progress WHERE id = $id")
+	  or die 'the backup did not copy all files';
+	$leader = $node->safe_psql('postgres', "SELECT pid FROM backup_progress WHERE id = $id");
+	kill 'STOP', $leader or die "could not stop the leader: $!";
+	eval { $code->(); };
+	kill 'CONT', $leader;
+	die $@ if $@;
+	bkc_clear_fault($node);
+	return bkc_backup_end($node, $id);
+}
+
+# Wait until a backup is over and return its catalog row.
+sub bkc_backup_end
+{
+	my ($node, $id) = @_;
+
+	$node->poll_query_until('postgres',
+		    "SELECT status <> 'running' AND NOT EXISTS (SELECT FROM backup_jobs() WHERE id = $id) "
+		  . "FROM backup_catalog WHERE id = $id")
+	  or die "backup $id does not end";
+	return bkc_catalog($node, $id);
 }
 
 # The catalog's row as a hash; without id the newest one.
@@ -541,7 +578,7 @@ sub bkc_row_is
 # backup works at once, all that was unfinished is settled, and the new backup
 # restores and passes bkc_judge().  Options:
 #	others => [...]		labels of unfinished backups that are not to be touched
-#	restore => 0		leave the restore out
+#	restore => 0		verify it instead of the restore
 my $aftermaths = 0;
 
 sub bkc_aftermath
@@ -561,6 +598,11 @@ sub bkc_aftermath
 
 		bkc_judge($copy, $checksum);
 		$copy->clean_node;
+	}
+	else
+	{
+		bkc_client_ok([ 'verify', '--repo', bkc_repo_url($node), '--backup', $backup->{label} ],
+			"$what: the new backup passes verify");
 	}
 	return $backup;
 }
