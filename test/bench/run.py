@@ -332,4 +332,7 @@ def processor():
 
 
 if __name__ == '__main__':
-    sys.exit(Bench(sys.argv[1]).run())
+    try:
+        sys.exit(Bench(sys.argv[1]).run())
+    except KeyboardInterrupt:
+        sys.exit(130)
