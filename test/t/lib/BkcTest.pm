@@ -420,18 +420,18 @@ sub bkc_load_stop
 # ---- disasters ----
 
 # Call the code every few milliseconds until it returns true; that, or '' when
-# the time (default 60 s) is over.
+# the time (default 30 s) is over.
 sub bkc_poll
 {
 	my ($code, $seconds) = @_;
-	my $end = time + ($seconds // 60);
+	my $end = time + ($seconds // 30);
 
 	for (;;)
 	{
 		my $value = $code->();
 		return $value if $value;
 		return '' if time > $end;
-		usleep(20_000);
+		usleep(40_000);
 	}
 }
 
@@ -543,17 +543,18 @@ sub bkc_leftovers
 sub bkc_settled
 {
 	my ($node, $what, @others) = @_;
-	my ($rows, @left);
+	my ($rows, @left) = ('');
 
 	ok( bkc_poll(
 			sub {
+				@left = bkc_leftovers($node, @others);
+				return 0 if @left;
 				$rows = $node->safe_psql('postgres', <<'SQL');
 SELECT 'row ' || id || ' ' || status FROM backup_catalog WHERE status = 'running'
 UNION ALL SELECT 'copy ' || backup_id FROM backup_copy WHERE status = 'running'
 UNION ALL SELECT 'job ' || job FROM backup_jobs()
 SQL
-				@left = bkc_leftovers($node, @others);
-				return $rows eq '' && !@left;
+				return $rows eq '';
 			}),
 		"$what: everything is settled")
 	  or diag("$rows\n" . join("\n", @left));
