@@ -18,8 +18,9 @@ else
 	done
 fi
 if [ ${#names[@]} -eq 0 ]; then
-	echo "regress: 0 passed, 0 failed"
-	exit 0
+	echo "there are no tests"
+	echo "regress: 0 passed, 1 failed"
+	exit 1
 fi
 
 stage_begin regress
