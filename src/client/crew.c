@@ -36,6 +36,7 @@ typedef struct CrewSlot
 	BkcError	error;
 	BkcPlace	place;
 	_Atomic bool failed;		/* error and place are complete */
+	_Atomic bool finished;		/* ended as it should */
 } CrewSlot;
 
 typedef struct CrewShared
@@ -123,7 +124,10 @@ run_worker(const Crew *crew, size_t number, int pipe, pid_t parent)
 	bkc_client_host_watch(&shared->stop);
 
 	if (work(crew->spec, shared, &worker, &err))
+	{
+		atomic_store(&slot->finished, true);
 		_exit(BKC_EXIT_OK);
+	}
 
 	slot->error = err;
 	slot->place = worker.place;
@@ -226,10 +230,10 @@ drain(Crew *crew, CrewProcess *process)
 static void
 note_death(Crew *crew, size_t number, int status)
 {
+	CrewSlot   *slot = &crew->shared->slots[number];
 	BkcError	err;
 
-	if (atomic_load(&crew->shared->slots[number].failed) ||
-		(WIFEXITED(status) && WEXITSTATUS(status) == BKC_EXIT_OK) || crew->killed)
+	if (atomic_load(&slot->failed) || atomic_load(&slot->finished) || crew->killed)
 		return;
 	if (WIFSIGNALED(status))
 		bkc_error_set(&err, BKC_ERR_INTERNAL, "a worker process was ended by signal %d (%s)",

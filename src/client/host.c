@@ -89,12 +89,19 @@ bkc_client_host_begin(BkcError *err)
 {
 	static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction action;
+	struct sigaction before;
 
 	memset(&action, 0, sizeof(action));
 	sigemptyset(&action.sa_mask);
 	action.sa_handler = on_signal;	/* no SA_RESTART: a blocked call shall come back */
 	for (size_t i = 0; i < sizeof(stop_signals) / sizeof(stop_signals[0]); i++)
-		sigaction(stop_signals[i], &action, NULL);
+	{
+		sigaction(stop_signals[i], &action, &before);
+
+		/* started by nohup(1): it shall live on */
+		if (stop_signals[i] == SIGHUP && before.sa_handler == SIG_IGN)
+			sigaction(SIGHUP, &before, NULL);
+	}
 
 	/* a reader that went away is an error of write(2), not the end of a restore */
 	action.sa_handler = SIG_IGN;

@@ -193,9 +193,11 @@ print_json(const BkcRestore *r)
 {
 	const BkcManifestHeader *header = &r->backup->header;
 	char	   *command = start_command(r);
-	uint64_t	rate = r->usec > 0 ? (uint64_t) ((double) r->plan_bytes * 1e6 / (double) r->usec) : 0;
 	json_t	   *object;
+	uint64_t	rate = 0;
 
+	if (r->usec > 0)
+		rate = (uint64_t) ((double) r->plan_bytes * 1e6 / (double) r->usec);
 	object = json_pack("{s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 					   "status", "ok", "exit_status", BKC_EXIT_OK,
 					   "system_identifier", bkc_json_id(header->system_identifier),

@@ -45,6 +45,8 @@ static const char *const kept_by_successor[] = {
 	"archive_timeout"
 };
 
+#define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
+
 static const char default_hba[] =
 	"# Written by pg_backupctl restore: the backup holds no pg_hba.conf.\n"
 	"local   all             all                                     peer\n"
@@ -258,10 +260,10 @@ bkc_config_make(BkcConfigWork *work, const char *from, BkcError *err)
 						   "# These settings were taken over%s%s.\n",
 						   from != NULL ? " from " : "",
 						   from != NULL ? from : "; none were found in the backup") &&
-		put_kept(work, kept, sizeof(kept) / sizeof(kept[0]), &out, err) &&
+		put_kept(work, kept, LENGTH(kept), &out, err) &&
 		put_own(work, &out, err) &&
 		(!work->r->take_over ||
-		 put_kept(work, kept_by_successor, sizeof(kept_by_successor) / sizeof(char *), &out, err)) &&
+		 put_kept(work, kept_by_successor, LENGTH(kept_by_successor), &out, err)) &&
 		put_sockets(work, &out, err) &&
 		bkc_restore_put(work->r, "postgresql.conf", &out, err);
 	bkc_buffer_free(&out);
