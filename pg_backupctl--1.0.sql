@@ -56,6 +56,12 @@ CREATE TABLE @extschema@.backup_copy (
 	PRIMARY KEY (backup_id, repository)
 );
 
+-- Registered backups are known nowhere else, so a dump must carry them.  Our
+-- own rows are rebuilt from the repositories.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_catalog', 'WHERE label IS NULL');
+SELECT pg_catalog.pg_extension_config_dump(
+	pg_catalog.pg_get_serial_sequence('@extschema@.backup_catalog', 'id')::regclass, '');
+
 COMMENT ON TABLE @extschema@.backup_catalog IS 'all backups of this cluster; an index of the repositories, which are the truth';
 COMMENT ON COLUMN @extschema@.backup_catalog.label IS 'name of the backup in its repository; null for backups of other tools';
 COMMENT ON COLUMN @extschema@.backup_catalog.repository IS 'the first repository that got it; null for backups of other tools';
@@ -177,8 +183,12 @@ AS $$
 DECLARE
 	own_label text;
 BEGIN
-	IF p_verification_status IS NULL
-		OR p_verification_status NOT IN ('not verified', 'passed', 'failed') THEN
+	IF p_verification_status IS NULL THEN
+		RAISE EXCEPTION 'verification status must not be null'
+			USING ERRCODE = 'null_value_not_allowed',
+				  HINT = 'Use passed, failed or not verified.';
+	END IF;
+	IF p_verification_status NOT IN ('not verified', 'passed', 'failed') THEN
 		RAISE EXCEPTION 'verification status "%" is not known', p_verification_status
 			USING ERRCODE = 'invalid_parameter_value',
 				  HINT = 'Use passed, failed or not verified.';

@@ -59,6 +59,7 @@
 
 #define CONTROL_READS		10
 #define LEADER_TICK_MS		100
+#define LABEL_WAIT_MAX		(5 * USECS_PER_SEC)
 
 /* worker numbers of the leader's own packs */
 #define WORKER_EXTRAS		0
@@ -227,7 +228,7 @@ preflight(Leader *l)
 		strlcpy(l->host, "unknown", sizeof(l->host));
 	l->host[sizeof(l->host) - 1] = '\0';
 	check(bkc_store_open(&l->repo->url, &l->store, &err), &err);
-	if (!bkc_store_probe(l->store, &err))
+	if (!bkc_store_probe(l->store, l->owner, &err))
 	{
 		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);
 		bkc_ereport(ERROR, &err);
@@ -237,6 +238,28 @@ preflight(Leader *l)
 }
 
 /* ---- row and begin object ---- */
+
+/*
+ * Labels sort by the second of the start; two in one second would sort by
+ * chance.  So the next one waits until the last one's second is over.
+ */
+static void
+wait_for_next_label(void)
+{
+	char	   *last = bkc_catalog_lookup("SELECT pg_catalog.max(label) FROM %s.backup_catalog");
+	int64		next = last && bkc_label_valid(last) ? bkc_label_time(last) + USECS_PER_SEC : 0;
+
+	if (next - bkc_host->now() > LABEL_WAIT_MAX)
+		ereport(WARNING,
+				(errmsg("the clock is behind the start of backup \"%s\"", last),
+				 errhint("Labels sort by time: this backup will sort before that one. Check the clock.")));
+	else
+		while (bkc_host->now() < next)
+		{
+			CHECK_FOR_INTERRUPTS();
+			bkc_host->wait(LEADER_TICK_MS);
+		}
+}
 
 static void
 announce_intent(Leader *l)
@@ -249,6 +272,7 @@ announce_intent(Leader *l)
 	BkcError	err;
 	bool		ok;
 
+	wait_for_next_label();
 	l->start_time = bkc_host->now();
 	check(bkc_label_make(job->args.type, l->start_time, label, &err), &err);
 
@@ -259,6 +283,7 @@ announce_intent(Leader *l)
 	strlcpy(l->label, label, sizeof(l->label));
 
 	check(bkc_name_backup(l->sysid, label, name, &err), &err);
+	name[strlen(name) - 1] = '\0';	/* a folder, written without its slash */
 	l->id = bkc_catalog_insert(&job->args, label, l->repo->name,
 							   psprintf("%s/%s", l->store->location, name));
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
@@ -303,7 +328,7 @@ check_space(Leader *l)
 		ratio = bkc_catalog_lookup("SELECT (backup_size_bytes::float8 / original_size_bytes)::text"
 								   " FROM %s.backup_catalog WHERE status = 'completed'"
 								   " AND label IS NOT NULL AND original_size_bytes > 0"
-								   " ORDER BY label DESC LIMIT 1");
+								   " ORDER BY id DESC LIMIT 1");
 		need = (uint64) (need * (ratio ? Min(1.0, strtod(ratio, NULL)) : 0.5));
 	}
 	if (free_bytes < need)
@@ -581,10 +606,11 @@ make_metadata(const Leader *l, const BkcManifestJob *m, int workers, double seco
 
 	initStringInfo(&out);
 	appendStringInfo(&out, "{\"files\": %llu, \"workers\": %d, \"seconds\": %.3f, \"vanished_files\": %llu,"
-					 " \"skipped_files\": %llu, \"compression\": \"%s:%d\", \"checksum_failures\": %llu",
+					 " \"skipped_files\": %llu, \"compression\": \"%s\", \"checksum_failures\": %llu",
 					 (unsigned long long) m->totals.files, workers, seconds,
 					 (unsigned long long) m->vanished, (unsigned long long) l->scan->skipped,
-					 bkc_codec_name(l->codec), l->level,
+					 l->codec == BKC_CODEC_NONE ? "none" :
+					 psprintf("%s:%d", bkc_codec_name(l->codec), l->level),
 					 (unsigned long long) m->totals.bad_blocks);
 	if (m->damaged.len > 0)
 		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);

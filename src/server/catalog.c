@@ -35,7 +35,6 @@ begin(void)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetTransactionSnapshot());
-	pgstat_report_activity(STATE_RUNNING, "writing the catalog of pg_backupctl");
 }
 
 static void
@@ -44,7 +43,6 @@ finish(void)
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	pgstat_report_activity(STATE_IDLE, NULL);
 	MemoryContextSwitchTo(outer_context);
 }
 
@@ -282,16 +280,17 @@ bkc_catalog_running(int *n)
 }
 
 bool
-bkc_catalog_find(int64 id, BkcCatalogRow *row)
+bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 {
 	const char *values[1];
 	bool		found;
 
 	begin();
-	values[0] = id != 0 ? psprintf("%lld", (long long) id) : NULL;
+	values[0] = id ? psprintf("%lld", (long long) *id) : NULL;
 	run("SELECT id, label, repository FROM %s.backup_catalog"
-		" WHERE status OPERATOR(pg_catalog.=) 'completed' AND label IS NOT NULL"
-		" AND ($1::bigint IS NULL OR id OPERATOR(pg_catalog.=) $1::bigint)"
+		" WHERE status OPERATOR(pg_catalog.=) 'completed'"
+		" AND CASE WHEN $1 IS NULL THEN label IS NOT NULL"
+		" ELSE id OPERATOR(pg_catalog.=) $1::bigint END"
 		" ORDER BY label DESC LIMIT 1", SPI_OK_SELECT, 1, values);
 	found = SPI_processed > 0;
 	if (found)

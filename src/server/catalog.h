@@ -47,8 +47,8 @@ typedef struct BkcCatalogRow
 /* Rows that say "running"; palloc'ed in the current context. */
 extern BkcCatalogRow *bkc_catalog_running(int *n);
 
-/* A completed backup of ours by id, 0 = the latest; false when there is none. */
-extern bool bkc_catalog_find(int64 id, BkcCatalogRow *row);
+/* A completed backup by id, NULL = the latest of ours; false when there is none. */
+extern bool bkc_catalog_find(const int64 *id, BkcCatalogRow *row);
 
 /* The verdict ("passed" or "failed") and the findings (JSON text) of a verification. */
 extern void bkc_catalog_verification(int64 id, const char *repository, const char *status,

@@ -55,8 +55,13 @@ report_running_backup(const BkcJob *job)
 	char		label[BKC_LABEL_MAX];
 	BkcPhase	phase = job->phase;
 
-	strlcpy(label, job->label[0] ? job->label : "(starting)", sizeof(label));
+	strlcpy(label, job->label, sizeof(label));
 	LWLockRelease(bkc_shared->lock);
+	if (id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a backup of this cluster is being started by another session"),
+				 errhint("See the view backup_progress.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("a backup of this cluster is running already"),
@@ -305,6 +310,7 @@ bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed)
 	TimestampTz began = GetCurrentTimestamp();
 	bool		announced = false;
 	bool		done = false;
+	bool		damaged = false;
 	char		text[512];
 
 	PG_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(handle));
@@ -339,13 +345,16 @@ bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed)
 					 errdetail("The backup contains them as they are; backup_catalog.metadata lists them.")));
 		raise_result(job);
 		strlcpy(text, job->summary, sizeof(text));
+		damaged = job->args.kind == BKC_JOB_VERIFY && !job->passed;
 		if (passed != NULL)
 			*passed = job->passed;
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(handle));
 	bkc_job_detach(handle);
 	if (text[0])
-		ereport(NOTICE, (errmsg_internal("%s", text)));
+		ereport(damaged ? WARNING : NOTICE,
+				(errcode(damaged ? ERRCODE_DATA_CORRUPTED : ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg_internal("%s", text)));
 }
 
 bool
@@ -358,7 +367,7 @@ bkc_job_cancel(int64 id)
 	{
 		BkcJob	   *job = &bkc_shared->jobs[i];
 
-		if (job->state == BKC_JOB_RUNNING && job->id == id && job->args.kind != BKC_JOB_SETTLE)
+		if (job->state == BKC_JOB_RUNNING && job->id != 0 && job->id == id && job->args.kind != BKC_JOB_SETTLE)
 		{
 			job->cancelled = true;
 			leader = job->leader_pid;
@@ -408,7 +417,7 @@ leader_exit(int code, Datum arg)
 	LWLockReleaseAll();
 	if (bkc_my_job->args.kind == BKC_JOB_SETTLE)
 		bkc_settle_failed(bkc_my_job, &report, false);
-	else
+	else if (bkc_my_job->args.kind == BKC_JOB_BACKUP)
 		bkc_shared_request_settle();
 	job_done(&report);
 }
@@ -489,7 +498,8 @@ leader_failed(const JobKind *kind, MemoryContext context)
 		leader_recover();
 	}
 	PG_END_TRY();
-	if (job->args.kind != BKC_JOB_SETTLE)
+	/* only backups leave something behind */
+	if (job->args.kind == BKC_JOB_BACKUP)
 		bkc_shared_request_settle();
 	job_done(&report);
 }

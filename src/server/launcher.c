@@ -26,6 +26,7 @@
 
 #define NAP_MS				10000
 #define SETTLE_RETRY_MS		15000
+#define SETTLE_DOUBLINGS	6		/* 16 minutes at the most */
 #define RESTART_SECONDS		10
 
 void
@@ -64,9 +65,14 @@ settle_due(void)
 	for (int i = 0; i < BKC_MAX_JOBS && due; i++)
 		due = bkc_shared->jobs[i].state == BKC_JOB_FREE ||
 			bkc_shared->jobs[i].args.kind != BKC_JOB_SETTLE;
-	if (due && bkc_shared->settle_failed != 0)
+	if (due && bkc_shared->settle_failures > 0)
+	{
+		/* later and later, so that a repository that is away does not fill the log */
+		int			doublings = Min(bkc_shared->settle_failures - 1, SETTLE_DOUBLINGS);
+
 		due = TimestampDifferenceExceeds(bkc_shared->settle_failed, GetCurrentTimestamp(),
-										 SETTLE_RETRY_MS);
+										 SETTLE_RETRY_MS << doublings);
+	}
 	if (due)
 		bkc_shared->settle = false;
 	LWLockRelease(bkc_shared->lock);

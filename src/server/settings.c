@@ -45,7 +45,7 @@ parse_compression(const char *text, BkcCodec *codec, int *level, BkcError *err)
 	memcpy(word, text, len);
 	word[len] = '\0';
 	if (!bkc_codec_parse(word, codec) ||
-		(colon && (*codec == BKC_CODEC_NONE || !bkc_parse_u64(colon + 1, 100, &n))))
+		(colon && (*codec == BKC_CODEC_NONE || !bkc_parse_u64(colon + 1, INT_MAX, &n))))
 		return bkc_error_set(err, BKC_ERR_INVALID, "compression \"%s\" is not known", text) ||
 			bkc_error_hint(err, "Use none, gzip:1 to gzip:9, lz4:1 to lz4:12, or zstd:1 to zstd:19.");
 	*level = (int) n;
@@ -141,12 +141,14 @@ bkc_settings_define(bool preloaded)
 							NULL,
 							&bkc_set_max_rate, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
-	if (preloaded)
-		DefineCustomStringVariable("pg_backupctl.database",
-								   "Database that holds the extension and its catalog.",
-								   NULL,
-								   &bkc_set_database, "postgres", PGC_POSTMASTER, 0,
-								   NULL, NULL, NULL);
+
+	/* a server setting; known without preload, too, so that it is not thrown away */
+	DefineCustomStringVariable("pg_backupctl.database",
+							   "Database that holds the extension and its catalog.",
+							   NULL,
+							   &bkc_set_database, "postgres",
+							   preloaded ? PGC_POSTMASTER : PGC_SIGHUP, 0,
+							   NULL, NULL, NULL);
 #ifdef BKC_FAULTS
 	DefineCustomStringVariable("pg_backupctl.fault",
 							   "Fault points to trigger (test builds only).",

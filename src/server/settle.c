@@ -60,6 +60,31 @@ read_manifest(const BkcCatalogRow *row, BkcManifestHeader *header, BkcManifestTo
 	return ok;
 }
 
+/*
+ * Killed while it stored the begin object, a backup leaves an unfinished
+ * write that no begin object claims; the row proves that it is ours.
+ */
+static bool
+sweep_unbegun(const BkcCatalogRow *row, BkcError *err)
+{
+	const BkcRepoDef *repo = bkc_repolist_find(bkc_settings_repositories(), row->repository);
+	uint64		sysid = GetSystemIdentifier();
+	char		begin[BKC_NAME_MAX];
+	char		prefix[BKC_NAME_MAX];
+	BkcStore   *store = NULL;
+	uint64_t	size;
+	bool		ok;
+
+	ok = repo != NULL &&
+		bkc_name_begin(sysid, row->label, begin, err) &&
+		bkc_name_backup(sysid, row->label, prefix, err) &&
+		bkc_store_open(&repo->url, &store, err);
+	if (ok && !bkc_store_stat(store, begin, &size, err))
+		ok = err->code == BKC_ERR_NOT_FOUND && bkc_store_sweep(store, prefix, err);
+	bkc_store_close(store);
+	return ok;
+}
+
 typedef struct RowArg
 {
 	const BkcCatalogRow *row;
@@ -106,6 +131,8 @@ bkc_settle_rows(void)
 			bkc_ereport(ERROR, &err);
 		if (!bkc_fault(BKC_FAULT_SETTLE_ROW, &err))
 			bkc_ereport(ERROR, &err);
+		if (!arg.complete && bkc_set_enabled && !sweep_unbegun(&rows[i], &err))
+			bkc_log(BKC_LOG_WARNING, "could not sweep backup %s: %s", rows[i].label, err.message);
 		ereport(LOG,
 				(errmsg("pg_backupctl: backup %s of a former run is %s", rows[i].label,
 						arg.complete ? "completed" : "failed (interrupted)")));
@@ -196,7 +223,7 @@ bkc_settle_run(BkcJob *job)
 	if (bkc_set_enabled)
 		sweep_repositories();
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	bkc_shared->settle_failed = 0;
+	bkc_shared->settle_failures = 0;
 	LWLockRelease(bkc_shared->lock);
 }
 
@@ -206,5 +233,6 @@ bkc_settle_failed(BkcJob *job, const BkcReport *report, bool cancelled)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	bkc_shared->settle = true;
 	bkc_shared->settle_failed = GetCurrentTimestamp();
+	bkc_shared->settle_failures++;
 	LWLockRelease(bkc_shared->lock);
 }

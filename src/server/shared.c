@@ -130,10 +130,13 @@ bkc_shared_label_active(const char *label)
 	{
 		const BkcJob *job = &bkc_shared->jobs[i];
 
-		/* workers that are still alive may still write, whatever the leader does */
-		active = job->state != BKC_JOB_FREE && job->args.kind == BKC_JOB_BACKUP &&
-			(job->state != BKC_JOB_DONE || job->workers_running > 0) &&
-			strcmp(job->label, label) == 0;
+		/*
+		 * Workers that are still alive may still write, whatever has become
+		 * of the leader; the slot keeps its label until they are gone.
+		 */
+		active = job->args.kind == BKC_JOB_BACKUP && strcmp(job->label, label) == 0 &&
+			(job->state == BKC_JOB_REQUESTED || job->state == BKC_JOB_RUNNING ||
+			 job->workers_running > 0);
 	}
 	LWLockRelease(bkc_shared->lock);
 	return active;

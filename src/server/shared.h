@@ -77,7 +77,8 @@ typedef struct BkcJobArgs
 	bool		abort_on_checksum;
 	int			jobs;
 	char		compression[32];	/* "" = of the repository */
-	int64		backup_id;		/* verify: which */
+	bool		latest;			/* verify: the latest backup ... */
+	int64		backup_id;		/* ... or this one */
 	char		requested_by[NAMEDATALEN];
 } BkcJobArgs;
 
@@ -127,7 +128,8 @@ typedef struct BkcShared
 	uint64		next_generation;
 	Latch	   *launcher;		/* NULL while there is none */
 	bool		settle;			/* leftovers may have to be settled */
-	TimestampTz settle_failed;	/* when it last could not be done, 0 = it could */
+	TimestampTz settle_failed;	/* when it last could not be done ... */
+	int			settle_failures;	/* ... and how often in a row */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;
 

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "base/text.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -43,7 +44,7 @@ bkc_sql_install_check(PG_FUNCTION_ARGS)
 	if (bkc_set_database != NULL && strcmp(here, bkc_set_database) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pg_backupctl belongs into database \"%s\", not into \"%s\"",
+				 errmsg("pg_backupctl belongs in database \"%s\", not in \"%s\"",
 						bkc_set_database, here),
 				 errhint("Run CREATE EXTENSION in \"%s\", or change pg_backupctl.database and restart the server.",
 						 bkc_set_database)));
@@ -86,10 +87,9 @@ take_checksum_failure(BkcJobArgs *args, const char *name, const char *value)
 static void
 take_jobs(BkcJobArgs *args, const char *name, const char *value)
 {
-	char	   *end;
-	long		n = strtol(value, &end, 10);
+	uint64_t	n;
 
-	if (*value == '\0' || *end != '\0' || n < 1 || n > 32)
+	if (!bkc_parse_u64(value, 32, &n) || n < 1)
 		option_error(name, value, "Use a number from 1 to 32.");
 	args->jobs = (int) n;
 }
@@ -100,9 +100,7 @@ take_compression(BkcJobArgs *args, const char *name, const char *value)
 	BkcCodec	codec;
 	int			level;
 
-	if (strlen(value) >= sizeof(args->compression))
-		option_error(name, value, "Use none, gzip:N, lz4:N or zstd:N.");
-	bkc_settings_codec(NULL, value, &codec, &level);
+	bkc_settings_codec(NULL, value, &codec, &level);	/* raises what is wrong with it */
 	strlcpy(args->compression, value, sizeof(args->compression));
 }
 
@@ -151,7 +149,7 @@ scalar_text(const char *name, const JsonbValue *v)
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"%s\" must be a text or a number", name)));
+					 errmsg("option \"%s\" must be a string or a number", name)));
 	}
 }
 
@@ -238,14 +236,13 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 	args->fast_checkpoint = true;
 	args->jobs = bkc_set_jobs;
 	strlcpy(args->requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args->requested_by));
-	if (PG_ARGISNULL(ARG_TYPE))
-		strlcpy(args->type, "full", sizeof(args->type));
-	else
-		take_text(fcinfo, ARG_TYPE, "backup type", args->type, sizeof(args->type));
-	if (strcmp(args->type, "full") != 0)
+	strlcpy(args->type, "full", sizeof(args->type));
+	if (!PG_ARGISNULL(ARG_TYPE) &&
+		strcmp(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TYPE)), args->type) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("backup type \"%s\" is not supported", args->type),
+				 errmsg("backup type \"%s\" is not supported",
+						text_to_cstring(PG_GETARG_TEXT_PP(ARG_TYPE))),
 				 errhint("The only type there is in this version is full.")));
 	if (!PG_ARGISNULL(ARG_REPOSITORY))
 		(void) bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(ARG_REPOSITORY)));
@@ -348,7 +345,8 @@ bkc_sql_backup_verify(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("verification level \"%s\" is not known", level),
 				 errhint("Levels are: files.")));
-	args.backup_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
+	args.latest = PG_ARGISNULL(0);
+	args.backup_id = args.latest ? 0 : PG_GETARG_INT64(0);
 	strlcpy(args.requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args.requested_by));
 	bkc_job_wait(bkc_job_start(&args, true), true, &passed);
 	PG_RETURN_TEXT_P(cstring_to_text(passed ? "passed" : "failed"));

@@ -196,8 +196,8 @@ publish(Verify *v, int64 began)
 				 (unsigned long long) v->files, size, seconds);
 	else
 		snprintf(job->summary, sizeof(job->summary),
-				 "backup %s is damaged: %llu findings, the first: %.250s", v->row.label,
-				 (unsigned long long) v->failures, v->first);
+				 "backup %s is damaged: %llu finding%s, the first: %.250s", v->row.label,
+				 (unsigned long long) v->failures, v->failures == 1 ? "" : "s", v->first);
 	LWLockRelease(bkc_shared->lock);
 	ereport(LOG, (errmsg_internal("pg_backupctl: %s", job->summary)));
 }
@@ -209,13 +209,19 @@ open_backup(Verify *v)
 	const BkcRepoDef *repo;
 	BkcError	err;
 
-	if (!bkc_catalog_find(job->args.backup_id, &v->row))
+	if (!bkc_catalog_find(job->args.latest ? NULL : &job->args.backup_id, &v->row))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 job->args.backup_id != 0 ?
-				 errmsg("there is no completed backup %lld", (long long) job->args.backup_id) :
-				 errmsg("there is no completed backup"),
-				 errhint("SELECT id, label, status FROM backup_catalog shows all; registered backups of other tools cannot be verified.")));
+				 job->args.latest ? errmsg("there is no completed backup") :
+				 errmsg("there is no completed backup %lld", (long long) job->args.backup_id),
+				 errhint("SELECT id, label, status FROM backup_catalog shows all backups.")));
+	if (v->row.label[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("backup %lld was made by another tool and cannot be verified",
+						(long long) v->row.id),
+				 errhint("Note the result of that tool's own check with update_backup_verification(%lld, ...).",
+						 (long long) v->row.id)));
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	strlcpy(job->label, v->row.label, sizeof(job->label));
 	strlcpy(job->args.repository, v->row.repository, sizeof(job->args.repository));

@@ -534,11 +534,11 @@ probe(void **state)
 	Fixture    *f = *state;
 	BkcError	err;
 
-	assert_ok(bkc_store_probe(f->store, &err), &err);
-	assert_ok(bkc_store_probe(f->store, &err), &err);
+	assert_ok(bkc_store_probe(f->store, "test", &err), &err);
+	assert_ok(bkc_store_probe(f->store, "test", &err), &err);
 	assert_names(f->other, "", true, "");
 	put_text(f->store, "a", "x");
-	assert_ok(bkc_store_probe(f->other, &err), &err);
+	assert_ok(bkc_store_probe(f->other, "test", &err), &err);
 	assert_names(f->other, "", true, "a ");
 }
 

@@ -169,7 +169,8 @@ static void
 probe_steps(void **state)
 {
 	static const char *const steps[] = {
-		"write to", "write to", "write to", "read from", "read from", "list", "remove from",
+		"clear", "clear", "write to", "write to", "write to", "read from", "read from", "list",
+		"remove from",
 	};
 
 	for (size_t n = 0; n < sizeof(steps) / sizeof(steps[0]); n++)
@@ -181,12 +182,13 @@ probe_steps(void **state)
 
 		assert_ok(bkc_store_memory_new(&inner, &err), &err);
 		assert_ok(bkc_store_faulty_new(inner, n + 1, BKC_ERR_ACCESS, NULL, &store, &err), &err);
-		assert_code(bkc_store_probe(store, &err), &err, BKC_ERR_ACCESS);
-		snprintf(expected, sizeof(expected), "could not %s repository \"memory://\": ", steps[n]);
+		assert_code(bkc_store_probe(store, "test", &err), &err, BKC_ERR_ACCESS);
+		snprintf(expected, sizeof(expected), "could not %s %srepository \"memory://\": ", steps[n],
+				 n < 2 ? "former probes in " : "");
 		assert_memory_equal(err.message, expected, strlen(expected));
 
 		/* nothing is left behind unless it was the removal that failed */
-		if (n < 6)
+		if (n < 8)
 			assert_names(store, "", true, "");
 		bkc_store_close(store);
 	}

@@ -308,7 +308,7 @@ use_readonly(void *arg)
 		status = expect(bkc_store_remove(store, names, 1, &err), &err, BKC_ERR_ACCESS,
 						"permission", 4);
 	if (status == 0)
-		status = expect(bkc_store_probe(store, &err), &err, BKC_ERR_ACCESS, "permission", 5);
+		status = expect(bkc_store_probe(store, "test", &err), &err, BKC_ERR_ACCESS, "permission", 5);
 	bkc_buffer_free(&buf);
 	bkc_store_close(store);
 	return status;

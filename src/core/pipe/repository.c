@@ -270,6 +270,10 @@ remove_below(BkcStore *store, const char *prefix, const char *keep, BkcError *er
 	return ok;
 }
 
+/*
+ * begin goes last, after unfinished writes, too: as long as anything is left
+ * it says whose it is, so that an interrupted removal is taken up again.
+ */
 bool
 bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcError *err)
 {
@@ -284,6 +288,6 @@ bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcEr
 		bkc_name_manifest(sysid, label, manifest, err) &&
 		bkc_store_remove(store, &first, 1, err) &&
 		remove_below(store, prefix, begin, err) &&
-		bkc_store_remove(store, &last, 1, err) &&
-		bkc_store_sweep(store, prefix, err);
+		bkc_store_sweep(store, prefix, err) &&
+		bkc_store_remove(store, &last, 1, err);
 }

@@ -22,7 +22,7 @@ static const BkcStoreDriver *const drivers[] = {
 
 #define NDRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
-const char *const bkc_store_common_params[] = {"compression", "encryption", "key_file", NULL};
+const char *const bkc_store_common_params[] = {"compression", NULL};
 
 static const BkcStoreDriver *
 find_driver(const BkcUrl *url, BkcError *err)
@@ -49,8 +49,6 @@ static bool
 check_params(const BkcStoreDriver *driver, const BkcUrl *url, BkcError *err)
 {
 	const char *known[64];
-	const char *encryption = bkc_url_param(url, "encryption");
-	const char *key_file = bkc_url_param(url, "key_file");
 	size_t		n = 0;
 
 	for (size_t i = 0; driver->params[i] != NULL && n < 60; i++)
@@ -58,25 +56,7 @@ check_params(const BkcStoreDriver *driver, const BkcUrl *url, BkcError *err)
 	for (size_t i = 0; bkc_store_common_params[i] != NULL && n < 63; i++)
 		known[n++] = bkc_store_common_params[i];
 	known[n] = NULL;
-	if (!bkc_url_check_params(url, known, err))
-		return false;
-
-	if (encryption != NULL && strcmp(encryption, "off") != 0 && strcmp(encryption, "on") != 0 &&
-		strcmp(encryption, "required") != 0)
-	{
-		bkc_error_set(err, BKC_ERR_INVALID,
-					  "invalid value for parameter \"encryption\" of a repository URL: \"%s\"",
-					  encryption);
-		return bkc_error_hint(err, "Available values: off, on, required.");
-	}
-	if (key_file != NULL && key_file[0] != '/')
-	{
-		bkc_error_set(err, BKC_ERR_INVALID,
-					  "key_file of a repository URL is not an absolute path: \"%s\"", key_file);
-		return bkc_error_hint(err, "Give the whole path, for example "
-							  "key_file=/etc/pg_backupctl/main.key.");
-	}
-	return true;
+	return bkc_url_check_params(url, known, err);
 }
 
 bool
@@ -351,7 +331,7 @@ probe_list(BkcStore *store, const char *name, const uint8_t *data, BkcError *err
 {
 	ProbeSearch search = {.name = name};
 
-	if (!bkc_store_list(store, "probe/", false, probe_each, &search, err))
+	if (!bkc_store_list(store, "probe/", true, probe_each, &search, err))
 		return false;
 	if (!search.found)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" is missing in the listing", name);
@@ -375,18 +355,58 @@ static const struct
 	{"remove from", probe_remove},
 };
 
+#define LEFTOVERS_MAX	16
+
+typedef struct Leftovers
+{
+	char		names[LEFTOVERS_MAX][BKC_NAME_MAX];
+	size_t		n;
+} Leftovers;
+
+static bool
+collect_leftover(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	Leftovers  *l = arg;
+
+	if (l->n < LEFTOVERS_MAX && strlen(name) < BKC_NAME_MAX)
+		memcpy(l->names[l->n++], name, strlen(name) + 1);
+	return true;
+}
+
+/* A killed probe leaves an object or an unfinished write: each kill at most one. */
+static bool
+probe_clear(BkcStore *store, const char *prefix, BkcError *err)
+{
+	Leftovers	found = {.n = 0};
+	const char *names[LEFTOVERS_MAX];
+
+	if (!bkc_store_list(store, prefix, true, collect_leftover, &found, err))
+		return false;
+	for (size_t i = 0; i < found.n; i++)
+		names[i] = found.names[i];
+	return (found.n == 0 || bkc_store_remove(store, names, found.n, err)) &&
+		bkc_store_sweep(store, prefix, err);
+}
+
 bool
-bkc_store_probe(BkcStore *store, BkcError *err)
+bkc_store_probe(BkcStore *store, const char *who, BkcError *err)
 {
 	uint8_t		random[PROBE_SIZE];
 	char		hex[2 * 8 + 1];
+	char		prefix[BKC_NAME_MAX];
 	char		name[BKC_NAME_MAX];
 	const char *names[1];
 
 	if (!bkc_random(random, sizeof(random), err))
 		return false;
 	bkc_hex_encode(random, 8, hex);
-	snprintf(name, sizeof(name), "probe/%s", hex);
+	if (snprintf(prefix, sizeof(prefix), "probe/%s/", who) >= (int) sizeof(prefix) ||
+		snprintf(name, sizeof(name), "%s%s", prefix, hex) >= (int) sizeof(name) ||
+		!bkc_name_valid(name))
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "\"%s\" cannot name a probe", who);
+	if (!probe_clear(store, prefix, err))
+		return bkc_error_context(err, "could not clear former probes in repository \"%s\"",
+								 store->location);
 
 	for (size_t i = 0; i < sizeof(probe_steps) / sizeof(probe_steps[0]); i++)
 	{

@@ -166,9 +166,11 @@ extern bool bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err
 
 /*
  * A reachable and writable repository?  Writes, reads back, lists and removes
- * a small object "probe/<random>".  Errors say which step failed.
+ * a small object "probe/<who>/<random>", after clearing what a probe of the
+ * same caller has left there.  who is one component of a name, and only one
+ * process uses it at a time.  Errors say which step failed.
  */
-extern bool bkc_store_probe(BkcStore *store, BkcError *err);
+extern bool bkc_store_probe(BkcStore *store, const char *who, BkcError *err);
 
 /* Test doubles (compiled always, reachable only through these calls). */
 extern bool bkc_store_memory_new(BkcStore **store, BkcError *err);
