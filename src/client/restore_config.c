@@ -178,6 +178,21 @@ put_recovery(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 		 bkc_conf_put(out, "promote_trigger_file", "", err));
 }
 
+/*
+ * Tablespaces that are folders of pg_tblspc, not links: recovery takes them
+ * for damage unless it is told that they are meant.
+ */
+static bool
+put_in_place(const BkcRestore *r, BkcBuffer *out, BkcError *err)
+{
+	for (size_t i = 0; i < r->backup->nentries; i++)
+	{
+		if (r->planned[i].dir == 0 && strncmp(r->planned[i].rel, "pg_tblspc/", 10) == 0)
+			return bkc_conf_put(out, "allow_in_place_tablespaces", "on", err);
+	}
+	return true;
+}
+
 /* A clone that waited for the source's standbys would hang at its first commit. */
 static bool
 put_role(const BkcRestore *r, BkcBuffer *out, BkcError *err)
@@ -199,6 +214,7 @@ write_auto_conf(BkcConfigWork *work, BkcBuffer *out, BkcError *err)
 		put_restore_command(work->r, out, err) &&
 		put_recovery(work->r, out, err) &&
 		put_minima(work, out, err) &&
+		put_in_place(work->r, out, err) &&
 		put_role(work->r, out, err) &&
 		bkc_restore_put(work->r, AUTO_CONF, out, err);
 }

@@ -146,6 +146,7 @@ typedef struct Cluster
 	BkcPlaceDir dir;
 	BkcEntry	entries[8];
 	BkcConfigFile configs[8];
+	BkcPlanned	planned[8];
 	char		path[64];
 } Cluster;
 
@@ -191,6 +192,9 @@ cluster_setup(void **state)
 	c->r.ndirs = 1;
 	c->r.backup = &c->backup;
 	c->r.configs = c->configs;
+	c->r.planned = c->planned;
+	for (size_t i = 0; i < 8; i++)
+		c->planned[i].dir = BKC_SKIP;
 	c->r.program = "/usr/bin/pg_backupctl";
 	c->r.session.repo = "file:///b%20c/it's";
 	c->backup.entries = c->entries;
@@ -450,6 +454,20 @@ test_nothing_at_all(void **state)
 }
 
 static void
+test_in_place(void **state)
+{
+	Cluster    *c = *state;
+
+	run_config(c);
+	assert_value(c, AUTO_CONF, "allow_in_place_tablespaces", NULL);
+	c->backup.nentries = 1;
+	c->planned[0].dir = 0;
+	c->planned[0].rel = "pg_tblspc/16385";
+	run_config(c);
+	assert_value(c, AUTO_CONF, "allow_in_place_tablespaces", "on");
+}
+
+static void
 test_include_loop(void **state)
 {
 	Cluster    *c = *state;
@@ -478,6 +496,7 @@ main(void)
 		CLUSTER_TEST(test_outside_with_stale),
 		CLUSTER_TEST(test_only_hba_outside),
 		CLUSTER_TEST(test_nothing_at_all),
+		CLUSTER_TEST(test_in_place),
 		CLUSTER_TEST(test_include_loop),
 	};
 
