@@ -44,7 +44,7 @@ sub aligned
 	my $line = shift;
 	my $comment = '';
 
-	$line =~ s/, \.\.\.\)/,...)/;
+	$line =~ s/, \.\.\.\)/,...)/ unless $line =~ /"/;
 
 	if ($line =~ m{^(\s*[^\s/].*\S|\s*[^\s/])[ \t]+(/\*.*\*/)$} && $1 !~ m{/\*})
 	{
