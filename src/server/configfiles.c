@@ -19,6 +19,7 @@
 #include "utils/guc.h"
 
 #define CONFIG_FILE_MAX	(16 * 1024 * 1024)
+#define REFERENCE_DEPTH_MAX	10		/* the server's own limit */
 
 static void
 add_path(void *arg, const char *path)
@@ -47,33 +48,51 @@ add_path(void *arg, const char *path)
 	*list = lappend(*list, pstrdup(clean));
 }
 
-/* "@name" tokens of an authentication file: database or user lists kept elsewhere. */
+/*
+ * The name after an '@' that begins a token, bare or in double quotes; the
+ * length of what was read, 0 when it is no reference.
+ */
+static size_t
+reference_name(const char *p, char *name, size_t size)
+{
+	bool		quoted = p[1] == '"';
+	const char *begin = p + 1 + (quoted ? 1 : 0);
+	size_t		n = strcspn(begin, quoted ? "\"\r\n" : " \t\r\n,\"#");
+
+	if (n == 0 || n >= size || (quoted && begin[n] != '"'))
+		return 0;
+	strlcpy(name, begin, n + 1);
+	return (size_t) (begin - p) + n;
+}
+
+/* Lists of databases or users kept elsewhere ("@name"), which may refer to others. */
 static void
-add_references(List **list, const char *path)
+add_references(List **list, const char *path, int depth)
 {
 	BkcBuffer	buf = {0};
 	BkcError	err;
 	char		dir[MAXPGPATH];
-	const char *p;
 
 	strlcpy(dir, path, sizeof(dir));
 	get_parent_directory(dir);
-	if (bkc_file_slurp(path, CONFIG_FILE_MAX, &buf, &err))
+	if (depth < REFERENCE_DEPTH_MAX && bkc_file_slurp(path, CONFIG_FILE_MAX, &buf, &err))
 	{
-		for (p = bkc_buffer_str(&buf); (p = strchr(p, '@')) != NULL; p++)
+		const char *text = bkc_buffer_str(&buf);
+
+		for (const char *p = text; (p = strchr(p, '@')) != NULL; p++)
 		{
-			size_t		n = strcspn(p + 1, " \t\r\n,\"#");
 			char		name[MAXPGPATH];
 			char		full[MAXPGPATH * 2];
 
-			if (n == 0 || n >= sizeof(name) ||
-				(p > bkc_buffer_str(&buf) && !isspace((unsigned char) p[-1]) && p[-1] != ','))
+			if ((p > text && !isspace((unsigned char) p[-1]) && p[-1] != ',') ||
+				reference_name(p, name, sizeof(name)) == 0)
 				continue;
-			strlcpy(name, p + 1, n + 1);
 			snprintf(full, sizeof(full), "%s%s%s", is_absolute_path(name) ? "" : dir,
 					 is_absolute_path(name) ? "" : "/", name);
-			if (access(full, F_OK) == 0)
-				add_path(list, full);
+			if (access(full, F_OK) < 0)
+				continue;
+			add_path(list, full);
+			add_references(list, full, depth + 1);
 		}
 	}
 	bkc_buffer_free(&buf);
@@ -95,7 +114,7 @@ bkc_config_files(void)
 					 " FROM pg_catalog.pg_hba_file_rules r ORDER BY 1", add_path, &list);
 	bkc_catalog_each("SELECT DISTINCT pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.->>) 'file_name'"
 					 " FROM pg_catalog.pg_ident_file_mappings r ORDER BY 1", add_path, &list);
-	add_references(&list, hba);
-	add_references(&list, ident);
+	add_references(&list, hba, 0);
+	add_references(&list, ident, 0);
 	return list;
 }
