@@ -127,13 +127,14 @@ sub bkc_backup_during
 	my ($id, $leader);
 
 	$options //= '{}';
-	bkc_set_fault($node, 'leader-copied=sleep:3000');
+	bkc_set_fault($node, 'leader-copied=sleep:2000');
 	$id = $node->safe_psql('postgres', "SELECT backup_now(wait => false, options => '$options')");
 	$node->poll_query_until('postgres',
 		    "SELECT phase = 'copying files' AND files_total > 0 AND files_done = files_total AND workers = 0 "
 		  . "FROM backup_progress WHERE id = $id")
 	  or die 'the backup did not copy all files';
 	$leader = $node->safe_psql('postgres', "SELECT pid FROM backup_progress WHERE id = $id");
+	$leader =~ /^\d+$/ or die 'the backup went on before it could be stopped';
 	kill 'STOP', $leader or die "could not stop the leader: $!";
 	eval { $code->(); };
 	kill 'CONT', $leader;
@@ -483,9 +484,14 @@ sub bkc_hold
 
 	bkc_set_fault($node, $fault);
 	$job = bkc_start($node, "SELECT backup_now($arguments)", settings => $opt{settings});
-	$node->poll_query_until('postgres',
-		"SELECT EXISTS (SELECT FROM backup_progress WHERE job = 'backup' AND id IS NOT NULL AND $when)")
-	  or die "the backup did not come to: $when\n" . $job->{err};
+	bkc_poll(
+		sub {
+			$job->{handle}->pump_nb;
+			return 'ended' if !$job->{handle}->pumpable;
+			return $node->safe_psql('postgres',
+				"SELECT 'there' FROM backup_progress WHERE job = 'backup' AND id IS NOT NULL AND $when");
+		}) eq 'there'
+	  or die "the backup did not come to: $when\n$job->{err}";
 	return $job;
 }
 
