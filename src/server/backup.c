@@ -193,10 +193,11 @@ check_cluster(Leader *l)
 	{
 		doc.system_identifier = l->sysid;
 		strlcpy(doc.name, cluster_name, sizeof(doc.name));
-		doc.pg_version_num = PG_VERSION_NUM;
+		doc.pg_version_num = BKC_PG_VERSION;
 		doc.created = bkc_host->now();
 		ok = bkc_clusterdoc_encode(&doc, &text, &err) &&
-			bkc_document_put(l->store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len, &err);
+			bkc_document_put(l->store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text),
+							 text.len, &err);
 	}
 	bkc_buffer_free(&text);
 	check(ok, &err);
@@ -634,7 +635,8 @@ make_summary(Leader *l, double seconds)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	snprintf(l->job->summary, sizeof(l->job->summary),
 			 "backup %s completed: %s stored (%.2f : 1) in %.1f s (%s/s), WAL %s to %s in the repository",
-			 l->label, stored, (double) t->bytes / Max(t->stored_bytes, 1), seconds, rate, start, stop);
+			 l->label, stored, (double) t->bytes / Max(t->stored_bytes, 1), seconds, rate,
+			 start, stop);
 	LWLockRelease(bkc_shared->lock);
 	ereport(LOG, (errmsg_internal("pg_backupctl: %s", l->job->summary)));
 	if (l->job->bad_blocks > 0)
@@ -657,7 +659,7 @@ fill_header(const Leader *l, BkcManifestHeader *h)
 	h->config_file = pstrdup(GetConfigOption("config_file", false, false));
 	h->hba_file = pstrdup(GetConfigOption("hba_file", false, false));
 	h->ident_file = pstrdup(GetConfigOption("ident_file", false, false));
-	h->pg_version_num = PG_VERSION_NUM;
+	h->pg_version_num = BKC_PG_VERSION;
 	h->catalog_version = CATALOG_VERSION_NO;
 	h->control_version = PG_CONTROL_VERSION;
 	h->block_size = BLCKSZ;

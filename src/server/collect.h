@@ -11,7 +11,10 @@
 #include "access/xlog_internal.h"
 #include "copy.h"
 
-/* Files of the leader's own: WAL, configuration, pg_control.  Index in results = base + position. */
+/*
+ * Files of the leader's own: WAL, configuration, pg_control.  Their index in
+ * the results is base plus their position.
+ */
 typedef struct BkcExtra
 {
 	BkcListRecord rec;
@@ -40,7 +43,10 @@ typedef struct BkcCollector
 	bool		slot;			/* a replication slot keeps the segments */
 } BkcCollector;
 
-/* Try to create the temporary slot: before the backup's start.  Without one it goes on, and says so in the log. */
+/*
+ * Try to create the temporary slot, before the backup's start.  Without one
+ * the backup goes on, and the log says so.
+ */
 extern bool bkc_collect_slot(void);
 
 /* Store all segments that are complete now.  Does not raise. */

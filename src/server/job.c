@@ -367,7 +367,8 @@ bkc_job_cancel(int64 id)
 	{
 		BkcJob	   *job = &bkc_shared->jobs[i];
 
-		if (job->state == BKC_JOB_RUNNING && job->id != 0 && job->id == id && job->args.kind != BKC_JOB_SETTLE)
+		if (job->state == BKC_JOB_RUNNING && job->id != 0 && job->id == id &&
+			job->args.kind != BKC_JOB_SETTLE)
 		{
 			job->cancelled = true;
 			leader = job->leader_pid;

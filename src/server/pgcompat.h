@@ -48,8 +48,10 @@ extern void bkc_pg_report_checksum_failures(Oid dboid, int failures);
 /* _PG_init's declaration came with 16; 16 compiles with hidden visibility. */
 extern PGDLLEXPORT void _PG_init(void);
 
+/* What we were built for, e.g. 150020. */
+#define BKC_PG_VERSION PG_VERSION_NUM
+
 /* 17 keeps WAL summaries in pg_wal/summaries. */
 #define BKC_PG_HAS_WAL_SUMMARIES (PG_VERSION_NUM >= 170000)
-
 
 #endif							/* BKC_SERVER_PGCOMPAT_H */

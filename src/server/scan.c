@@ -48,7 +48,7 @@ typedef struct Place
 {
 	uint8		root;			/* BkcRoot */
 	Oid			tablespace;
-	const char *src;			/* folder as opened, relative to the data directory; "." at the top */
+	const char *src;			/* folder as opened; "." is the data directory */
 	const char *rel;			/* folder relative to the root; "" at the top */
 } Place;
 
@@ -208,7 +208,8 @@ is_relation_folder(const Place *place, bool *database, Oid *dboid)
 		return false;
 	for (prev = last; prev > place->rel && prev[-1] != '/'; prev--)
 		;
-	if (!(place->root == BKC_ROOT_PGDATA && strncmp(place->rel, "base/", 5) == 0 && prev == place->rel) &&
+	if (!(place->root == BKC_ROOT_PGDATA && strncmp(place->rel, "base/", 5) == 0 &&
+		  prev == place->rel) &&
 		strncmp(prev, "PG_", 3) != 0)
 		return false;
 	*database = true;

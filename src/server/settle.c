@@ -142,7 +142,8 @@ bkc_settle_rows(void)
 
 /* Is the begin object ours? */
 static bool
-owned(BkcStore *store, uint64 sysid, const char *label, const char *owner, bool *mine, BkcError *err)
+owned(BkcStore *store, uint64 sysid, const char *label, const char *owner, bool *mine,
+	  BkcError *err)
 {
 	char		name[BKC_NAME_MAX];
 	BkcBuffer	text = {0};

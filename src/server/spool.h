@@ -90,7 +90,8 @@ typedef struct BkcResultPiece
 
 typedef struct BkcResultWriter BkcResultWriter;
 
-extern bool bkc_results_create(const char *label, uint32 worker, BkcResultWriter **w, BkcError *err);
+extern bool bkc_results_create(const char *label, uint32 worker, BkcResultWriter **w,
+							   BkcError *err);
 extern bool bkc_results_add(BkcResultWriter *w, const BkcResult *result,
 							const BkcPiece *pieces, const uint32 *bad, BkcError *err);
 extern bool bkc_results_add_pack(BkcResultWriter *w, const BkcPackInfo *info, BkcError *err);
