@@ -421,11 +421,11 @@ sub bkc_load_stop
 # ---- disasters ----
 
 # Call the code every few milliseconds until it returns true; that, or '' when
-# the time (default 30 s) is over.
+# the time (default 45 s) is over.
 sub bkc_poll
 {
 	my ($code, $seconds) = @_;
-	my $end = time + ($seconds // 30);
+	my $end = time + ($seconds // 45);
 
 	for (;;)
 	{
