@@ -104,6 +104,10 @@ load_header(void *arg, const BkcManifestHeader *from, BkcError *err)
 	if (!copy_str(backup, from->parent, &to->parent, err) ||
 		!copy_str(backup, from->cluster_name, &to->cluster_name, err) ||
 		!copy_str(backup, from->host, &to->host, err) ||
+		!copy_str(backup, from->data_directory, &to->data_directory, err) ||
+		!copy_str(backup, from->config_file, &to->config_file, err) ||
+		!copy_str(backup, from->hba_file, &to->hba_file, err) ||
+		!copy_str(backup, from->ident_file, &to->ident_file, err) ||
 		!copy_str(backup, from->backup_label, &to->backup_label, err) ||
 		!copy_str(backup, from->tablespace_map, &to->tablespace_map, err) ||
 		!copy_str(backup, from->software, &to->software, err))
