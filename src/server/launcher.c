@@ -125,6 +125,11 @@ bkc_launcher_main(Datum main_arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+
+			/* perhaps just what was in the way: no need to wait any longer */
+			LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+			bkc_shared->settle_failures = 0;
+			LWLockRelease(bkc_shared->lock);
 		}
 		if (settle_due())
 			start_settle();
