@@ -60,7 +60,7 @@ sub try
 my %stored;
 $stored{setting} = try('setting', 'main', 'lz4:3', q('full'));
 $stored{gzip} = try('URL', 'gz', 'gzip:9', q('full', 'gz'));
-$stored{none} = try('URL none', 'plain', 'none:1', q('full', 'plain'));
+$stored{none} = try('URL none', 'plain', 'none', q('full', 'plain'));
 $stored{"zstd:$_"} = try('option', 'gz', "zstd:$_", qq('full', repository => 'gz', options => '{"compression": "zstd:$_"}'))
   for 1, 19;
 $stored{lz4} = try('option lz4:12', 'plain', 'lz4:12', q('full', 'plain', options => '{"compression": "lz4:12"}'));
