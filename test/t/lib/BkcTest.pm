@@ -573,11 +573,10 @@ sub bkc_row_is
 	my ($node, $id, $status, $error, $what) = @_;
 	my $row = bkc_catalog($node, $id);
 
-	ok($row->{status} eq $status && ($row->{error} // '') =~ $error,
+	ok($row->{status} eq $status && $row->{error} =~ $error,
 		"$what: the row is $status")
-	  or diag("status $row->{status}, error: " . ($row->{error} // '(null)'));
-	ok(defined $row->{finished_at}, "$what: the row has an end")
-	  or diag(join ', ', map { "$_ $row->{$_}" } sort keys %$row);
+	  or diag("status $row->{status}, error: $row->{error}");
+	isnt($row->{finished_at}, '', "$what: the row has an end");
 	return $row;
 }
 
