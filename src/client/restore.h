@@ -63,7 +63,6 @@ typedef struct BkcConfigFile
 {
 	size_t		entry;
 	char	   *rel;			/* below PGDATA */
-	bool		reached;		/* PGDATA's own configuration leads to it */
 } BkcConfigFile;
 
 /* A file that restore itself wrote or changed; its hash is not the manifest's. */

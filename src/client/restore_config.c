@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 
+#define MAIN_CONF	"postgresql.conf"
 #define AUTO_CONF	"postgresql.auto.conf"
 #define OUR_COMMENT "# pg_backupctl restore:"
 
@@ -219,20 +220,85 @@ write_auto_conf(BkcConfigWork *work, BkcBuffer *out, BkcError *err)
 		bkc_restore_put(work->r, AUTO_CONF, out, err);
 }
 
+/* ---- postgresql.conf ---- */
+
+/* Do both entries have the same content? */
+static bool
+same_content(const BkcEntry *a, const BkcEntry *b)
+{
+	return a->size == b->size && memcmp(a->sha256, b->sha256, BKC_SHA256_SIZE) == 0;
+}
+
+/*
+ * A data directory may be reached by two paths, one of them through a link;
+ * its postgresql.conf is then stored twice.
+ */
+static bool
+is_own_conf(const BkcRestore *r, const BkcConfigFile *file)
+{
+	const BkcEntry *entries = r->backup->entries;
+
+	for (size_t i = 0; i < r->backup->nentries; i++)
+	{
+		if (entries[i].root == BKC_ROOT_PGDATA && entries[i].type == BKC_ENTRY_FILE &&
+			strcmp(entries[i].path, MAIN_CONF) == 0)
+			return same_content(&entries[i], &entries[file->entry]);
+	}
+	return false;
+}
+
+/*
+ * The file that was in effect, below PGDATA: malloc'ed.  NULL when the backup
+ * does not hold it or, then err is set, when memory is short.
+ */
+static char *
+find_main(const BkcRestore *r, BkcError *err)
+{
+	const char *path = r->backup->header.config_file;
+	const BkcConfigFile *file;
+	char	   *rel = NULL;
+
+	bkc_error_clear(err);
+	if (path != NULL)
+		rel = bkc_config_find(r, path, err);
+	if (rel == NULL)
+		return NULL;
+	file = bkc_config_outside(r, rel);
+	if (file != NULL && is_own_conf(r, file))
+	{
+		free(rel);
+		rel = strdup(MAIN_CONF);
+		if (rel == NULL)
+			bkc_error_oom(err);
+	}
+	return rel;
+}
+
+/* Mend the data directory's own file, or make one from another. */
+static bool
+make_main(BkcConfigWork *work, BkcError *err)
+{
+	char	   *from = find_main(work->r, err);
+	bool		ok = from != NULL || err->code == BKC_OK;
+
+	work->mend = from != NULL && strcmp(from, MAIN_CONF) == 0;
+	if (ok && from != NULL)
+		ok = bkc_config_walk(work, from, err);
+	if (ok && !work->mend)
+		ok = bkc_config_make(work, from, err);
+	free(from);
+	return ok;
+}
+
 bool
 bkc_restore_config(BkcRestore *r, BkcError *err)
 {
 	BkcConfigWork work = {.r = r};
 	BkcBuffer	auto_conf = {0};
-	const char *from;
 	bool		ok;
 
 	r->place = BKC_AT_TARGET;
-	if (!bkc_config_main(r, &from, err))
-		return false;
-	work.mend = from != NULL && strcmp(from, "postgresql.conf") == 0;
-	ok = (from == NULL || bkc_config_walk(&work, from, err)) &&
-		(work.mend || bkc_config_make(&work, from, err)) &&
+	ok = make_main(&work, err) &&
 		filter_auto_conf(&work, &auto_conf, err) &&
 		bkc_config_make_auth(&work, err) &&
 		write_auto_conf(&work, &auto_conf, err);

@@ -10,10 +10,14 @@
 #include <cmocka.h>
 
 #include "../../src/client/conffile.c"
+#include "../../src/client/authfile.c"
 #include "../../src/client/restore_config.c"
+#include "../../src/client/restore_confpath.c"
 #include "../../src/client/restore_confmake.c"
 #include "../../src/client/restore_confwalk.c"
+#include "../../src/client/restore_confauth.c"
 #include "../../src/client/restore_extra.c"
+#include "test_client_cluster.h"
 
 /* ---- grammar ---- */
 
@@ -139,154 +143,6 @@ test_put(void **state)
 
 /* ---- a restored cluster ---- */
 
-typedef struct Cluster
-{
-	BkcRestore	r;
-	BkcBackup	backup;
-	BkcPlaceDir dir;
-	BkcEntry	entries[8];
-	BkcConfigFile configs[8];
-	BkcPlanned	planned[8];
-	char		path[64];
-} Cluster;
-
-static void
-cluster_put(Cluster *c, const char *rel, const char *text)
-{
-	BkcBuffer	buf = {0};
-	BkcError	err;
-
-	assert_true(bkc_buffer_append_str(&buf, text, &err));
-	if (!bkc_restore_put(&c->r, rel, &buf, &err))
-		fail_msg("%s", err.message);
-	bkc_buffer_free(&buf);
-}
-
-/* A file that lay outside PGDATA. */
-static void
-cluster_config(Cluster *c, const char *path, const char *text)
-{
-	BkcError	err;
-	size_t		i = c->r.nconfigs;
-
-	c->entries[i].root = BKC_ROOT_CONFIG;
-	c->entries[i].path = strdup(path + 1);
-	c->configs[i].entry = i;
-	c->configs[i].rel = bkc_path_join(BKC_CONFIG_DIR, path + 1, &err);
-	assert_non_null(c->configs[i].rel);
-	c->r.nconfigs++;
-	c->backup.nentries++;
-	cluster_put(c, c->configs[i].rel, text);
-}
-
-static int
-cluster_setup(void **state)
-{
-	Cluster    *c = calloc(1, sizeof(*c));
-
-	snprintf(c->path, sizeof(c->path), "/tmp/bkc_conf.XXXXXX");
-	assert_non_null(mkdtemp(c->path));
-	c->dir.path = c->path;
-	c->dir.fd = open(c->path, O_RDONLY | O_DIRECTORY);
-	c->r.dirs = &c->dir;
-	c->r.ndirs = 1;
-	c->r.backup = &c->backup;
-	c->r.configs = c->configs;
-	c->r.planned = c->planned;
-	for (size_t i = 0; i < 8; i++)
-		c->planned[i].dir = BKC_SKIP;
-	c->r.program = "/usr/bin/pg_backupctl";
-	c->r.session.repo = "file:///b%20c/it's";
-	c->backup.entries = c->entries;
-	c->backup.header.pg_version_num = 150020;
-	c->backup.header.system_identifier = 7435718529102938471;
-	memcpy(c->backup.header.label, "20261120T120301Z-full-7f3a", 27);
-	c->r.control.max_connections = 100;
-	c->r.control.max_worker_processes = 8;
-	c->r.control.max_wal_senders = 10;
-	c->r.control.max_locks_per_xact = 64;
-	*state = c;
-	return 0;
-}
-
-static int
-cluster_teardown(void **state)
-{
-	Cluster    *c = *state;
-	BkcError	err;
-
-	for (size_t i = 0; i < c->r.nconfigs; i++)
-	{
-		free(c->configs[i].rel);
-		free(c->entries[i].path);
-	}
-	for (size_t i = 0; i < c->r.nextras; i++)
-		free(c->r.extras[i].rel);
-	free(c->r.extras);
-	close(c->dir.fd);
-	assert_true(bkc_dir_remove_tree(c->path, false, &err));
-	free(c);
-	return 0;
-}
-
-static char *
-cluster_get(const Cluster *c, const char *rel)
-{
-	BkcBuffer	buf = {0};
-	BkcError	err;
-
-	if (!bkc_restore_get(&c->r, rel, &buf, &err))
-		fail_msg("%s", err.message);
-	return (char *) buf.data;
-}
-
-static void
-run_config(Cluster *c)
-{
-	BkcError	err;
-
-	if (!bkc_restore_config(&c->r, &err))
-		fail_msg("%s", err.message);
-}
-
-/* Value of a setting in a written file; the last one counts. */
-static char *
-value_in(const Cluster *c, const char *rel, const char *name)
-{
-	char	   *text = cluster_get(c, rel);
-	BkcConfLines lines;
-	char	   *value = NULL;
-	BkcError	err;
-	bool		end;
-
-	bkc_conf_lines_begin(&lines, text, strlen(text));
-	while (bkc_conf_lines_next(&lines, &end, &err) && !end)
-	{
-		if (!lines.line.is_setting || strcmp(lines.line.name, name) != 0)
-			continue;
-		free(value);
-		value = strdup(bkc_buffer_str(&lines.line.value));
-	}
-	bkc_conf_lines_free(&lines);
-	free(text);
-	return value;
-}
-
-static void
-assert_value(const Cluster *c, const char *rel, const char *name, const char *expected)
-{
-	char	   *value = value_in(c, rel, name);
-
-	if (expected == NULL)
-		assert_null(value);
-	else
-	{
-		assert_non_null(value);
-		assert_string_equal(value, expected);
-	}
-	free(value);
-}
-
 static void
 test_auto_conf(void **state)
 {
@@ -342,6 +198,7 @@ test_mend(void **state)
 {
 	Cluster    *c = *state;
 	char	   *text;
+	char	   *again;
 
 	cluster_put(c, "postgresql.conf",
 				"data_directory = '/srv/live'\n"
@@ -351,11 +208,15 @@ test_mend(void **state)
 				"include '/etc/pg/tuning.conf'\n"
 				"include_dir '/etc/pg/conf.d'\n"
 				"include '/srv/live/extra/own.conf'\n"
-				"include '/etc/pg/missing.conf'\n"
+				"include '/srv/other/extra/own.conf'\n"
+				"include '/etc/pg/../pg/./missing.conf'\n"
 				"include_if_exists 'gone.conf'\n"
-				"include '../outside.conf'\n");
+				"include '../outside.conf'\n"
+				"include '../beside.conf'\n");
+	c->backup.header.hba_file = "/etc/pg/hba.conf";
 	cluster_put(c, "pg_hba.conf", "local all all trust\n");
 	cluster_put(c, "pg_ident.conf", "# mine\n");
+	cluster_config(c, "/srv/beside.conf", "work_mem = '2MB'\n");
 	cluster_put(c, "extra/own.conf", "work_mem = '7MB'\n");
 	cluster_config(c, "/etc/pg/hba.conf", "local all all peer\n");
 	cluster_config(c, "/etc/pg/tuning.conf", "max_connections = 200\nexternal_pid_file = '/x'\n");
@@ -365,13 +226,15 @@ test_mend(void **state)
 	assert_value(c, "postgresql.conf", "data_directory", NULL);
 	assert_value(c, "postgresql.conf", "external_pid_file", NULL);
 	assert_value(c, "postgresql.conf", "hba_file", NULL);
-	assert_value(c, "postgresql.conf", "include", "extra/own.conf");
+	assert_value(c, "postgresql.conf", "include", BKC_CONFIG_DIR "/srv/beside.conf");
 	assert_value(c, "postgresql.conf", "include_dir", BKC_CONFIG_DIR "/etc/pg/conf.d");
 	assert_value(c, "postgresql.conf", "include_if_exists", NULL);
 	assert_value(c, BKC_CONFIG_DIR "/etc/pg/tuning.conf", "external_pid_file", NULL);
 	assert_value(c, BKC_CONFIG_DIR "/etc/pg/tuning.conf", "max_connections", "200");
 	text = cluster_get(c, "postgresql.conf");
 	assert_non_null(strstr(text, "\n#include '../outside.conf'\n"));
+	assert_non_null(strstr(text, "\n#include '/srv/other/extra/own.conf'\n"));
+	assert_non_null(strstr(text, "\ninclude = 'extra/own.conf'\n"));
 	assert_non_null(strstr(text, "include = '" BKC_CONFIG_DIR "/etc/pg/tuning.conf'\n"));
 	free(text);
 	text = cluster_get(c, "pg_hba.conf");
@@ -381,17 +244,48 @@ test_mend(void **state)
 	assert_string_equal(text, "# mine\n");
 	free(text);
 
+	text = cluster_get(c, "pg_hba.conf.replaced");
+	assert_string_equal(text, "local all all trust\n");
+	free(text);
+
 	/* a second time there is nothing left to mend */
 	text = cluster_get(c, "postgresql.conf");
 	run_config(c);
-	assert_value(c, "postgresql.conf", "include", "extra/own.conf");
+	again = cluster_get(c, "postgresql.conf");
+	assert_string_equal(again, text);
+	free(again);
 	free(text);
+}
+
+/* Included twice, turned once: from the config root into the data directory and within it. */
+static void
+test_mend_twice(void **state)
+{
+	static const char *const tuning = BKC_CONFIG_DIR "/etc/pg/tuning.conf";
+	Cluster    *c = *state;
+	char	   *text;
+
+	cluster_put(c, "postgresql.conf",
+				"include '/etc/pg/tuning.conf'\nport = 1\ninclude '/etc/pg/tuning.conf'\n");
+	cluster_put(c, "extra/own.conf", "port = 2\n");
+	cluster_config(c, "/etc/pg/tuning.conf",
+				   "include '/srv/live/extra/own.conf'\ninclude_if_exists '/etc/pg/b.conf'\n");
+	cluster_config(c, "/etc/pg/b.conf", "work_mem = '7MB'\n");
+	run_config(c);
+	text = cluster_get(c, tuning);
+	assert_non_null(strstr(text, "\ninclude = '../../../extra/own.conf'\n"));
+	free(text);
+	assert_value(c, tuning, "include_if_exists", "b.conf");
+	assert_true(bkc_restore_exists(&c->r, "postgresql.conf"));
 }
 
 /* The configuration was kept elsewhere; PGDATA has none, or one that nobody read. */
 static void
 outside(Cluster *c)
 {
+	c->backup.header.config_file = "/etc/pg/main/postgresql.conf";
+	c->backup.header.hba_file = "/etc/pg/main/pg_hba.conf";
+	c->backup.header.ident_file = "/etc/pg/main/pg_ident.conf";
 	cluster_config(c, "/etc/pg/main/postgresql.conf",
 				   "data_directory = '/srv/live'\nhba_file = '/etc/pg/main/pg_hba.conf'\n"
 				   "port = 5433\nssl = on\nssl_key_file = '/etc/key'\ninclude_dir = 'conf.d'\n"
@@ -406,6 +300,9 @@ outside(Cluster *c)
 	assert_value(c, "postgresql.conf", "data_directory", NULL);
 	assert_value(c, "postgresql.conf", "hba_file", NULL);
 	assert_value(c, "pg_hba.conf", "local", NULL);
+
+	/* these are for people to look at */
+	assert_value(c, BKC_CONFIG_DIR "/etc/pg/main/postgresql.conf", "data_directory", "/srv/live");
 }
 
 static void
@@ -428,29 +325,83 @@ test_outside_with_stale(void **state)
 	cluster_put(*state, "postgresql.conf", "port = 1\n");
 	cluster_put(*state, "pg_hba.conf", "local all all trust\n");
 	outside(*state);
+	assert_value(*state, "postgresql.conf.replaced", "port", "1");
 }
 
-/* Only pg_hba.conf was elsewhere, by the command line: PGDATA's postgresql.conf counts. */
+/* In the data directory under another name. */
 static void
-test_only_hba_outside(void **state)
+test_other_name(void **state)
 {
-	cluster_put(*state, "postgresql.conf", "port = 7\nssl = off\n");
-	cluster_config(*state, "/etc/pg/hba.conf", "# c\nlocal all all peer\n");
-	cluster_config(*state, "/etc/pg/users", "anna\nbert\n");
-	run_config(*state);
-	assert_value(*state, "postgresql.conf", "ssl", "off");
+	Cluster    *c = *state;
+
+	c->backup.header.config_file = "/srv/live/mine/server.conf";
+	cluster_put(c, "mine/server.conf", "port = 7\nssl = on\ninclude '../postgresql.conf'\n");
+	cluster_put(c, "postgresql.conf", "max_connections = 222\n");
+	run_config(c);
+	assert_value(c, "postgresql.conf", "port", "7");
+	assert_value(c, "postgresql.conf", "max_connections", "222");
+	assert_value(c, "postgresql.conf", "ssl", NULL);
+	assert_value(c, "mine/server.conf", "include", "../postgresql.conf");
 }
 
+/* config_file went through a link into the data directory: one file by two names, or two. */
+static void
+through_link(Cluster *c, uint8_t hash, const char *ssl)
+{
+	c->backup.header.config_file = "/link/postgresql.conf";
+	cluster_config(c, "/link/postgresql.conf", "port = 7\nssl = on\n");
+	cluster_put(c, "postgresql.conf", "port = 7\nssl = on\n");
+	c->entries[1].root = BKC_ROOT_PGDATA;
+	c->entries[1].path = strdup("postgresql.conf");
+	c->entries[1].sha256[BKC_SHA256_SIZE - 1] = hash;
+	c->backup.nentries = 2;
+	run_config(c);
+	assert_value(c, "postgresql.conf", "ssl", ssl);
+	free(c->entries[1].path);
+	c->entries[1].path = NULL;
+}
+
+static void
+test_through_link(void **state)
+{
+	through_link(*state, 0, "on");
+}
+
+static void
+test_through_link_stale(void **state)
+{
+	through_link(*state, 1, NULL);
+}
+
+/* Not in the backup, or not known: something clean that starts. */
 static void
 test_nothing_at_all(void **state)
 {
+	Cluster    *c = *state;
 	char	   *text;
 
-	run_config(*state);
-	text = cluster_get(*state, "pg_hba.conf");
+	run_config(c);
+	text = cluster_get(c, "pg_hba.conf");
 	assert_string_equal(text, default_hba);
 	free(text);
-	assert_value(*state, "postgresql.conf", "port", NULL);
+	assert_value(c, "postgresql.conf", "port", NULL);
+}
+
+static void
+test_nothing_known(void **state)
+{
+	Cluster    *c = *state;
+	char	   *text;
+
+	c->backup.header.data_directory = c->backup.header.config_file = NULL;
+	c->backup.header.hba_file = c->backup.header.ident_file = NULL;
+	cluster_put(c, "postgresql.conf", "port = 7\n");
+	cluster_put(c, "pg_hba.conf", "local all all trust\n");
+	run_config(c);
+	text = cluster_get(c, "pg_hba.conf");
+	assert_string_equal(text, default_hba);
+	free(text);
+	assert_value(c, "postgresql.conf", "port", NULL);
 }
 
 static void
@@ -467,19 +418,42 @@ test_in_place(void **state)
 	assert_value(c, AUTO_CONF, "allow_in_place_tablespaces", "on");
 }
 
+/* No server runs with such files, but one that starts is more use than a restore that fails. */
 static void
 test_include_loop(void **state)
 {
 	Cluster    *c = *state;
-	BkcError	err;
 
-	cluster_put(c, "postgresql.conf", "include 'b.conf'\n");
-	cluster_put(c, "b.conf", "include 'postgresql.conf'\n");
-	assert_false(bkc_restore_config(&c->r, &err));
-	assert_int_equal(err.code, BKC_ERR_CORRUPT);
+	cluster_put(c, "postgresql.conf",
+				"external_pid_file = '/x'\ninclude 'b.conf'\nport = 3\ninclude 'postgresql.conf'\n");
+	cluster_put(c, "b.conf", "external_pid_file = '/x'\ninclude 'postgresql.conf'\nssl = on\n");
+	run_config(c);
+	assert_value(c, "postgresql.conf", "include", "b.conf");
+	assert_value(c, "b.conf", "include", NULL);
+	assert_value(c, "b.conf", "ssl", "on");
 }
 
-#define CLUSTER_TEST(f) cmocka_unit_test_setup_teardown(f, cluster_setup, cluster_teardown)
+/* Ten levels below the first are read, as in the server. */
+static void
+test_include_depth(void **state)
+{
+	Cluster    *c = *state;
+	char		name[32];
+	char		text[64];
+
+	cluster_put(c, "postgresql.conf", "include '1.conf'\n");
+	for (int i = 1; i <= BKC_CONFIG_DEPTH_MAX + 1; i++)
+	{
+		snprintf(name, sizeof(name), "%d.conf", i);
+		snprintf(text, sizeof(text), "include '%d.conf'\n", i + 1);
+		cluster_put(c, name, text);
+	}
+	run_config(c);
+	snprintf(name, sizeof(name), "%d.conf", BKC_CONFIG_DEPTH_MAX - 1);
+	snprintf(text, sizeof(text), "%d.conf", BKC_CONFIG_DEPTH_MAX);
+	assert_value(c, name, "include", text);
+	assert_value(c, text, "include", NULL);
+}
 
 int
 main(void)
@@ -492,12 +466,17 @@ main(void)
 		CLUSTER_TEST(test_auto_conf),
 		CLUSTER_TEST(test_take_over),
 		CLUSTER_TEST(test_mend),
+		CLUSTER_TEST(test_mend_twice),
 		CLUSTER_TEST(test_outside),
 		CLUSTER_TEST(test_outside_with_stale),
-		CLUSTER_TEST(test_only_hba_outside),
+		CLUSTER_TEST(test_other_name),
+		CLUSTER_TEST(test_through_link),
+		CLUSTER_TEST(test_through_link_stale),
 		CLUSTER_TEST(test_nothing_at_all),
+		CLUSTER_TEST(test_nothing_known),
 		CLUSTER_TEST(test_in_place),
 		CLUSTER_TEST(test_include_loop),
+		CLUSTER_TEST(test_include_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
