@@ -19,17 +19,20 @@ CREATE SEQUENCE tick;
 CREATE MATERIALIZED VIEW summary AS SELECT count(*) FROM numbers;
 CREATE TABLE wide AS SELECT i, repeat(md5(i::text), 1000) AS text FROM generate_series(1, 50) AS i;
 SQL
-$node->safe_psql('postgres', "CREATE DATABASE \"strange name, 'ä'\" TEMPLATE template0 ENCODING 'UTF8'");
+$node->safe_psql('postgres',
+	"CREATE DATABASE \"strange name, 'ä'\" TEMPLATE template0 ENCODING 'UTF8'");
 $node->safe_psql("strange name, 'ä'", 'CREATE TABLE here AS SELECT 1 AS a');
 $node->safe_psql('postgres', 'CREATE DATABASE second');
-$node->safe_psql('second', 'CREATE TABLE letters AS SELECT chr(97 + i % 26) FROM generate_series(1, 1000) AS i');
+$node->safe_psql('second',
+	'CREATE TABLE letters AS SELECT chr(97 + i % 26) FROM generate_series(1, 1000) AS i');
 
 # ---- committed before the backup's end: in ----
 
 # Each row says where WAL was before it was inserted, so the row before it had
 # been committed by then.
 my $script = $node->basedir . '/tick.sql';
-append_to_file($script, "INSERT INTO ticks VALUES (nextval('tick'), pg_current_wal_insert_lsn());\n");
+append_to_file($script,
+	"INSERT INTO ticks VALUES (nextval('tick'), pg_current_wal_insert_lsn());\n");
 my $load = bkc_load_start($node, '-c', 1, '-f', $script);
 bkc_set_fault($node, 'leader-copied=sleep:300');
 my $backup = bkc_backup($node);
@@ -77,7 +80,8 @@ my $successor = bkc_restore($node, 'successor', args => ['--take-over']);
 bkc_judge($successor, $sum, running => 1);
 is($successor->safe_psql('postgres', 'SHOW pg_backupctl.enabled'), 'on', 'pg_backupctl is on');
 is($successor->safe_psql('postgres', 'SHOW archive_mode'), 'on', 'archiving is on');
-$successor->safe_psql('postgres', 'DELETE FROM numbers WHERE i % 2 = 0; CREATE TABLE since (a int)');
+$successor->safe_psql('postgres',
+	'DELETE FROM numbers WHERE i % 2 = 0; CREATE TABLE since (a int)');
 my $sum2 = bkc_checksum($successor);
 my $third = bkc_backup($successor);
 is($third->{status}, 'completed', 'the successor takes backups');

@@ -11,7 +11,10 @@ use Test::More;
 
 my $node = bkc_node('main', conf => "allow_in_place_tablespaces = on\n");
 my $base = $node->basedir;
-my %place = (one => "$base/ts one", two => "$base/ts=two", nested => $node->data_dir . '/sub/nested');
+my %place = (
+	one => "$base/ts one",
+	two => "$base/ts=two",
+	nested => $node->data_dir . '/sub/nested');
 
 mkdir $node->data_dir . '/sub' or die $!;
 for my $name (sort keys %place)
@@ -57,7 +60,8 @@ sub refused
 	return;
 }
 
-refused(qr/is not empty.*may still live there.*--tablespace-map/s, 'the original folders are in use');
+refused(qr/is not empty.*may still live there.*--tablespace-map/s,
+	'the original folders are in use');
 refused(qr/\Q$place{nested}\E" of tablespace \d+ is not empty/,
 	'one tablespace was not mapped', map_args("$base/x", qw(one two)));
 mkdir "$base/full" or die $!;
@@ -66,7 +70,8 @@ append_to_file("$base/full/one/precious", 'mine');
 refused(qr/is not empty/, 'a target holds something', map_args("$base/full", qw(one two nested)));
 refused(qr/is not empty/, '... also with --force',
 	'--force', map_args("$base/full", qw(one two nested)));
-is_deeply([ grep { !/^\./ } slurp_dir("$base/full/one") ], ['precious'], '... which is still there');
+is_deeply([ grep { !/^\./ } slurp_dir("$base/full/one") ], ['precious'],
+	'... which is still there');
 refused(qr/would share folder/, 'two tablespaces in one folder',
 	map { ('--tablespace-map', s/=/\\=/r . "=$base/x/same") } sort values %place);
 refused(qr/lie in one another/, 'a tablespace in the new data directory',
@@ -88,7 +93,8 @@ bkc_judge($copy, $sum, running => 1);
 is( $copy->safe_psql('postgres',
 		"SELECT string_agg(spcname || '=' || pg_tablespace_location(oid), ' ' ORDER BY spcname COLLATE \"C\")"
 		  . ' FROM pg_tablespace WHERE oid > 16000'),
-	join(' ', "here=pg_tblspc/" . $copy->safe_psql('postgres', q(SELECT oid FROM pg_tablespace WHERE spcname = 'here')),
+	join(' ', "here=pg_tblspc/" . $copy->safe_psql('postgres',
+		q(SELECT oid FROM pg_tablespace WHERE spcname = 'here')),
 		map { "$_=$base/new/$_" } qw(nested one two)),
 	'each is where it was told to be');
 $copy->safe_psql('postgres', "INSERT INTO t_$_ VALUES (0)") for qw(one two nested here);

@@ -39,7 +39,8 @@ my @dropped = (
 my @kept = (
 	qw(backup_label.old own/file.txt own/backup_label.txt own/one_byte own/nothing log/server.log current_logfiles
 	  own/t5_12345 server.key own/closed/inside),
-	"own/with space", "own/with\nnewline", "own/quote'\"\\", "own/gr\xc3\xb6\xc3\x9fe", "own/latin\xe9", "own/-rf",
+	"own/with space", "own/with\nnewline", "own/quote'\"\\", "own/gr\xc3\xb6\xc3\x9fe",
+	"own/latin\xe9", "own/-rf",
 	'own/' . 'n' x 255);
 my %content = (
 	'own/one_byte' => 'x',
@@ -53,7 +54,8 @@ for my $file (@dropped, @kept)
 	print $fh $content{$file};
 	close $fh;
 }
-my %mode = ('own/nothing' => 0400, 'own/one_byte' => 0755, 'server.key' => 0600, 'own/file.txt' => 0640,
+my %mode = ('own/nothing' => 0400, 'own/one_byte' => 0755, 'server.key' => 0600,
+	'own/file.txt' => 0640,
 	'own/closed' => 0500, 'own/empty' => 0711);
 chmod $mode{$_}, "$data/$_" or die $! for keys %mode;
 
@@ -84,14 +86,16 @@ my $offset = -s $node->logfile;
 my $backup = bkc_backup($node);
 my $log = slurp_file($node->logfile, $offset);
 like($log, qr/WARNING:  skipping special file "\Q$_\E" in backup/, "warning about $_") for @special;
-is($node->safe_psql('postgres', "SELECT metadata->'skipped_files' FROM backup_catalog WHERE id = $backup->{id}"),
+is($node->safe_psql('postgres',
+	"SELECT metadata->'skipped_files' FROM backup_catalog WHERE id = $backup->{id}"),
 	scalar(@special), 'and they are counted');
 
 my $copy = bkc_restore($node, 'copy');
 my $new = $copy->data_dir;
 ok(-d "$new/pg_wal" && !-l "$new/pg_wal", 'pg_wal is a folder');
 ok(-d "$new/pg_wal/archive_status", 'with archive_status');
-ok(-d "$new/pg_snapshots" && !-l "$new/pg_snapshots", 'a link for an emptied folder has become a folder');
+ok(-d "$new/pg_snapshots" && !-l "$new/pg_snapshots",
+	'a link for an emptied folder has become a folder');
 my @there = grep { -e "$new/$_" || -l "$new/$_" } @dropped, @special;
 is_deeply(\@there, [], 'what is left out is not there');
 for my $dir (qw(pg_stat_tmp pg_replslot pg_dynshmem pg_notify pg_serial pg_snapshots pg_subtrans

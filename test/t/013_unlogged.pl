@@ -56,11 +56,13 @@ sub find_files
 	return @found;
 }
 
-cmp_ok(scalar(find_files($node->data_dir, qr/^t\d+_\d+/)), '>=', 4, 'there are temporary relations');
+cmp_ok(scalar(find_files($node->data_dir, qr/^t\d+_\d+/)), '>=', 4,
+	'there are temporary relations');
 cmp_ok(scalar(find_files($node->data_dir, qr/^pgsql_tmp\d/)), '>=', 1, 'there are temporary files');
 cmp_ok(scalar(find_files("$base/space", qr/^t\d+_\d+/)), '>=', 1, 'also in the tablespace');
 
-$node->safe_psql('postgres', "BEGIN; CREATE TABLE prepared AS SELECT generate_series(1, 100) AS i; PREPARE TRANSACTION 'two'");
+$node->safe_psql('postgres',
+	"BEGIN; CREATE TABLE prepared AS SELECT generate_series(1, 100) AS i; PREPARE TRANSACTION 'two'");
 
 my $lsn;
 my $backup = bkc_backup_during(
@@ -76,7 +78,8 @@ SELECT pg_current_wal_lsn();
 SQL
 	});
 is($backup->{status}, 'completed', 'backup with changes of kind');
-is($node->safe_psql('postgres', "SELECT '$lsn'::pg_lsn < '$backup->{stop_lsn}'"), 't', 'they came before its end');
+is($node->safe_psql('postgres', "SELECT '$lsn'::pg_lsn < '$backup->{stop_lsn}'"), 't',
+	'they came before its end');
 $session->quit;
 my $sum = bkc_checksum($node);
 
@@ -100,17 +103,20 @@ is_deeply([ find_files($new, qr/^pgsql_tmp\d/) ], [], 'no temporary files');
 bkc_judge($copy, $sum, running => 1);
 is($copy->safe_psql('postgres', "SELECT count(*) FROM $_"), 0, "$_ is empty")
   for qw(u u_space u_new to_unlogged);
-is($copy->safe_psql('postgres', 'SELECT count(*) FROM to_logged'), 1000, 'what became logged is there');
+is($copy->safe_psql('postgres', 'SELECT count(*) FROM to_logged'), 1000,
+	'what became logged is there');
 is($copy->safe_psql('postgres', 'SELECT count(*) FROM p'), 10500, 'what was written last, too');
 $copy->safe_psql('postgres', <<'SQL');
 INSERT INTO u (text) VALUES ('new');
 INSERT INTO u_space SELECT generate_series(1, 100);
 INSERT INTO u_new SELECT generate_series(1, 100);
 SQL
-is($copy->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(*) FROM u_space WHERE i = 7'),
+is($copy->safe_psql('postgres',
+	'SET enable_seqscan = off; SELECT count(*) FROM u_space WHERE i = 7'),
 	1, 'unlogged relations can be used');
 $copy->safe_psql('postgres', "COMMIT PREPARED 'two'");
-is($copy->safe_psql('postgres', 'SELECT count(*) FROM prepared'), 100, 'a prepared transaction is there');
+is($copy->safe_psql('postgres', 'SELECT count(*) FROM prepared'), 100,
+	'a prepared transaction is there');
 $copy->stop;
 command_ok([ 'pg_checksums', '--check', '-D', $new ], 'pg_checksums');
 

@@ -35,8 +35,10 @@ CONF
 append_to_file("$etc/conf.d/10-first.conf", "max_connections = 37\nmax_worker_processes = 20\n");
 append_to_file("$etc/conf.d/20-second.conf", "max_worker_processes = 21\n");
 append_to_file("$etc/conf.d/ignored.txt", "not read\n");
-append_to_file("$etc/elsewhere/more.conf", "max_locks_per_transaction = 133\npg_backupctl.jobs = 2\n");
-append_to_file("$etc/pg_hba.conf", "# \@comment\nlocal all \@users trust\nlocal \@\"data bases\" all trust\n");
+append_to_file("$etc/elsewhere/more.conf",
+	"max_locks_per_transaction = 133\npg_backupctl.jobs = 2\n");
+append_to_file("$etc/pg_hba.conf",
+	"# \@comment\nlocal all \@users trust\nlocal \@\"data bases\" all trust\n");
 append_to_file("$etc/users", "# who may\n$user\n");
 append_to_file("$etc/data bases", "second\n");
 append_to_file("$etc/secret", "nobody refers to this\n");
@@ -54,7 +56,8 @@ my $new = $copy->data_dir;
 for my $file (qw(postgresql.conf pg_ident.conf conf.d/10-first.conf conf.d/20-second.conf elsewhere/more.conf
 	pg_hba.conf users), 'data bases')
 {
-	is(slurp_file("$new/pg_backupctl_config$etc/$file"), slurp_file("$etc/$file"), "$file is in the backup");
+	is(slurp_file("$new/pg_backupctl_config$etc/$file"), slurp_file("$etc/$file"),
+		"$file is in the backup");
 }
 ok(!-e "$new/pg_backupctl_config$etc/$_", "$_ is not") for qw(secret conf.d/ignored.txt main.pid);
 
@@ -63,14 +66,16 @@ my $pid = slurp_file("$data/postmaster.pid");
 bkc_judge($copy, $sum, running => 1);
 is($copy->safe_psql('postgres', 'SHOW data_directory'), $new, 'the new folder is what runs');
 is($copy->safe_psql('postgres', "SHOW $_->[0]"), $_->[1], "$_->[0] was taken over")
-  for ([ 'max_connections', 37 ], [ 'max_worker_processes', 21 ], [ 'max_locks_per_transaction', 133 ],
+  for ([ 'max_connections', 37 ], [ 'max_worker_processes', 21 ],
+	[ 'max_locks_per_transaction', 133 ],
 	[ 'pg_backupctl.jobs', 2 ], [ 'autovacuum_naptime', '77s' ]);
 is( $copy->safe_psql('postgres',
 		"SELECT count(*) FROM pg_file_settings WHERE sourcefile NOT LIKE '$new/%'"),
 	0, 'no file outside is read');
 is($copy->safe_psql('postgres', 'SELECT count(*) FROM pg_hba_file_rules WHERE error IS NOT NULL'),
 	0, 'pg_hba.conf is sound');
-is($copy->safe_psql('postgres', "SHOW $_"), "$new/" . s/_file/.conf/r =~ s/^(hba|ident)/pg_$1/r, "$_ is the folder's own")
+is($copy->safe_psql('postgres', "SHOW $_"), "$new/" . s/_file/.conf/r =~ s/^(hba|ident)/pg_$1/r,
+	"$_ is the folder's own")
   for qw(hba_file ident_file);
 is($copy->safe_psql('postgres', 'SHOW external_pid_file'), '', 'no external_pid_file');
 ok(-e "$etc/main.pid", 'that of the original is there');
@@ -82,7 +87,8 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), 1000, 'and answers');
 $node->stop;
 my $second = bkc_restore($node, 'second', args => ['--take-over']);
 bkc_judge($second, $sum, running => 1);
-is($second->safe_psql('postgres', 'SHOW data_directory'), $second->data_dir, 'again the new folder');
+is($second->safe_psql('postgres', 'SHOW data_directory'), $second->data_dir,
+	'again the new folder');
 is(bkc_backup($second)->{status}, 'completed', 'the successor can be backed up');
 ok(!-e "$data/postmaster.pid", 'the old cluster has not been started');
 $second->stop;
@@ -95,7 +101,8 @@ my $out = $mixed->basedir . '/etc';
 
 mkdir $out or die $!;
 unlink $mixed->data_dir . '/pg_hba.conf' or die $!;
-append_to_file("$out/access.conf", "local all \@$out/people trust\nlocal all \@$out/more.lst trust\n");
+append_to_file("$out/access.conf",
+	"local all \@$out/people trust\nlocal all \@$out/more.lst trust\n");
 append_to_file("$out/people", "somebody\n\@more.lst\n");
 append_to_file("$out/more.lst", "$user\n");
 $mixed->append_conf('postgresql.conf', <<"CONF");
@@ -116,7 +123,8 @@ rename $mixed->data_dir, $mixed->data_dir . '.gone' or die $!;
 bkc_judge($copy2, undef, running => 1);
 is($copy2->safe_psql('postgres', "SHOW $_->[0]"), $_->[1], "$_->[0] is as it was")
   for ([ 'max_connections', 41 ], [ 'work_mem', '3MB' ], [ 'maintenance_work_mem', '7MB' ]);
-is($copy2->safe_psql('postgres', 'SHOW data_directory'), $copy2->data_dir, 'data_directory is the new folder');
+is($copy2->safe_psql('postgres', 'SHOW data_directory'), $copy2->data_dir,
+	'data_directory is the new folder');
 $copy2->stop;
 
 done_testing();

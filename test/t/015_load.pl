@@ -95,8 +95,10 @@ WITH b AS (SELECT sum(bbalance) AS s FROM pgbench_branches),
 	h AS (SELECT sum(delta) AS s FROM pgbench_history)
 SELECT b.s = t.s, t.s = a.s, a.s = h.s FROM b, t, a, h
 SQL
-	is($copy->safe_psql('postgres', 'SELECT count(*), sum(i) FROM moved'), '20000|200010000', 'the moved table is whole');
-	is($copy->safe_psql('postgres', "SELECT max(lsn) <= '$backup->{stop_lsn}'::pg_lsn + 16 * 1024 * 1024 FROM rounds"),
+	is($copy->safe_psql('postgres', 'SELECT count(*), sum(i) FROM moved'), '20000|200010000',
+		'the moved table is whole');
+	is($copy->safe_psql('postgres',
+		"SELECT max(lsn) <= '$backup->{stop_lsn}'::pg_lsn + 16 * 1024 * 1024 FROM rounds"),
 		't', 'the restored state is that of the end of the backup');
 	$copy->stop;
 	command_ok([ 'pg_checksums', '--check', '-D', $copy->data_dir ], 'pg_checksums');

@@ -65,26 +65,32 @@ $node->start;
 my ($status, $stdout, $stderr) =
   $node->psql('postgres', q(SELECT backup_now('full', options => '{"compression": "zstd:1"}')));
 is($status, 0, 'the backup completes');
-like($stderr, qr/WARNING:  $damaged pages failed their checksum, the first is block \d+ of file "(base|pg_tblspc)\//,
+like($stderr,
+	qr/WARNING:  $damaged pages failed their checksum, the first is block \d+ of file "(base|pg_tblspc)\//,
 	'with a WARNING that names file and block');
 my $backup = bkc_catalog($node);
 is($backup->{status}, 'completed', 'the catalog says completed');
 my $metadata = $json->decode($backup->{metadata});
 is($metadata->{checksum_failures}, $damaged, 'metadata counts the pages');
 my %found = map { $_->{file} => $_ } @{ $metadata->{damaged_files} };
-is_deeply([ sort keys %found ], [ sort @file{qw(few spaced many zero)} ], 'metadata names the files');
-is_deeply($found{ $file{few} }, { file => $file{few}, count => 2, blocks => [ 3, 7 ] }, 'and the blocks');
-is_deeply($found{ $file{zero} }{blocks}, [6], 'a page of zeroes is good, one that only begins so is not');
+is_deeply([ sort keys %found ], [ sort @file{qw(few spaced many zero)} ],
+	'metadata names the files');
+is_deeply($found{ $file{few} }, { file => $file{few}, count => 2, blocks => [ 3, 7 ] },
+	'and the blocks');
+is_deeply($found{ $file{zero} }{blocks}, [6],
+	'a page of zeroes is good, one that only begins so is not');
 is($found{ $file{many} }{count}, $blocks - 1, 'all of many are counted');
 is(scalar(@{ $found{ $file{many} }{blocks} }), 100, 'the first hundred are listed');
-like(slurp_file($node->logfile), qr/WARNING:  backup $backup->{label} contains $damaged pages that failed their checksum/,
+like(slurp_file($node->logfile),
+	qr/WARNING:  backup $backup->{label} contains $damaged pages that failed their checksum/,
 	'the server log has it, too');
 bkc_wait_for_sql($node, "SELECT sum(checksum_failures) >= $damaged FROM pg_stat_database", 't',
 	'the statistics count them');
 
 like(bkc_client_ok([ 'list', '--repo', bkc_repo_url($node) ], 'list'),
 	qr/$damaged blocks had wrong page checksums/, 'list shows it');
-my $list = $json->decode(bkc_client_ok([ 'list', '--json', '--repo', bkc_repo_url($node) ], 'list --json'));
+my $list = $json->decode(bkc_client_ok([ 'list', '--json', '--repo', bkc_repo_url($node) ],
+	'list --json'));
 is($list->{clusters}[0]{backups}[0]{bad_blocks}, $damaged, 'as a number');
 like(bkc_client_ok([ 'verify', '--repo', bkc_repo_url($node) ], 'the backup is what was read'),
 	qr/$damaged blocks had wrong page checksums/, 'verify says so');
@@ -111,8 +117,10 @@ is(bkc_catalog($node)->{status}, 'failed', 'the catalog says failed');
 like(bkc_catalog($node)->{error}, qr/page checksum of block/, 'and why');
 bkc_wait_for_sql($node, "SELECT NOT EXISTS (SELECT FROM backup_jobs())");
 ok(!-e "$data/backup_label", 'no backup_label');
-is_deeply([ grep { /backups/ } bkc_repo_objects($node) ], \@before, 'nothing is left in the repository');
-is_deeply([ grep { !/^(\.\.?|owner)$/ } slurp_dir("$data/pg_backupctl") ], [], 'nor in the data directory');
+is_deeply([ grep { /backups/ } bkc_repo_objects($node) ], \@before,
+	'nothing is left in the repository');
+is_deeply([ grep { !/^(\.\.?|owner)$/ } slurp_dir("$data/pg_backupctl") ], [],
+	'nor in the data directory');
 $node->stop;
 
 # ---- data checksums off ----
@@ -124,13 +132,13 @@ bkc_flip_byte($plain->data_dir . "/$plain{few}", 3 * 8192 + 8000);
 $plain->start;
 my $plain_sum = bkc_checksum($plain);
 ($status, $stdout, $stderr) =
-  $plain->psql('postgres', q(SELECT backup_now('full', options => '{"checksum_failure": "abort"}')));
+  $plain->psql('postgres',
+	q(SELECT backup_now('full', options => '{"checksum_failure": "abort"}')));
 is($status, 0, 'without data checksums nothing is checked');
 unlike($stderr, qr/WARNING/, 'nor warned of');
 is($json->decode(bkc_catalog($plain)->{metadata})->{checksum_failures}, 0, 'nor counted');
 $plain->stop;
-bkc_judge(
-	bkc_restore($plain, 'plain_copy', args => [ '--tablespace-map', $plain->basedir . '/space=' . $plain->basedir . '/new' ]),
-	$plain_sum, bad_pages => 1);
+@map = ('--tablespace-map', $plain->basedir . '/space=' . $plain->basedir . '/new');
+bkc_judge(bkc_restore($plain, 'plain_copy', args => \@map), $plain_sum, bad_pages => 1);
 
 done_testing();

@@ -63,7 +63,8 @@ while (1)
 
 		$peak{$type} = $kb if $kb > ($peak{$type} // 0);
 	}
-	last if $node->safe_psql('postgres', "SELECT status <> 'running' FROM backup_catalog WHERE id = $id") eq 't';
+	last if $node->safe_psql('postgres',
+		"SELECT status <> 'running' FROM backup_catalog WHERE id = $id") eq 't';
 }
 my $backup = bkc_backup_end($node, $id);
 is($backup->{status}, 'completed', 'the backup completes');
@@ -72,7 +73,8 @@ cmp_ok($files, '>', $tables, 'with all files');
 note(sprintf('%d files backed up in %.1f s; peak of private memory: %s', $files, time - $began,
 		join(', ', map { "$_ $peak{$_} kB" } sort keys %peak)));
 cmp_ok($peak{'pg_backupctl copy'} // 0, '<', 64 * 1024, 'a worker stays below 64 MB');
-cmp_ok($peak{'pg_backupctl backup'} // 0, '<', 64 * 1024 + $files * 300 / 1024, 'so does the leader');
+cmp_ok($peak{'pg_backupctl backup'} // 0, '<', 64 * 1024 + $files * 300 / 1024,
+	'so does the leader');
 cmp_ok(scalar(bkc_repo_objects($node, qr/\Q$backup->{label}\E/)), '<', 50,
 	'small files share objects');
 
@@ -87,7 +89,8 @@ my $copy = bkc_restore($node, 'copy');
 note(sprintf('restored in %.1f s', time - $began));
 command_ok([ 'pg_verifybackup', '--no-parse-wal', $copy->data_dir ], 'pg_verifybackup');
 bkc_start_restored($copy) or BAIL_OUT('no server');
-is($copy->safe_psql('postgres', 'SELECT count(*), sum(oid::bigint) FROM pg_class'), $sum, 'the same relations');
+is($copy->safe_psql('postgres', 'SELECT count(*), sum(oid::bigint) FROM pg_class'), $sum,
+	'the same relations');
 is( $copy->safe_psql('postgres', <<'SQL'), 't', 'every table can be read');
 CREATE TABLE total (sum bigint);
 CREATE PROCEDURE add_up(n int) LANGUAGE plpgsql AS $$

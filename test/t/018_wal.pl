@@ -40,7 +40,8 @@ sub backup_and_restore
 	return $backup;
 }
 
-my $node = bkc_node('main', conf => "checkpoint_timeout = 1h\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
+my $node = bkc_node('main',
+	conf => "checkpoint_timeout = 1h\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
 
 backup_and_restore($node, 'archiving off', "archive_mode = off\n");
 backup_and_restore($node, 'archiving on', "archive_mode = on\narchive_command = 'true'\n");
@@ -54,7 +55,8 @@ backup_and_restore($node, 'no slots, no senders, wal_keep_size',
 
 $node->append_conf('postgresql.conf', "wal_level = minimal\narchive_mode = off\n");
 $node->restart;
-like(bkc_backup_fails($node, q('full'), qr/wal_level is too low for a backup/, 'wal_level minimal is refused'),
+like(bkc_backup_fails($node, q('full'), qr/wal_level is too low for a backup/,
+	'wal_level minimal is refused'),
 	qr/HINT:.*replica/, 'with a hint');
 $node->append_conf('postgresql.conf', "wal_level = replica\n");
 $node->restart;
@@ -78,7 +80,8 @@ SQL
 $small->safe_psql('postgres', 'CREATE TABLE w (i int, text text)');
 my $backup = bkc_backup_during($small, $write);
 is($backup->{status}, 'completed', 'a slot keeps the WAL until it is stored');
-my $segments = $small->safe_psql('postgres', "SELECT ('$backup->{stop_lsn}'::pg_lsn - '$backup->{start_lsn}') / 1024 / 1024");
+my $segments = $small->safe_psql('postgres',
+	"SELECT ('$backup->{stop_lsn}'::pg_lsn - '$backup->{start_lsn}') / 1024 / 1024");
 cmp_ok($segments, '>', 10, 'many segments');
 bkc_judge(bkc_restore($small, 'small_copy'), bkc_checksum($small));
 
@@ -87,7 +90,8 @@ $small->restart;
 my @before = grep { /backups/ } bkc_repo_objects($small);
 $backup = bkc_backup_during($small, $write);
 is($backup->{status}, 'failed', 'without a slot it is recycled, and the backup fails');
-like($backup->{error}, qr/WAL segment "[0-9A-F]{24}" was removed before the backup could store it/, 'and says why');
+like($backup->{error}, qr/WAL segment "[0-9A-F]{24}" was removed before the backup could store it/,
+	'and says why');
 like(slurp_file($small->logfile), qr/HINT:  Increase max_replication_slots/, 'and what to do');
 bkc_wait_for_sql($small, "SELECT NOT EXISTS (SELECT FROM backup_jobs())");
 is_deeply([ grep { /backups/ } bkc_repo_objects($small) ], \@before, 'nothing is left of it');

@@ -24,17 +24,20 @@ sub backup_with
 
 	$node->append_conf('postgresql.conf', "max_worker_processes = $slots");
 	$node->restart;
-	bkc_wait_for_sql($node, 'SELECT NOT EXISTS (SELECT FROM backup_jobs())', 't', 'leftovers are settled');
+	bkc_wait_for_sql($node, 'SELECT NOT EXISTS (SELECT FROM backup_jobs())', 't',
+		'leftovers are settled');
 
 	my ($status, $stdout, $stderr) =
 	  $node->psql('postgres', q(SELECT backup_now('full', options => '{"jobs": 4}')));
 	is($status, 0, "$what: backup") or diag($stderr);
 	my $plural = $workers == 1 ? '' : 's';
-	like($stderr, qr/NOTICE:  backup \S+ to "main": .* files, $workers worker$plural$/m, "$what: $workers announced");
+	like($stderr, qr/NOTICE:  backup \S+ to "main": .* files, $workers worker$plural$/m,
+		"$what: $workers announced");
 	my $backup = bkc_catalog($node);
 	like($backup->{metadata}, qr/"workers": $workers\b/, "$what: the catalog says so");
 	my %packs = map { $_ => 1 } map { m{/\Q$backup->{label}\E/data/(\d+)-} ? $1 : () } bkc_repo_objects($node);
-	cmp_ok(scalar(keys %packs), '<=', $workers + 1, "$what: packs of at most $workers and the leader");
+	cmp_ok(scalar(keys %packs), '<=', $workers + 1,
+		"$what: packs of at most $workers and the leader");
 	my $copy = bkc_restore($node, "copy_$slots", args => [ '--backup', $backup->{label} ]);
 	bkc_judge($copy, $sum);
 	$copy->clean_node;
@@ -50,8 +53,10 @@ backup_with(2, 1, 'no slot but the leader\'s');
 
 bkc_set_fault($node, 'copy-file=sleep:2');
 my $id = $node->safe_psql('postgres', 'SELECT backup_now(wait => false)');
-bkc_wait_for_sql($node, "SELECT files_done > 10 AND workers = 0 FROM backup_progress WHERE id = $id");
-$node->safe_psql('postgres', 'SELECT pg_switch_wal(); CREATE TABLE later AS SELECT 1 AS a; SELECT pg_switch_wal()');
+bkc_wait_for_sql($node,
+	"SELECT files_done > 10 AND workers = 0 FROM backup_progress WHERE id = $id");
+$node->safe_psql('postgres',
+	'SELECT pg_switch_wal(); CREATE TABLE later AS SELECT 1 AS a; SELECT pg_switch_wal()');
 my $backup = bkc_backup_end($node, $id);
 is($backup->{status}, 'completed', 'a backup by the leader alone, with segments switched');
 bkc_clear_fault($node);
@@ -69,7 +74,8 @@ bkc_clear_fault($node);
 
 $node->append_conf('postgresql.conf', 'max_worker_processes = 1');
 $node->restart;
-my $stderr = bkc_backup_fails($node, q('full'), qr/no background worker slot is free/, 'no slot for the leader');
+my $stderr = bkc_backup_fails($node, q('full'), qr/no background worker slot is free/,
+	'no slot for the leader');
 like($stderr, qr/HINT:  Increase max_worker_processes \(now 1\)/, 'with a hint');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 4');
 $node->restart;

@@ -16,8 +16,10 @@ for my $name (qw(main gz plain))
 	$url{$name} = "file://" . $node->basedir . "/$name";
 	mkdir $node->basedir . "/$name" or die $!;
 }
-my $list = join ', ', "main=$url{main}", "gz=$url{gz}?compression=gzip:9", "plain=$url{plain}?compression=none";
-$node->append_conf('postgresql.conf', "pg_backupctl.repositories = '$list'\npg_backupctl.compression = 'lz4:3'\n");
+my $list = join ', ', "main=$url{main}", "gz=$url{gz}?compression=gzip:9",
+	"plain=$url{plain}?compression=none";
+$node->append_conf('postgresql.conf',
+	"pg_backupctl.repositories = '$list'\npg_backupctl.compression = 'lz4:3'\n");
 $node->start;
 bkc_extension($node);
 $node->safe_psql('postgres', <<'SQL');
@@ -48,10 +50,14 @@ sub try
 	$round++;
 	is(decode_json($backup->{metadata})->{compression}, $compression, "$what: $compression");
 	is($backup->{repository}, $repository, "$what: in repository $repository");
-	like($backup->{backup_location}, qr{/$repository/\d+/backups/$backup->{label}/?$}, "$what: location");
-	bkc_client_ok([ 'verify', '--repo', $url{$repository}, '--backup', $backup->{label} ], "$what: verify");
-	is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'passed', "$what: backup_verify");
-	$copy = bkc_restore($node, "copy$round", repo => $url{$repository}, args => [ '--backup', $backup->{label} ]);
+	like($backup->{backup_location}, qr{/$repository/\d+/backups/$backup->{label}/?$},
+		"$what: location");
+	bkc_client_ok([ 'verify', '--repo', $url{$repository}, '--backup', $backup->{label} ],
+		"$what: verify");
+	is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'passed',
+		"$what: backup_verify");
+	$copy = bkc_restore($node, "copy$round", repo => $url{$repository},
+		args => [ '--backup', $backup->{label} ]);
 	bkc_judge($copy, $sum);
 	$copy->clean_node;
 	return $backup->{backup_size_bytes};
@@ -61,9 +67,11 @@ my %stored;
 $stored{setting} = try('setting', 'main', 'lz4:3', q('full'));
 $stored{gzip} = try('URL', 'gz', 'gzip:9', q('full', 'gz'));
 $stored{none} = try('URL none', 'plain', 'none', q('full', 'plain'));
-$stored{"zstd:$_"} = try('option', 'gz', "zstd:$_", qq('full', repository => 'gz', options => '{"compression": "zstd:$_"}'))
+$stored{"zstd:$_"} = try('option', 'gz', "zstd:$_",
+	qq('full', repository => 'gz', options => '{"compression": "zstd:$_"}'))
   for 1, 19;
-$stored{lz4} = try('option lz4:12', 'plain', 'lz4:12', q('full', 'plain', options => '{"compression": "lz4:12"}'));
+$stored{lz4} = try('option lz4:12', 'plain', 'lz4:12',
+	q('full', 'plain', options => '{"compression": "lz4:12"}'));
 $node->safe_psql('postgres', q(ALTER SYSTEM SET pg_backupctl.compression = 'gzip:1'));
 $node->reload;
 bkc_wait_for_sql($node, 'SHOW pg_backupctl.compression', 'gzip:1', 'changed by a reload');
@@ -78,13 +86,18 @@ cmp_ok($stored{'zstd:19'}, '<', $stored{'zstd:1'}, 'a higher level compresses be
 # ---- several repositories ----
 
 my %backups = map {
-	$_ => decode_json(bkc_client_ok([ 'list', '--json', '--repo', $url{$_} ], "list $_"))->{clusters}[0]{backups}
+	$_ => decode_json(bkc_client_ok([ 'list', '--json', '--repo', $url{$_} ],
+		"list $_"))->{clusters}[0]{backups}
 } keys %url;
-is_deeply({ map { $_ => scalar(@{ $backups{$_} }) } keys %backups }, { main => 2, gz => 3, plain => 2 },
+is_deeply({ map { $_ => scalar(@{ $backups{$_} }) } keys %backups },
+	{ main => 2, gz => 3, plain => 2 },
 	'each repository holds its own backups');
-my $stderr = bkc_backup_fails($node, q('full', 'dr'), qr/repository "dr" is not defined/, 'an unknown repository');
-like($stderr, qr/DETAIL:  Defined repositories: main, gz, plain\./, 'with the list of those there are');
-bkc_backup_fails($node, q('full', options => '{"compression": "zstd:20"}'), qr/level 20 is out of range for zstd/, 'a level that there is not');
+my $stderr = bkc_backup_fails($node, q('full', 'dr'), qr/repository "dr" is not defined/,
+	'an unknown repository');
+like($stderr, qr/DETAIL:  Defined repositories: main, gz, plain\./,
+	'with the list of those there are');
+bkc_backup_fails($node, q('full', options => '{"compression": "zstd:20"}'),
+	qr/level 20 is out of range for zstd/, 'a level that there is not');
 
 # ---- an object is rolled over at 256 MiB ----
 
@@ -93,7 +106,8 @@ print $big $noise for 1 .. 88;
 close $big or die $!;
 my $backup = bkc_backup($node, q('full', 'plain', options => '{"jobs": 1}'));
 my @packs = map { -s } glob $node->basedir . "/plain/*/backups/$backup->{label}/data/*";
-cmp_ok(scalar(grep { $_ > 200 * 1024 * 1024 && $_ < 270 * 1024 * 1024 } @packs), '>=', 1, 'a full object');
+cmp_ok(scalar(grep { $_ > 200 * 1024 * 1024 && $_ < 270 * 1024 * 1024 } @packs), '>=', 1,
+	'a full object');
 cmp_ok(scalar(@packs), '>=', 3, 'and more of them');
 $node->stop;
 my $copy = bkc_restore($node, 'big', repo => $url{plain});

@@ -45,7 +45,8 @@ my $sysid = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_contr
 
 fails(3, qr/holds no cluster/, 'an empty repository', 'list', '--repo', $repo);
 fails(3, qr/holds no cluster/, 'verify of an empty repository', 'verify', '--repo', $repo);
-fails(3, qr/nowhere" holds no cluster.*not mounted/s, 'no such folder', 'list', '--repo', "$repo/nowhere");
+fails(3, qr/nowhere" holds no cluster.*not mounted/s, 'no such folder', 'list', '--repo',
+	"$repo/nowhere");
 fails(2, qr/--repo/, 'no repository', 'list');
 fails(2, qr/ftp/, 'an unknown scheme', 'list', '--repo', 'ftp://host/path');
 fails(2, qr/file/, 'a relative path', 'list', '--repo', 'file://relative/path');
@@ -55,13 +56,15 @@ fails(2, qr/jobs/, 'no jobs', 'verify', '--repo', $repo, '--jobs', '0');
 fails(2, qr/command/, 'no command');
 for my $args ([], ['list'], ['verify'], ['restore'], ['wal-get'])
 {
-	like(bkc_client_ok([ @$args, '--help' ], "@$args --help"), qr/Usage:.*--repo/s, 'tells about --repo');
+	like(bkc_client_ok([ @$args, '--help' ], "@$args --help"), qr/Usage:.*--repo/s,
+		'tells about --repo');
 }
 like(bkc_client_ok(['--version'], '--version'), qr/^pg_backupctl 1\.0$/, 'the version');
 
 # ---- two backups, and one at work ----
 
-my @backups = (bkc_backup($node), bkc_backup($node, q('full', options => '{"compression": "none"}')));
+my @backups =
+  (bkc_backup($node), bkc_backup($node, q('full', options => '{"compression": "none"}')));
 my @labels = map { $_->{label} } @backups;
 bkc_set_fault($node, 'leader-listed=sleep:60000');
 my $id = $node->safe_psql('postgres', 'SELECT backup_now(wait => false)');
@@ -77,11 +80,13 @@ is($status, 0, 'list --json');
 is($list->{status}, 'ok', 'says ok');
 my $cluster = $list->{clusters}[0];
 is("$cluster->{system_identifier}/$cluster->{name}", "$sysid/prod", 'the cluster in JSON');
-is_deeply([ map { $_->{label} } @{ $cluster->{backups} } ], [ sort @labels, $running ], 'all three, sorted');
+is_deeply([ map { $_->{label} } @{ $cluster->{backups} } ], [ sort @labels, $running ],
+	'all three, sorted');
 my ($first) = grep { $_->{label} eq $labels[0] } @{ $cluster->{backups} };
 is($first->{size_bytes}, $backups[0]{original_size_bytes}, 'size as in the catalog');
 is($first->{stored_bytes}, $backups[0]{backup_size_bytes}, 'stored bytes as in the catalog');
-is("$first->{start_lsn} $first->{stop_lsn}", "$backups[0]{start_lsn} $backups[0]{stop_lsn}", 'WAL as in the catalog');
+is("$first->{start_lsn} $first->{stop_lsn}", "$backups[0]{start_lsn} $backups[0]{stop_lsn}",
+	'WAL as in the catalog');
 is($first->{pg_version_num}, $node->safe_psql('postgres', 'SHOW server_version_num'), 'version');
 
 $text = bkc_client_ok([ 'verify', '--repo', $repo ], 'verify');
@@ -91,8 +96,10 @@ unlike($text, qr/$running/, 'not the unfinished one');
 is($status, 0, 'verify --json');
 is_deeply([ map { "$_->{label} $_->{ok} $_->{files}" } @{ $verified->{backups} } ],
 	[ "$labels[1] 1 " . decode_json($backups[1]{metadata})->{files} ], 'the latest complete one');
-fails(3, qr/$running is unfinished/, 'the unfinished one', 'verify', '--repo', $repo, '--backup', $running);
-fails(3, qr/20200101T000000Z-full-0000/, 'an unknown label', 'verify', '--repo', $repo, '--backup', '20200101T000000Z-full-0000');
+fails(3, qr/$running is unfinished/, 'the unfinished one', 'verify', '--repo', $repo, '--backup',
+	$running);
+fails(3, qr/20200101T000000Z-full-0000/, 'an unknown label', 'verify', '--repo', $repo, '--backup',
+	'20200101T000000Z-full-0000');
 fails(2, qr/label/, 'no label', 'verify', '--repo', $repo, '--backup', '../../x');
 $node->safe_psql('postgres', "SELECT backup_cancel($id)");
 bkc_backup_end($node, $id);
@@ -105,13 +112,17 @@ my $other_id = $other->safe_psql('postgres', 'SELECT system_identifier FROM pg_c
 $other->safe_psql('postgres', 'CREATE TABLE t AS SELECT 42 AS a');
 my $theirs = bkc_backup($other);
 ($status, $list) = client_json('list', '--repo', $repo);
-is_deeply([ sort map { $_->{system_identifier} } @{ $list->{clusters} } ], [ sort $sysid, $other_id ], 'both are listed');
+is_deeply([ sort map { $_->{system_identifier} } @{ $list->{clusters} } ],
+	[ sort $sysid, $other_id ], 'both are listed');
 ($status, $list) = client_json('list', '--repo', $repo, '--cluster', $other_id);
-is_deeply([ map { $_->{label} } map { @{ $_->{backups} } } @{ $list->{clusters} } ], [ $theirs->{label} ], 'or one of them');
-fails(2, qr/holds 2 clusters: say which one.*$sysid.*--cluster/s, 'verify of two', 'verify', '--repo', $repo);
+is_deeply([ map { $_->{label} } map { @{ $_->{backups} } } @{ $list->{clusters} } ],
+	[ $theirs->{label} ], 'or one of them');
+fails(2, qr/holds 2 clusters: say which one.*$sysid.*--cluster/s, 'verify of two', 'verify',
+	'--repo', $repo);
 fails(3, qr/12345/, 'an unknown cluster', 'list', '--repo', $repo, '--cluster', '12345');
 fails(2, qr/system identifier/, 'no cluster', 'list', '--repo', $repo, '--cluster', 'prod');
-fails(3, qr/$labels[0]/, 'a backup of the other cluster', 'verify', '--repo', $repo, '--cluster', $other_id, '--backup', $labels[0]);
+fails(3, qr/$labels[0]/, 'a backup of the other cluster', 'verify', '--repo', $repo, '--cluster',
+	$other_id, '--backup', $labels[0]);
 bkc_client_ok([ 'verify', '--repo', $repo, '--cluster', $_ ], "verify of $_") for $sysid, $other_id;
 $other->stop;
 $node->stop;

@@ -29,7 +29,8 @@ sub refused
 	($status, $stdout) = bkc_client('restore', '--repo', $repo, '--json', @args);
 	return if $expected == 2;
 	my $object = eval { decode_json($stdout) } // {};
-	is("$status $object->{exit_status} $object->{status}", "$expected $expected failed", "$what: the same as JSON");
+	is("$status $object->{exit_status} $object->{status}", "$expected $expected failed",
+		"$what: the same as JSON");
 	return;
 }
 
@@ -44,9 +45,11 @@ sub entries
 
 refused(2, qr/--pgdata/, 'no --pgdata');
 refused(6, qr/root folder/, 'the root folder', '--pgdata', '/');
-refused(3, qr/20200101T000000Z-full-0000/, 'an unknown backup', '--pgdata', "$base/x", '--backup', '20200101T000000Z-full-0000');
+refused(3, qr/20200101T000000Z-full-0000/, 'an unknown backup', '--pgdata', "$base/x", '--backup',
+	'20200101T000000Z-full-0000');
 refused(2, qr/label/, 'no label', '--pgdata', "$base/x", '--backup', 'yesterday');
-refused(6, qr/lie in one another/, 'inside the repository', '--pgdata', bkc_repo_dir($node) . '/new');
+refused(6, qr/lie in one another/, 'inside the repository',
+	'--pgdata', bkc_repo_dir($node) . '/new');
 refused(6, qr/is not empty/, 'around the repository', '--pgdata', $base, '--force');
 ok(!-e "$base/x", 'nothing was made');
 
@@ -67,12 +70,15 @@ refused(6, qr/\Q$base\E\/file/, 'a file', '--pgdata', "$base/file", '--force');
 is(slurp_file("$base/file"), "a file\n", 'which is as it was');
 mkdir "$base/closed" or die $!;
 chmod 0500, "$base/closed";
-refused(6, qr/closed.*Permission denied/, 'a folder that cannot be written', '--pgdata', "$base/closed/new");
+refused(6, qr/closed.*Permission denied/, 'a folder that cannot be written', '--pgdata',
+	"$base/closed/new");
 
 # ---- a running server ----
 
-refused(6, qr/is not empty.*--force replaces it when its server is stopped/s, 'a running server', '--pgdata', $node->data_dir);
-refused(6, qr/a server is running in/, 'a running server --force', '--pgdata', $node->data_dir, '--force');
+refused(6, qr/is not empty.*--force replaces it when its server is stopped/s, 'a running server',
+	'--pgdata', $node->data_dir);
+refused(6, qr/a server is running in/, 'a running server --force', '--pgdata', $node->data_dir,
+	'--force');
 symlink $node->data_dir, "$base/link" or die $!;
 refused(6, qr/a server is running in/, 'behind a link', '--pgdata', "$base/link", '--force');
 is(bkc_checksum($node), $sum, 'it does not notice');
@@ -81,15 +87,20 @@ is(bkc_checksum($node), $sum, 'it does not notice');
 
 mkdir "$base/empty" or die $!;
 chmod 0755, "$base/empty";
-my $out = bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', "$base/empty/" ], 'an empty folder');
+my $out = bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', "$base/empty/" ],
+	'an empty folder');
 is(sprintf('%o', (stat "$base/empty")[2] & 07777), '700', 'gets the mode a server wants');
 like($out, qr/^start it with:  pg_ctl -D \Q$base\E\/empty start$/m, 'how to start it');
 like($out, qr/every file verified/, 'every file verified');
 like($out, qr/this is a clone/, 'a clone');
-my $object = decode_json(bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', "$base/a/b/with space", '--json' ],
+my $object = decode_json(
+	bkc_client_ok(
+		[ 'restore', '--repo', $repo, '--pgdata', "$base/a/b/with space", '--json' ],
 		'an absent folder in absent folders'));
-is("$object->{status} $object->{backup} $object->{clone}", "ok $backup->{label} 1", 'JSON tells what was done');
-is($object->{start_command}, "pg_ctl -D '$base/a/b/with space' start", 'with quotes where a shell needs them');
+is("$object->{status} $object->{backup} $object->{clone}", "ok $backup->{label} 1",
+	'JSON tells what was done');
+is($object->{start_command}, "pg_ctl -D '$base/a/b/with space' start",
+	'with quotes where a shell needs them');
 cmp_ok($object->{files}, '>', 900, 'files');
 chdir $base or die $!;
 bkc_client_ok([ 'restore', '--repo', $repo, '-D', 'relative' ], 'a relative path');
@@ -105,7 +116,8 @@ append_to_file("$data/more/file", 'x');
 symlink "$base/foreign", "$data/way_out" or die $!;
 refused(6, qr/is not empty.*--force replaces it/s, 'a stopped server', '--pgdata', $data);
 append_to_file("$data/postmaster.pid", "999999999\n$data\n");	# of a server that crashed
-bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', $data, '--force' ], 'a stopped server --force');
+bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', $data, '--force' ],
+	'a stopped server --force');
 ok(!-e "$data/more" && !-l "$data/way_out", 'what was there is gone');
 is_deeply(entries("$base/foreign"), [qw(PG_VERSION precious)], 'what a link led to is not');
 $copy->{bkc_adopted} = 0;
@@ -114,19 +126,25 @@ bkc_judge($copy, $sum);
 # ---- an unfinished restore ----
 
 my ($status, $stdout, $stderr) =
-  bkc_client({ fault => 'restore-files=fail' }, 'restore', '--repo', $repo, '--pgdata', "$base/broken");
+  bkc_client({ fault => 'restore-files=fail' }, 'restore', '--repo', $repo, '--pgdata',
+	"$base/broken");
 cmp_ok($status, '>', 0, 'a restore that fails');
 like($stderr, qr/unfinished and cannot be started.*--force/, 'says what it leaves');
-command_fails([ 'pg_ctl', '-D', "$base/broken", '-l', "$base/broken.log", '-w', 'start' ], 'its folder does not start');
-refused(6, qr/is not empty.*unfinished restore: --force replaces it/s, 'again', '--pgdata', "$base/broken");
+command_fails([ 'pg_ctl', '-D', "$base/broken", '-l', "$base/broken.log", '-w', 'start' ],
+	'its folder does not start');
+refused(6, qr/is not empty.*unfinished restore: --force replaces it/s, 'again', '--pgdata',
+	"$base/broken");
 my $mended = PostgreSQL::Test::Cluster->new('mended');
-($status) = bkc_client({ fault => 'restore-files=fail' }, 'restore', '--repo', $repo, '--pgdata', $mended->data_dir);
-bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', $mended->data_dir, '--force' ], 'again with --force');
+($status) = bkc_client({ fault => 'restore-files=fail' }, 'restore', '--repo', $repo, '--pgdata',
+	$mended->data_dir);
+bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', $mended->data_dir, '--force' ],
+	'again with --force');
 bkc_judge($mended, $sum);
 
 # ---- two at once ----
 
-my $first = IPC::Run::start([ 'pg_backupctl', 'restore', '--repo', $repo, '--pgdata', "$base/twice" ],
+my $first = IPC::Run::start(
+	[ 'pg_backupctl', 'restore', '--repo', $repo, '--pgdata', "$base/twice" ],
 	'<', \undef, '>', \my $first_out, '2>', \my $first_err,
 	init => sub { $ENV{PG_BACKUPCTL_FAULT} = 'restore-files=sleep:600000' });
 ok(poll_until_file("$base/twice/PG_VERSION"), 'a restore is at work');
@@ -134,7 +152,8 @@ refused(6, qr/another restore is at work/, 'a second one', '--pgdata', "$base/tw
 $first->signal('INT');
 $first->finish;
 is($first->result(0), 8, 'the first one can be cancelled') or diag($first_err);
-bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', "$base/twice", '--force' ], 'then the second one works');
+bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', "$base/twice", '--force' ],
+	'then the second one works');
 
 sub poll_until_file
 {

@@ -22,7 +22,8 @@ my $backup = bkc_backup($node, q('full', options => '{"jobs": 2}'));
 my $label = $backup->{label};
 my ($manifest) = map { bkc_repo_dir($node) . "/$_" } bkc_repo_objects($node, qr{/$label/manifest$});
 my $other_manifest = $manifest =~ s/\Q$label\E/$other->{label}/r;
-my @packs = sort { -s $b <=> -s $a } map { bkc_repo_dir($node) . "/$_" } bkc_repo_objects($node, qr{/$label/data/});
+my @packs = map { bkc_repo_dir($node) . "/$_" } bkc_repo_objects($node, qr{/$label/data/});
+@packs = sort { -s $b <=> -s $a } @packs;
 my $pack = $packs[0];
 my $other_pack = $pack =~ s/\Q$label\E/$other->{label}/r;
 cmp_ok(scalar(@packs), '>=', 2, 'several packs');
@@ -62,10 +63,12 @@ sub found
 	  or diag($stderr);
 	my $row = bkc_catalog($node, $backup->{id});
 	is($row->{verification_status}, 'failed', "$what: so does the catalog");
-	cmp_ok(scalar(@{ decode_json($row->{metadata})->{verification}{findings} }), '>', 0, "$what: with findings");
+	cmp_ok(scalar(@{ decode_json($row->{metadata})->{verification}{findings} }), '>', 0,
+		"$what: with findings");
 
 	$round++;
-	($status, $stdout, $stderr) = bkc_client('restore', '--repo', $repo, '--backup', $label, '--pgdata', "$base/broken$round");
+	($status, $stdout, $stderr) = bkc_client('restore', '--repo', $repo, '--backup', $label,
+		'--pgdata', "$base/broken$round");
 	is($status, 4, "$what: restore has exit status 4") or diag($stderr);
 	ok(!-e "$base/broken$round/global/pg_control", "$what: and leaves nothing that starts");
 
@@ -91,18 +94,23 @@ found('zeroes', $pack, 'pack', sub { put($_[0], "\0" x length($_[1])) });
 
 found("byte $_ of the manifest", $manifest, 'manifest', sub { bkc_flip_byte($_[0], $_) })
   for 0, 30, 300, -1;
-found('half a manifest', $manifest, 'manifest', sub { put($_[0], substr($_[1], 0, length($_[1]) / 2)) });
+found('half a manifest', $manifest, 'manifest',
+	sub { put($_[0], substr($_[1], 0, length($_[1]) / 2)) });
 found('an empty manifest', $manifest, 'manifest', sub { put($_[0], '') });
-found("another backup's manifest", $manifest, 'manifest', sub { put($_[0], slurp_file($other_manifest)) });
+found("another backup's manifest", $manifest, 'manifest',
+	sub { put($_[0], slurp_file($other_manifest)) });
 
 # ---- without its manifest a backup does not exist ----
 
 my $kept = slurp_file($manifest);
 unlink $manifest or die $!;
-bkc_client_fails([ 'verify', '--repo', $repo, '--backup', $label ], qr/$label is unfinished/, 'no manifest, no backup');
-like(bkc_client_ok([ 'verify', '--repo', $repo ], 'verify'), qr/^backup $other->{label}: .* every hash correct/m,
+bkc_client_fails([ 'verify', '--repo', $repo, '--backup', $label ], qr/$label is unfinished/,
+	'no manifest, no backup');
+like(bkc_client_ok([ 'verify', '--repo', $repo ], 'verify'),
+	qr/^backup $other->{label}: .* every hash correct/m,
 	'the other one is not touched');
-is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'failed', 'backup_verify says so, too');
+is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'failed',
+	'backup_verify says so, too');
 put($manifest, $kept);
 
 # ---- what cannot be read is no verdict ----
@@ -110,7 +118,8 @@ put($manifest, $kept);
 is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'passed', 'mended');
 is(bkc_catalog($node, $backup->{id})->{verification_status}, 'passed', 'in the catalog');
 chmod 0, $pack;
-my ($status, $stdout, $stderr) = bkc_client('verify', '--repo', $repo, '--backup', $label, '--json');
+my ($status, $stdout, $stderr) = bkc_client('verify', '--repo', $repo, '--backup', $label,
+	'--json');
 is($status, 5, 'verify of a pack that cannot be read: exit status 5');
 ($status, $stdout, $stderr) = $node->psql('postgres', "SELECT backup_verify($backup->{id})");
 isnt($status, 0, 'backup_verify fails');

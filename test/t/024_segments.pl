@@ -13,7 +13,8 @@ my $node = bkc_node('main', conf => "autovacuum = off\nmax_wal_size = 1GB\n");
 # The first segment is made of new pages that take no room on disk; what is
 # inserted then is in the second one.
 $node->safe_psql('postgres', 'CREATE TABLE t (i int, text text)');
-my $file = $node->data_dir . '/' . $node->safe_psql('postgres', q(SELECT pg_relation_filepath('t')));
+my $file = $node->data_dir . '/' . $node->safe_psql('postgres',
+	q(SELECT pg_relation_filepath('t')));
 $node->stop;
 truncate $file, 1024 * 1024 * 1024 or die "truncate: $!";
 $node->start;

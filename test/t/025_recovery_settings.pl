@@ -75,9 +75,11 @@ my %expected = (
 	synchronous_standby_names => '', archive_mode => 'off', 'pg_backupctl.enabled' => 'off',
 	max_connections => 123, max_locks_per_transaction => 77, max_wal_senders => 17,
 	max_prepared_transactions => 3, 'pg_backupctl.jobs' => 2);
-is($copy->safe_psql('postgres', "SHOW $_"), $expected{$_}, "$_ is '$expected{$_}'") for sort keys %expected;
+is($copy->safe_psql('postgres', "SHOW $_"), $expected{$_}, "$_ is '$expected{$_}'")
+	for sort keys %expected;
 $copy->safe_psql('postgres', 'SET synchronous_commit = on; INSERT INTO t VALUES (0)');
-is($copy->safe_psql('postgres', 'SELECT timeline_id FROM pg_control_checkpoint()'), 2, 'a new timeline');
+is($copy->safe_psql('postgres', 'SELECT timeline_id FROM pg_control_checkpoint()'), 2,
+	'a new timeline');
 
 # a second start is a plain one
 $copy->restart;
@@ -90,18 +92,22 @@ $node->stop;
 my $successor = bkc_restore($node, 'successor', repo => $url, args => ['--take-over']);
 bkc_judge($successor, $sum, running => 1);
 %expected = (
-	recovery_target_time => '', recovery_target_xid => '', primary_conninfo => '', archive_mode => 'on',
+	recovery_target_time => '', recovery_target_xid => '', primary_conninfo => '',
+	archive_mode => 'on',
 	archive_command => 'true', 'pg_backupctl.enabled' => 'on', synchronous_standby_names => '*');
-is($successor->safe_psql('postgres', "SHOW $_"), $expected{$_}, "successor: $_ is '$expected{$_}'") for sort keys %expected;
+is($successor->safe_psql('postgres', "SHOW $_"), $expected{$_}, "successor: $_ is '$expected{$_}'")
+	for sort keys %expected;
 $successor->stop;
 
 # ---- a data directory with quotes and spaces ----
 
 my $odd = $node->basedir . "/da 'ta' dir";			# pg_ctl cannot do with " and $
-my $out = bkc_client_ok([ 'restore', '--repo', $url, '--pgdata', $odd ], 'restore into an unusual folder');
+my $out = bkc_client_ok([ 'restore', '--repo', $url, '--pgdata', $odd ],
+	'restore into an unusual folder');
 my ($command) = $out =~ /^start it with:  (.*)$/m;
 append_to_file("$odd/postgresql.conf", 'port = ' . $copy->port . "\n");
-is(system("$command -w -l '@{[$node->basedir]}/odd.log'"), 0, 'the command that the summary names starts it');
+is(system("$command -w -l '@{[$node->basedir]}/odd.log'"), 0,
+	'the command that the summary names starts it');
 bkc_wait_for_sql($copy, 'SELECT count(*) FROM t', 1000, 'it answers');
 command_ok([ 'pg_ctl', '-D', $odd, '-w', 'stop' ], 'and stops');
 

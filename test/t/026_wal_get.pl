@@ -43,7 +43,8 @@ for my $name ($names[0] =~ s/^0{7}1/00000002/r, 'F' x 24, '00000002.history', "$
 }
 chdir $node->data_dir or die $!;
 append_to_file('pg_wal/RECOVERYXLOG', 'half of something');
-bkc_client_ok([ @wal_get, '--backup', $backup->{label}, $names[0], 'pg_wal/RECOVERYXLOG' ], 'as recovery asks');
+bkc_client_ok([ @wal_get, '--backup', $backup->{label}, $names[0], 'pg_wal/RECOVERYXLOG' ],
+	'as recovery asks');
 is(slurp_file('pg_wal/RECOVERYXLOG'), slurp_file("$base/$names[0]"), 'replaces what was there');
 is_deeply([ grep { /RECOVERYXLOG\./ } slurp_dir('pg_wal') ], [], 'and leaves nothing beside it');
 unlink 'pg_wal/RECOVERYXLOG';
@@ -54,7 +55,8 @@ chdir '/' or die $!;
 for my $case (
 	[ 'no repository', 'wal-get', '--repo', "file://$base/nowhere", $names[0], "$base/absent" ],
 	[ 'an unknown cluster', @wal_get, '--cluster', '42', $names[0], "$base/absent" ],
-	[ 'an unknown backup', @wal_get, '--backup', '20200101T000000Z-full-0000', $names[0], "$base/absent" ],
+	[ 'an unknown backup', @wal_get, '--backup', '20200101T000000Z-full-0000', $names[0],
+		"$base/absent" ],
 	[ 'wrong usage', @wal_get, $names[0] ],
 	[ 'no folder to write to', @wal_get, $names[0], "$base/no/where" ])
 {
@@ -71,7 +73,8 @@ my $copy = bkc_restore($node, 'copy');
 bkc_adopt($copy);
 rename bkc_repo_dir($node), "$base/away" or die $!;
 is($copy->start(fail_ok => 1), 0, 'without its repository the server does not start');
-like(slurp_file($copy->logfile), qr/FATAL:  could not restore file "\S+" from archive: child process exited with exit code 254/,
+like(slurp_file($copy->logfile),
+	qr/FATAL:  could not restore file "\S+" from archive: child process exited with exit code 254/,
 	'because it could not ask');
 rename "$base/away", bkc_repo_dir($node) or die $!;
 bkc_judge($copy, $sum, manifest => 0);
@@ -82,7 +85,7 @@ my ($manifest) = map { bkc_repo_dir($node) . "/$_" } bkc_repo_objects($node, qr{
 bkc_flip_byte($manifest, 300);
 is($second->start(fail_ok => 1), 0, 'nor with a damaged manifest');
 bkc_flip_byte($manifest, 300);
-my ($pack) = sort { -s $a <=> -s $b } map { bkc_repo_dir($node) . "/$_" } bkc_repo_objects($node, qr{/data/0*-});
+my ($pack) = map { bkc_repo_dir($node) . "/$_" } bkc_repo_objects($node, qr{/data/0*-});
 if (ok(defined $pack, 'the object that holds the WAL'))
 {
 	bkc_flip_byte($pack, int((-s $pack) * $_ / 20)) for 1 .. 19;

@@ -39,7 +39,8 @@ $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
 my @before = bkc_repo_objects($node);
-bkc_backup_fails($standby, q('full'), qr/backups on a standby are not supported yet/, 'a standby refuses');
+bkc_backup_fails($standby, q('full'), qr/backups on a standby are not supported yet/,
+	'a standby refuses');
 my ($status, $stdout, $stderr) = $standby->psql('postgres', 'SELECT backup_verify()');
 isnt($status, 0, 'backup_verify, too');
 is_deeply([ bkc_repo_objects($node) ], \@before, 'it writes nothing into the repository');
@@ -52,13 +53,16 @@ $standby->safe_psql('postgres', 'INSERT INTO t VALUES (0)');
 my $after = bkc_backup($standby);
 is("$after->{status} $after->{timeline}", 'completed 2', 'after its promotion it takes backups');
 $sum = bkc_checksum($standby);
-is($standby->safe_psql('postgres', "SELECT backup_verify($after->{id})"), 'passed', 'and verifies them');
-isnt(slurp_file($standby->data_dir . '/pg_backupctl/owner'), slurp_file($node->data_dir . '/pg_backupctl/owner'),
+is($standby->safe_psql('postgres', "SELECT backup_verify($after->{id})"), 'passed',
+	'and verifies them');
+isnt(slurp_file($standby->data_dir . '/pg_backupctl/owner'),
+	slurp_file($node->data_dir . '/pg_backupctl/owner'),
 	'under a name of its own');
 $standby->stop;
 my $last = bkc_restore($node, 'last', args => [ '--backup', $after->{label} ]);
 bkc_judge($last, $sum, running => 1);
-is($last->safe_psql('postgres', 'SELECT timeline_id FROM pg_control_checkpoint()'), 3, 'on timeline 3');
+is($last->safe_psql('postgres', 'SELECT timeline_id FROM pg_control_checkpoint()'), 3,
+	'on timeline 3');
 $last->stop;
 
 done_testing();
