@@ -19,11 +19,8 @@
  */
 #include "pgcompat.h"
 
-#include <math.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "access/timeline.h"
 #include "access/xlog_internal.h"
 #include "backup.h"
 #include "backup_manifest.h"
@@ -40,13 +37,14 @@
 #include "copy.h"
 #include "format/documents.h"
 #include "format/names.h"
-#include "format/pgfiles.h"
 #include "job.h"
 #include "miscadmin.h"
+#include "ownfiles.h"
 #include "pgstat.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
 #include "postmaster/bgworker.h"
+#include "preflight.h"
 #include "replication/slot.h"
 #include "scan.h"
 #include "settings.h"
@@ -57,7 +55,6 @@
 #include "utils/wait_event.h"
 #include "worker.h"
 
-#define CONTROL_READS		10
 #define LEADER_TICK_MS		100
 #define LABEL_WAIT_MAX		(5 * USECS_PER_SEC)
 
@@ -78,6 +75,8 @@ typedef struct Leader
 	char		label[BKC_LABEL_MAX];
 	int64		id;
 	int64		start_time;
+	double		ratio;			/* expected stored bytes for each byte */
+	List	   *config_files;
 	BkcPgBackup pg;
 	BkcScan    *scan;
 	BkcExtras	extras;
@@ -93,8 +92,8 @@ typedef struct Leader
 /* for the poll and stop callbacks, which have no argument */
 static Leader *leader = NULL;
 
-/* after this the backup exists, whatever else goes wrong in this process */
-static bool manifest_stored = false;
+/* after this the backup may exist, whatever else goes wrong in this process */
+static bool commit_tried = false;
 
 static void
 leader_close(void *arg)
@@ -155,68 +154,12 @@ progress_bytes(Leader *l)
 /* ---- preflight ---- */
 
 static void
-check_server(void)
-{
-	if (!bkc_set_enabled)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pg_backupctl is switched off on this server"),
-				 errdetail("pg_backupctl.enabled is off, as in every restored clone."),
-				 errhint("Set pg_backupctl.enabled to on if this server is to be backed up into its configured repositories.")));
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("backups on a standby are not supported yet"),
-				 errhint("Run the backup on the primary.")));
-	if (wal_level < WAL_LEVEL_REPLICA)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("wal_level is too low for a backup"),
-				 errhint("Set wal_level to replica or logical and restart the server.")));
-}
-
-/* The cluster object: made by the first backup, compared by all others. */
-static void
-check_cluster(Leader *l)
-{
-	char		name[BKC_NAME_MAX];
-	BkcBuffer	text = {0};
-	BkcClusterDoc doc = {0};
-	BkcError	err;
-	bool		ok;
-
-	check(bkc_name_cluster(l->sysid, name, &err), &err);
-	ok = bkc_document_get(l->store, name, BKC_KIND_CLUSTER, &text, &err);
-	if (ok)
-		ok = bkc_clusterdoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);
-	else if (err.code == BKC_ERR_NOT_FOUND)
-	{
-		doc.system_identifier = l->sysid;
-		strlcpy(doc.name, cluster_name, sizeof(doc.name));
-		doc.pg_version_num = BKC_PG_VERSION;
-		doc.created = bkc_host->now();
-		ok = bkc_clusterdoc_encode(&doc, &text, &err) &&
-			bkc_document_put(l->store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text),
-							 text.len, &err);
-	}
-	bkc_buffer_free(&text);
-	check(ok, &err);
-	if (doc.system_identifier != l->sysid)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("repository \"%s\" holds another cluster under the name of this one", l->repo->name),
-				 errdetail("Object \"%s\" says system identifier %llu, this cluster has %llu.",
-						   name, (unsigned long long) doc.system_identifier,
-						   (unsigned long long) l->sysid)));
-}
-
-static void
 preflight(Leader *l)
 {
 	BkcJobArgs *args = &l->job->args;
 	BkcError	err;
 
-	check_server();
+	bkc_preflight_server();
 	l->repo = bkc_settings_repository(args->repository[0] ? args->repository : NULL);
 
 	/* workers must mean the same one, whatever is reloaded meanwhile */
@@ -234,8 +177,13 @@ preflight(Leader *l)
 		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);
 		bkc_ereport(ERROR, &err);
 	}
-	check_cluster(l);
-	bkc_settle_rows();
+	bkc_preflight_cluster(l->store, l->repo, l->sysid);
+	if (!bkc_settle_rows(&err))
+		bkc_ereport(WARNING, &err);
+
+	/* what needs the catalog, before anything else may go wrong */
+	l->ratio = l->codec == BKC_CODEC_NONE ? 1.0 : bkc_preflight_ratio();
+	l->config_files = bkc_config_files();
 }
 
 /* ---- row and begin object ---- */
@@ -310,40 +258,31 @@ announce_intent(Leader *l)
 /* ---- file list ---- */
 
 /*
- * Is there room in a repository that can tell?  What is needed is guessed
- * from the last backup of this cluster there, otherwise half of the data.
+ * A tablespace dropped between the start and the listing is in the map but
+ * not in the scan; the manifest must know every one that the map names.
  */
 static void
-check_space(Leader *l)
+add_mapped_tablespaces(Leader *l)
 {
-	uint64_t	free_bytes;
-	uint64		need = l->scan->bytes;
-	char	   *ratio;
-	BkcError	err;
+	const char *p = l->pg.map_text;
 
-	if ((l->store->caps & BKC_CAP_SPACE) == 0)
-		return;
-	check(bkc_store_space(l->store, &free_bytes, &err), &err);
-	if (l->codec != BKC_CODEC_NONE)
+	while (*p != '\0')
 	{
-		ratio = bkc_catalog_lookup("SELECT (backup_size_bytes::float8 / original_size_bytes)::text"
-								   " FROM %s.backup_catalog WHERE status = 'completed'"
-								   " AND label IS NOT NULL AND original_size_bytes > 0"
-								   " ORDER BY id DESC LIMIT 1");
-		need = (uint64) (need * (ratio ? Min(1.0, strtod(ratio, NULL)) : 0.5));
-	}
-	if (free_bytes < need)
-	{
-		char		need_text[32];
-		char		free_text[32];
+		StringInfoData path;
+		Oid			oid = (Oid) strtoul(p, NULL, 10);
 
-		bkc_format_size(need, need_text, sizeof(need_text));
-		bkc_format_size(free_bytes, free_text, sizeof(free_text));
-		ereport(ERROR,
-				(errcode(ERRCODE_DISK_FULL),
-				 errmsg("repository \"%s\" has too little free space for a backup", l->repo->name),
-				 errdetail("About %s are needed, %s are free.", need_text, free_text),
-				 errhint("Free space below \"%s\".", l->store->location)));
+		initStringInfo(&path);
+		for (p += strcspn(p, " \n"); *p == ' '; p++)
+			;
+		for (; *p != '\0' && *p != '\n'; p++)
+		{
+			if (*p == '\\' && p[1] != '\0')
+				p++;
+			appendStringInfoChar(&path, *p);
+		}
+		if (*p == '\n')
+			p++;
+		bkc_scan_add_tablespace(l->scan, oid, path.data);
 	}
 }
 
@@ -355,7 +294,9 @@ make_list(Leader *l)
 
 	progress_phase(l, BKC_PHASE_LISTING, PROGRESS_BASEBACKUP_PHASE_ESTIMATE_BACKUP_SIZE);
 	l->scan = scan = bkc_scan();
-	check_space(l);
+	add_mapped_tablespaces(l);
+	bkc_preflight_location(l->repo, scan);
+	bkc_preflight_space(l->store, l->repo->name, (uint64) (scan->bytes * l->ratio));
 	bkc_list_write(l->label, scan->records, (uint32) scan->count, scan->strings, scan->strings_len);
 	pg_atomic_write_u64(&job->files_total, scan->count);
 	pg_atomic_write_u64(&job->bytes_total, scan->bytes);
@@ -363,6 +304,8 @@ make_list(Leader *l)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	job->file_count = (uint32) scan->count;
 	job->start_lsn = l->pg.start_lsn;
+	job->skipped = scan->skipped;
+	strlcpy(job->skipped_first, scan->first_skipped, sizeof(job->skipped_first));
 	LWLockRelease(bkc_shared->lock);
 	pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL, (int64) scan->bytes);
 	pgstat_progress_update_param(PROGRESS_BASEBACKUP_TBLSPC_TOTAL, (int64) scan->ntablespaces + 1);
@@ -406,7 +349,7 @@ announce_copy(Leader *l, int workers)
 }
 
 static bool
-leader_stop(void)
+copy_stop(void)
 {
 	return leader->job->cancelled || leader->collect_failed;
 }
@@ -430,7 +373,7 @@ copy_alone(Leader *l)
 	spec.max_rate = (uint64) bkc_set_max_rate * 1024;
 	check(bkc_list_open(l->label, &l->list, &err), &err);
 	check(bkc_copier_new(&spec, &l->solo, &err), &err);
-	bkc_host_watch(leader_stop);
+	bkc_host_watch(copy_stop);
 	bkc_host_poll(leader_poll);
 	ok = bkc_copier_run(l->solo, &l->list, &err) && bkc_copier_finish(l->solo, &err);
 	bkc_host_poll(NULL);
@@ -471,88 +414,7 @@ copy_files(Leader *l)
 	return (int) Max(ended_well, 1);
 }
 
-/* ---- the leader's own files ---- */
-
-static void
-store_config(Leader *l)
-{
-	ListCell   *lc;
-	BkcError	err;
-
-	foreach(lc, bkc_config_files())
-	{
-		const char *path = lfirst(lc);
-		struct stat st;
-		uint32		index;
-
-		if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		check(bkc_extras_add(&l->extras, BKC_ROOT_CONFIG, path + 1, st.st_size,
-							 st.st_mode & 0777, st.st_mtime, &index, &err) &&
-			  bkc_copier_file(l->copier, index, &l->extras.items[index - l->extras.base].rec,
-							  path + 1, &err), &err);
-	}
-}
-
-/*
- * pg_control is written in place and may be read half old, half new: its CRC
- * tells.
- */
-static void
-store_control(Leader *l)
-{
-	uint8		data[PG_CONTROL_FILE_SIZE];
-	struct stat st;
-	uint32		index;
-	BkcError	err;
-	BkcControl	control;
-
-	for (int i = 0;; i++)
-	{
-		size_t		got = 0;
-		int			fd = bkc_file_open_read(XLOG_CONTROL_FILE, &err);
-		bool		ok = fd >= 0 && fstat(fd, &st) == 0 &&
-			bkc_file_pread(fd, XLOG_CONTROL_FILE, data, sizeof(data), 0, &got, &err);
-
-		if (fd >= 0)
-			close(fd);
-		check(ok, &err);
-		if (got == sizeof(data) && bkc_control_parse(data, got, &control, &err))
-			break;
-		if (i == CONTROL_READS)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("could not read a correct \"%s\" in %d attempts",
-							XLOG_CONTROL_FILE, CONTROL_READS)));
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(10000L);
-	}
-	check(bkc_extras_add(&l->extras, BKC_ROOT_PGDATA, XLOG_CONTROL_FILE, sizeof(data),
-						 st.st_mode & 0777, st.st_mtime, &index, &err) &&
-		  bkc_copier_bytes(l->copier, index, data, sizeof(data), &err), &err);
-}
-
-/* Of a cluster that has been promoted: recovery wants to know its history. */
-static void
-store_history(Leader *l)
-{
-	char		name[MAXFNAMELEN];
-	char		path[MAXPGPATH];
-	struct stat st;
-	uint32		index;
-	BkcError	err;
-
-	if (l->pg.stop_tli <= 1)
-		return;
-	TLHistoryFileName(name, l->pg.stop_tli);
-	snprintf(path, sizeof(path), XLOGDIR "/%s", name);
-	if (stat(path, &st) < 0)
-		return;
-	check(bkc_extras_add(&l->extras, BKC_ROOT_WAL, name, st.st_size, st.st_mode & 0777,
-						 st.st_mtime, &index, &err) &&
-		  bkc_copier_file(l->copier, index, &l->extras.items[index - l->extras.base].rec,
-						  name, &err), &err);
-}
+/* ---- the end ---- */
 
 static void
 store_rest_of_wal(Leader *l)
@@ -577,13 +439,11 @@ store_rest_of_wal(Leader *l)
 	}
 	if (l->collector.slot)
 		bkc_pg_slot_cleanup();
-	store_history(l);
+	bkc_own_history(l->copier, &l->extras, l->pg.stop_tli);
 	check(bkc_copier_finish(l->copier, &err), &err);
 	bkc_copier_close(&l->copier);
 	fault_point(BKC_FAULT_LEADER_WAL);
 }
-
-/* ---- the end ---- */
 
 typedef struct CompleteArg
 {
@@ -667,7 +527,7 @@ fill_header(const Leader *l, BkcManifestHeader *h)
 	h->wal_segment_size = (uint32) wal_segment_size;
 	h->data_checksums = DataChecksumsEnabled();
 	h->start_time = l->start_time;
-	h->stop_time = bkc_host->now();
+	h->stop_time = Max(bkc_host->now(), l->start_time); /* the clock may have been set back */
 	h->timeline = l->pg.start_tli;
 	h->start_lsn = l->pg.start_lsn;
 	h->stop_lsn = l->pg.stop_lsn;
@@ -698,8 +558,8 @@ complete(Leader *l, int workers)
 	m.header = &header;
 	m.scan = l->scan;
 	m.extras = &l->extras;
+	m.commit_tried = &commit_tried;
 	bkc_backup_manifest(&m);
-	manifest_stored = true;
 	l->totals = m.totals;
 	seconds = (double) (header.stop_time - l->start_time) / USECS_PER_SEC;
 	make_summary(l, seconds);
@@ -709,7 +569,8 @@ complete(Leader *l, int workers)
 	done.done.totals = &l->totals;
 	done.done.metadata = make_metadata(l, &m, workers, seconds);
 	check(bkc_fault(BKC_FAULT_LEADER_MANIFEST, &err), &err);
-	if (!bkc_catalog_try(write_complete, &done, "mark the backup as completed"))
+	if (!bkc_catalog_try(write_complete, &done, BKC_CATALOG_TRIES,
+						 "mark the backup as completed"))
 		bkc_shared_request_settle();
 }
 
@@ -731,9 +592,9 @@ copy_between_start_and_stop(Leader *l)
 	spec = copy_spec(l, WORKER_EXTRAS);
 	check(bkc_copier_new(&spec, &l->copier, &err), &err);
 	l->collector.copier = l->copier;
-	store_config(l);
+	bkc_own_config(l->copier, &l->extras, l->config_files);
 	workers = copy_files(l);
-	store_control(l);
+	bkc_own_control(l->copier, &l->extras);
 	progress_phase(l, BKC_PHASE_STOPPING, PROGRESS_BASEBACKUP_PHASE_WAIT_WAL_ARCHIVE);
 	bkc_pg_backup_stop(&l->pg);
 	fault_point(BKC_FAULT_LEADER_STOPPED);
@@ -747,6 +608,7 @@ bkc_backup_run(BkcJob *job)
 	int			workers;
 
 	l->job = job;
+	bkc_list_init(&l->list);
 	leader = l;
 	bkc_guard(leader_close, l);
 	pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
@@ -791,7 +653,7 @@ bkc_backup_failed(BkcJob *job, const BkcReport *report, bool cancelled)
 	/* workers may still be at their last frame; their objects are swept later */
 	bkc_crew_stop(job);
 
-	/* settle sees the manifest and completes the row */
-	if (job->id != 0 && !manifest_stored)
-		(void) bkc_catalog_try(write_fail, &arg, "mark the backup as failed");
+	/* with the commit's outcome in doubt, settle looks for the manifest */
+	if (job->id != 0 && !commit_tried)
+		(void) bkc_catalog_try(write_fail, &arg, 1, "mark the backup as failed");
 }

@@ -66,6 +66,7 @@ note_damaged(Work *w, const BkcListRecord *rec, const char *path, const BkcResul
 
 	if (w->damaged++ >= DAMAGED_FILES_MAX || !bkc_copy_source(rec, path, src, &err))
 		return;
+	bkc_text_clean(src);
 	appendStringInfoString(out, out->len > 0 ? ", {\"file\": " : "{\"file\": ");
 	escape_json(out, src);
 	appendStringInfo(out, ", \"count\": %llu, \"blocks\": [",
@@ -137,7 +138,11 @@ put_pack(Work *w, const BkcPackInfo *pack)
 	if (!bkc_name_pack(job->header->system_identifier, job->header->label,
 					   pack->worker, pack->number, name, &err) ||
 		!bkc_store_stat(job->store, name, &size, &err))
+	{
+		if (err.code == BKC_ERR_NOT_FOUND)
+			bkc_error_hint(&err, "Was the repository removed, emptied or unmounted while the backup ran?");
 		bkc_ereport(ERROR, &err);
+	}
 	if (size != pack->size)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -155,23 +160,21 @@ put_results(Work *w, bool packs)
 
 	for (uint32 worker = 0; worker <= BKC_MAX_WORKERS; worker++)
 	{
-		const BkcResult *result;
-		const BkcResultPiece *pieces;
-		const uint32 *bad;
-		const BkcPackInfo *pack;
+		BkcResultItem item;
 
 		if (!bkc_results_open(w->job->header->label, worker, &w->results, &err))
 			bkc_ereport(ERROR, &err);
-		while (bkc_results_next(&w->results, &result, &pieces, &bad, &pack, &err))
+		do
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (packs && pack != NULL)
-				put_pack(w, pack);
-			else if (!packs && result != NULL)
-				put_result(w, result, pieces, bad);
-		}
-		if (err.code != BKC_OK)
-			bkc_ereport(ERROR, &err);
+			if (!bkc_results_next(&w->results, &item, &err))
+				bkc_ereport(ERROR, &err);
+			if (packs && item == BKC_ITEM_PACK)
+				put_pack(w, &w->results.pack);
+			else if (!packs && item == BKC_ITEM_FILE)
+				put_result(w, &w->results.result, bkc_results_pieces(&w->results),
+						   bkc_results_bad(&w->results));
+		} while (item != BKC_ITEM_END);
 		bkc_results_close_read(&w->results);
 	}
 }
@@ -215,6 +218,25 @@ check_complete(const Work *w)
 	}
 }
 
+/*
+ * Unmounted between the packs' check and the commit, a repository would hold
+ * a manifest alone, below the mount point: the begin object is the witness.
+ */
+static void
+check_still_there(const BkcManifestJob *job)
+{
+	char		name[BKC_NAME_MAX];
+	uint64_t	size;
+	BkcError	err;
+
+	if (bkc_name_begin(job->header->system_identifier, job->header->label, name, &err) &&
+		bkc_store_stat(job->store, name, &size, &err))
+		return;
+	if (err.code == BKC_ERR_NOT_FOUND)
+		bkc_error_hint(&err, "Was the repository removed, emptied or unmounted while the backup ran?");
+	bkc_ereport(ERROR, &err);
+}
+
 void
 bkc_backup_manifest(BkcManifestJob *job)
 {
@@ -234,7 +256,9 @@ bkc_backup_manifest(BkcManifestJob *job)
 	put_results(w, false);
 	check_complete(w);
 	put_results(w, true);
+	*job->commit_tried = true;
 	if (!bkc_manifest_put_commit(w->put, &job->totals, &err))
 		bkc_ereport(ERROR, &err);
+	check_still_there(job);
 	work_close(w);
 }

@@ -18,6 +18,7 @@ typedef struct BkcManifestJob
 	const BkcManifestHeader *header;
 	const BkcScan *scan;
 	const BkcExtras *extras;
+	bool	   *commit_tried;	/* set before the commit, whose outcome may stay unknown */
 
 	/* out */
 	BkcManifestTotals totals;

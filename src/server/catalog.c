@@ -17,19 +17,21 @@
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #define MAX_ARGS	16
-#define TRIES		3
 #define TRY_WAIT_MS	1000
 
 static MemoryContext outer_context;
+static ResourceOwner outer_owner;
 
 static void
 begin(void)
 {
 	outer_context = CurrentMemoryContext;
+	outer_owner = CurrentResourceOwner;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -44,6 +46,7 @@ finish(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(outer_context);
+	CurrentResourceOwner = outer_owner;
 }
 
 /* Quoted name of the extension's schema, NULL when it is not installed; within begin/finish. */
@@ -67,7 +70,7 @@ extension_schema(void)
 static void
 run(const char *format, int expected, int nargs, const char *const *values)
 {
-	char	   *schema = extension_schema();
+	char	   *schema = strstr(format, "%s") != NULL ? extension_schema() : "";
 	Oid			types[MAX_ARGS];
 	Datum		datums[MAX_ARGS];
 	char		nulls[MAX_ARGS];
@@ -209,18 +212,18 @@ bkc_catalog_fail(int64 id, const char *status, const char *error)
 }
 
 bool
-bkc_catalog_try(void (*write) (void *arg), void *arg, const char *what)
+bkc_catalog_try(void (*access) (void *arg), void *arg, int tries, const char *what)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 
-	for (volatile int attempt = 1; attempt <= TRIES; attempt++)
+	for (volatile int attempt = 1; attempt <= tries; attempt++)
 	{
 		volatile bool ok = false;
 
 		PG_TRY();
 		{
-			write(arg);
+			access(arg);
 			ok = true;
 		}
 		PG_CATCH();
@@ -233,16 +236,15 @@ bkc_catalog_try(void (*write) (void *arg), void *arg, const char *what)
 			AbortCurrentTransaction();
 			MemoryContextSwitchTo(context);
 			CurrentResourceOwner = owner;
-			ereport(attempt < TRIES ? LOG : WARNING,
+			ereport(attempt < tries ? LOG : WARNING,
 					(errcode(edata->sqlerrcode),
-					 errmsg("pg_backupctl could not %s: %s", what, edata->message),
-					 errhint("The repository is right; this only concerns the table.")));
+					 errmsg("pg_backupctl could not %s: %s", what, edata->message)));
 			FreeErrorData(edata);
 		}
 		PG_END_TRY();
 		if (ok)
 			return true;
-		if (attempt < TRIES)
+		if (attempt < tries)
 		{
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 							 TRY_WAIT_MS, PG_WAIT_EXTENSION);
@@ -321,13 +323,13 @@ bkc_catalog_verification(int64 id, const char *repository, const char *status,
 	finish();
 }
 
-char *
-bkc_catalog_lookup(const char *sql)
+static char *
+lookup(const char *sql, int nargs, const char *const *values)
 {
 	char	   *result = NULL;
 
 	begin();
-	run(sql, SPI_OK_SELECT, 0, NULL);
+	run(sql, SPI_OK_SELECT, nargs, values);
 	if (SPI_processed > 0)
 	{
 		char	   *value = get_value(0, 1);
@@ -337,6 +339,20 @@ bkc_catalog_lookup(const char *sql)
 	}
 	finish();
 	return result;
+}
+
+char *
+bkc_catalog_lookup(const char *sql)
+{
+	return lookup(sql, 0, NULL);
+}
+
+char *
+bkc_catalog_completed(const char *repository)
+{
+	return lookup("SELECT NULLIF(pg_catalog.count(*), 0)::text FROM %s.backup_catalog"
+				  " WHERE status OPERATOR(pg_catalog.=) 'completed' AND label IS NOT NULL"
+				  " AND repository OPERATOR(pg_catalog.=) $1", 1, &repository);
 }
 
 void

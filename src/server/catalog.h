@@ -34,8 +34,13 @@ extern void bkc_catalog_complete(int64 id, const char *repository, const BkcCata
 /* status: "failed" or "cancelled". */
 extern void bkc_catalog_fail(int64 id, const char *status, const char *error);
 
-/* Any write that may be repeated: three attempts, then false (reported as WARNING). */
-extern bool bkc_catalog_try(void (*write) (void *arg), void *arg, const char *what);
+/*
+ * Any access that may fail or be repeated: so many attempts, then false
+ * (reported as WARNING).
+ */
+extern bool bkc_catalog_try(void (*access) (void *arg), void *arg, int tries, const char *what);
+
+#define BKC_CATALOG_TRIES	3
 
 typedef struct BkcCatalogRow
 {
@@ -53,6 +58,9 @@ extern bool bkc_catalog_find(const int64 *id, BkcCatalogRow *row);
 /* The verdict ("passed" or "failed") and the findings (JSON text) of a verification. */
 extern void bkc_catalog_verification(int64 id, const char *repository, const char *status,
 									 const char *findings);
+
+/* How many completed backups a repository should hold, as text; NULL = none. */
+extern char *bkc_catalog_completed(const char *repository);
 
 /* One column of one row as text in the current context, NULL when null or no row. */
 extern char *bkc_catalog_lookup(const char *sql);

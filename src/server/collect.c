@@ -61,42 +61,6 @@ bkc_extras_free(BkcExtras *extras)
 	memset(extras, 0, sizeof(*extras));
 }
 
-bool
-bkc_collect_slot(void)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = false;
-	char		name[NAMEDATALEN];
-
-	if (max_replication_slots == 0)
-		return false;
-	snprintf(name, sizeof(name), "pg_backupctl_%d", MyProcPid);
-	PG_TRY();
-	{
-		bkc_pg_temporary_slot(name);
-		ReplicationSlotReserveWal();
-		ReplicationSlotMarkDirty();
-		ok = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		LWLockReleaseAll();
-		bkc_pg_slot_cleanup();
-		ereport(LOG,
-				(errmsg("pg_backupctl could not reserve WAL by a replication slot: %s", edata->message),
-				 errdetail("The backup goes on; it fails if WAL is removed faster than it is stored."),
-				 errhint("Increase max_replication_slots, or wal_keep_size.")));
-		FreeErrorData(edata);
-	}
-	PG_END_TRY();
-	return ok;
-}
-
 /* The slot needs nothing before this segment any more. */
 static void
 advance_slot(XLogSegNo segno)
@@ -108,6 +72,52 @@ advance_slot(XLogSegNo segno)
 	MyReplicationSlot->data.restart_lsn = lsn;
 	SpinLockRelease(&MyReplicationSlot->mutex);
 	ReplicationSlotsComputeRequiredLSN();
+}
+
+bool
+bkc_collect_slot(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = false;
+	char		name[NAMEDATALEN];
+	XLogSegNo	segno;
+
+	if (max_replication_slots == 0)
+		return false;
+	snprintf(name, sizeof(name), "pg_backupctl_%d", MyProcPid);
+	PG_TRY();
+	{
+		bkc_pg_temporary_slot(name);
+		ReplicationSlotReserveWal();
+
+		/*
+		 * That reserved from the last checkpoint on, perhaps more than
+		 * max_slot_wal_keep_size allows; the backup needs nothing before now.
+		 */
+		XLByteToSeg(GetXLogInsertRecPtr(), segno, wal_segment_size);
+		advance_slot(segno);
+		ReplicationSlotMarkDirty();
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		FlushErrorState();
+		LWLockReleaseAll();
+		bkc_pg_slot_cleanup();
+		ereport(LOG,
+				(errmsg("pg_backupctl could not reserve WAL by a replication slot: %s", edata->message),
+				 errdetail("The backup goes on; it fails if WAL is removed faster than it is stored."),
+				 errhint("Increase max_replication_slots, or wal_keep_size.")));
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	return ok;
 }
 
 static bool

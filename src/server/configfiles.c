@@ -10,6 +10,8 @@
 #include "pgcompat.h"
 
 #include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -21,31 +23,38 @@
 #define CONFIG_FILE_MAX	(16 * 1024 * 1024)
 #define REFERENCE_DEPTH_MAX	10		/* the server's own limit */
 
-static void
-add_path(void *arg, const char *path)
+/* True when the path was not there yet. */
+static bool
+add_new_path(List **list, const char *path)
 {
-	List	  **list = arg;
 	ListCell   *lc;
 	size_t		len = strlen(DataDir);
 	char		clean[MAXPGPATH];
 
 	if (path == NULL || path[0] != '/' || strlen(path) >= MAXPGPATH)
-		return;
+		return false;
 	strlcpy(clean, path, sizeof(clean));
 	canonicalize_path(clean);
 	if (strncmp(clean, DataDir, len) == 0 && clean[len] == '/')
-		return;
+		return false;
 	foreach(lc, *list)
 		if (strcmp(lfirst(lc), clean) == 0)
-			return;
+			return false;
 	if (access(clean, R_OK) < 0)
 	{
 		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("configuration file \"%s\" is not part of the backup: %m", clean)));
-		return;
+		return false;
 	}
 	*list = lappend(*list, pstrdup(clean));
+	return true;
+}
+
+static void
+add_path(void *arg, const char *path)
+{
+	(void) add_new_path((List **) arg, path);
 }
 
 /*
@@ -72,10 +81,13 @@ add_references(List **list, const char *path, int depth)
 	BkcBuffer	buf = {0};
 	BkcError	err;
 	char		dir[MAXPGPATH];
+	char		target[PATH_MAX];
 
 	strlcpy(dir, path, sizeof(dir));
 	get_parent_directory(dir);
-	if (depth < REFERENCE_DEPTH_MAX && bkc_file_slurp(path, CONFIG_FILE_MAX, &buf, &err))
+	CHECK_FOR_INTERRUPTS();
+	if (depth < REFERENCE_DEPTH_MAX && realpath(path, target) != NULL &&
+		bkc_file_slurp(target, CONFIG_FILE_MAX, &buf, &err))
 	{
 		const char *text = bkc_buffer_str(&buf);
 
@@ -89,32 +101,54 @@ add_references(List **list, const char *path, int depth)
 				continue;
 			snprintf(full, sizeof(full), "%s%s%s", is_absolute_path(name) ? "" : dir,
 					 is_absolute_path(name) ? "" : "/", name);
-			if (access(full, F_OK) < 0)
-				continue;
-			add_path(list, full);
-			add_references(list, full, depth + 1);
+			if (access(full, F_OK) == 0 && add_new_path(list, full))
+				add_references(list, full, depth + 1);
 		}
 	}
 	bkc_buffer_free(&buf);
 }
 
+static const char *const queries[] = {
+	"SELECT DISTINCT sourcefile FROM pg_catalog.pg_file_settings ORDER BY 1",
+	"SELECT DISTINCT pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.->>) 'file_name'"
+	" FROM pg_catalog.pg_hba_file_rules r ORDER BY 1",
+	"SELECT DISTINCT pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.->>) 'file_name'"
+	" FROM pg_catalog.pg_ident_file_mappings r ORDER BY 1",
+	NULL
+};
+
+typedef struct QueryArg
+{
+	const char *sql;
+	List	   *list;
+} QueryArg;
+
+static void
+run_query(void *arg)
+{
+	QueryArg   *q = arg;
+
+	bkc_catalog_each(q->sql, add_path, &q->list);
+}
+
 List *
 bkc_config_files(void)
 {
-	List	   *list = NIL;
+	QueryArg	q = {NULL, NIL};
 	const char *hba = GetConfigOption("hba_file", false, false);
 	const char *ident = GetConfigOption("ident_file", false, false);
 
-	add_path(&list, GetConfigOption("config_file", false, false));
-	add_path(&list, hba);
-	add_path(&list, ident);
-	bkc_catalog_each("SELECT DISTINCT sourcefile FROM pg_catalog.pg_file_settings ORDER BY 1",
-					 add_path, &list);
-	bkc_catalog_each("SELECT DISTINCT pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.->>) 'file_name'"
-					 " FROM pg_catalog.pg_hba_file_rules r ORDER BY 1", add_path, &list);
-	bkc_catalog_each("SELECT DISTINCT pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.->>) 'file_name'"
-					 " FROM pg_catalog.pg_ident_file_mappings r ORDER BY 1", add_path, &list);
-	add_references(&list, hba, 0);
-	add_references(&list, ident, 0);
-	return list;
+	add_path(&q.list, GetConfigOption("config_file", false, false));
+	add_path(&q.list, hba);
+	add_path(&q.list, ident);
+
+	/* a file that the server itself could not read now does not prevent the backup */
+	for (int i = 0; queries[i] != NULL; i++)
+	{
+		q.sql = queries[i];
+		(void) bkc_catalog_try(run_query, &q, 1, "find all configuration files");
+	}
+	add_references(&q.list, hba, 0);
+	add_references(&q.list, ident, 0);
+	return q.list;
 }

@@ -6,12 +6,18 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/host.h"
+#include "common/relpath.h"
 #include "copy.h"
+
+/* how long a missing tablespace may be one that is just being dropped */
+#define DROP_CHECKS		20
+#define DROP_CHECK_MS	100
 
 struct BkcCopier
 {
@@ -187,6 +193,89 @@ note_bad_blocks(BkcJob *job, const char *src, const BkcListRecord *rec, const Bk
 	bkc_pg_report_checksum_failures(rec->dboid, (int) Min(bad->count, INT_MAX));
 }
 
+/*
+ * A configuration file may be a symbolic link (Kubernetes makes all of them
+ * so); in the data directory nothing that we list is one.
+ */
+static int
+open_source(const BkcListRecord *rec, const char *src, BkcError *err)
+{
+	int			fd;
+
+	if (rec->root != BKC_ROOT_CONFIG)
+		return bkc_file_open_read(src, err);
+	fd = open(src, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		bkc_error_os(err, errno, "could not open file \"%s\"", src);
+	return fd;
+}
+
+/*
+ * Relation files and WAL end where they were when listed: the WAL brings the
+ * rest.  Everything else may have been replaced since by another file of
+ * that name, whose size is the one that counts.
+ */
+static bool
+current_record(int fd, const char *src, const BkcListRecord *listed, BkcListRecord *now,
+			   BkcError *err)
+{
+	struct stat st;
+
+	*now = *listed;
+	if ((listed->flags & BKC_LIST_RELATION) != 0 || listed->root == BKC_ROOT_WAL)
+		return true;
+	if (fstat(fd, &st) < 0)
+		return bkc_error_os(err, errno, "could not stat file \"%s\"", src);
+	now->size = st.st_size;
+	return true;
+}
+
+/*
+ * Is a file of a linked tablespace gone because the tablespace was dropped,
+ * or because its file system is not there any more?  A drop removes the
+ * link right after the folder.
+ */
+static bool
+tablespace_dropped(const BkcListRecord *rec, BkcError *err)
+{
+	char		link[MAXPGPATH];
+	char		folder[MAXPGPATH];
+	struct stat st;
+
+	if (rec->root != BKC_ROOT_TABLESPACE)
+		return true;
+	snprintf(link, sizeof(link), "pg_tblspc/%u", rec->tablespace);
+	snprintf(folder, sizeof(folder), "%s/%s", link, TABLESPACE_VERSION_DIRECTORY);
+	for (int i = 0; i < DROP_CHECKS; i++)
+	{
+		if (stat(folder, &st) == 0 || lstat(link, &st) < 0)
+			return true;
+		if (!bkc_host_check(err))
+			return false;
+		bkc_host->wait(DROP_CHECK_MS);
+	}
+	return bkc_error_set(err, BKC_ERR_STATE, "the folder of tablespace %u is gone", rec->tablespace) ||
+		bkc_error_hint(err, "Is its file system mounted?");
+}
+
+static bool
+copy_opened(BkcCopier *copier, int fd, const char *src, const BkcListRecord *rec,
+			BkcBadBlocks *bad, BkcError *err)
+{
+	BkcListRecord now;
+	bool		ok;
+
+	if (!current_record(fd, src, rec, &now, err) ||
+		!bkc_fault(BKC_FAULT_COPY_FILE, err) ||
+		!bkc_chain_begin(copier->chain, err))
+		return false;
+	ok = copy_content(copier, fd, src, &now, bad, err) &&
+		bkc_chain_end(copier->chain, err);
+	if (!ok)
+		bkc_chain_abort(copier->chain);
+	return ok;
+}
+
 bool
 bkc_copier_file(BkcCopier *copier, uint32 index, const BkcListRecord *rec,
 				const char *path, BkcError *err)
@@ -198,23 +287,16 @@ bkc_copier_file(BkcCopier *copier, uint32 index, const BkcListRecord *rec,
 
 	if (!bkc_copy_source(rec, path, src, err))
 		return false;
-	fd = bkc_file_open_read(src, err);
+	fd = open_source(rec, src, err);
 	if (fd < 0)
 	{
 		/* dropped since it was listed: the WAL knows */
-		if (err->code != BKC_ERR_NOT_FOUND || rec->root == BKC_ROOT_WAL)
+		if (err->code != BKC_ERR_NOT_FOUND || rec->root == BKC_ROOT_WAL ||
+			!tablespace_dropped(rec, err))
 			return false;
 		return add_result(copier, index, BKC_RESULT_VANISHED, NULL, err);
 	}
-	ok = bkc_fault(BKC_FAULT_COPY_FILE, err) &&
-		bkc_chain_begin(copier->chain, err);
-	if (ok)
-	{
-		ok = copy_content(copier, fd, src, rec, &bad, err) &&
-			bkc_chain_end(copier->chain, err);
-		if (!ok)
-			bkc_chain_abort(copier->chain);
-	}
+	ok = copy_opened(copier, fd, src, rec, &bad, err);
 	close(fd);
 	if (!ok)
 		return false;
@@ -258,7 +340,7 @@ bkc_copier_bytes(BkcCopier *copier, uint32 index, const void *data, size_t len, 
 }
 
 bool
-bkc_copier_run(BkcCopier *copier, const BkcFileList *list, BkcError *err)
+bkc_copier_run(BkcCopier *copier, BkcFileList *list, BkcError *err)
 {
 	BkcJob	   *job = copier->spec.job;
 
@@ -266,11 +348,14 @@ bkc_copier_run(BkcCopier *copier, const BkcFileList *list, BkcError *err)
 	{
 		uint32		i = pg_atomic_fetch_add_u32(&job->cursor, 1);
 
+		BkcListRecord rec;
+		char		path[MAXPGPATH];
+
 		if (i >= list->count)
 			return true;
 		if (!bkc_host_check(err) ||
-			!bkc_copier_file(copier, i, &list->records[i],
-							 list->strings + list->records[i].path, err))
+			!bkc_list_get(list, i, &rec, path, err) ||
+			!bkc_copier_file(copier, i, &rec, path, err))
 			return false;
 		pg_atomic_fetch_add_u64(&job->files_done, 1);
 	}

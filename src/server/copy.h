@@ -45,7 +45,7 @@ extern bool bkc_copier_bytes(BkcCopier *copier, uint32 index, const void *data, 
 							 BkcError *err);
 
 /* Take files from the job's list until it is empty. */
-extern bool bkc_copier_run(BkcCopier *copier, const BkcFileList *list, BkcError *err);
+extern bool bkc_copier_run(BkcCopier *copier, BkcFileList *list, BkcError *err);
 
 /* Commit the last pack and the results. */
 extern bool bkc_copier_finish(BkcCopier *copier, BkcError *err);

@@ -6,6 +6,7 @@
 
 #include "base/host.h"
 #include "errors.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -79,12 +80,24 @@ bkc_ereport(int elevel, const BkcError *err)
 	bkc_ereport_report(elevel, &report);
 }
 
+void
+bkc_text_clean(char *text)
+{
+	if (pg_verifymbstr(text, (int) strlen(text), true))
+		return;
+	for (char *p = text; *p != '\0'; p++)
+		if (IS_HIGHBIT_SET(*p))
+			*p = '?';
+}
+
 char *
 bkc_report_line(const BkcReport *report)
 {
-	if (report->detail[0])
-		return psprintf("%s (%s)", report->message, report->detail);
-	return pstrdup(report->message);
+	char	   *line = report->detail[0] ? psprintf("%s (%s)", report->message, report->detail) :
+		pstrdup(report->message);
+
+	bkc_text_clean(line);
+	return line;
 }
 
 

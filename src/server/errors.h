@@ -27,6 +27,12 @@ extern void bkc_ereport_report(int elevel, const BkcReport *report);
 extern void bkc_report_from_error(BkcReport *report, const BkcError *err);
 extern void bkc_report_from_errordata(BkcReport *report, const ErrorData *edata);
 
+/*
+ * Make text fit for the database: what is not valid in its encoding (file
+ * names may hold any bytes) becomes question marks.
+ */
+extern void bkc_text_clean(char *text);
+
 /* One line: message, detail in brackets.  palloc'ed. */
 extern char *bkc_report_line(const BkcReport *report);
 

@@ -6,45 +6,17 @@
 
 #include <signal.h>
 
-#include "access/xact.h"
-#include "backup.h"
-#include "catalog.h"
 #include "job.h"
-#include "libpq/pqsignal.h"
+#include "leader.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/interrupt.h"
-#include "settings.h"
-#include "settle.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
-#include "storage/procsignal.h"
-#include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/wait_event.h"
-#include "verify.h"
 
 /* after this time a waiting SELECT is told what it costs */
 #define SNAPSHOT_NOTICE_MS	(10 * 60 * 1000)
-
-BkcJob	   *bkc_my_job = NULL;
-
-typedef struct JobKind
-{
-	const char *type;			/* bgw_type */
-	void		(*run) (BkcJob *job);
-	void		(*failed) (BkcJob *job, const BkcReport *report, bool cancelled);
-} JobKind;
-
-static const JobKind kinds[] = {
-	[BKC_JOB_BACKUP] = {"pg_backupctl backup", bkc_backup_run, bkc_backup_failed},
-	[BKC_JOB_VERIFY] = {"pg_backupctl verify", bkc_verify_run, bkc_verify_failed},
-	[BKC_JOB_SETTLE] = {"pg_backupctl settle", bkc_settle_run, bkc_settle_failed},
-};
-
-/* ---- the requester's side ---- */
 
 static void
 report_running_backup(const BkcJob *job)
@@ -95,6 +67,8 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	memset(&job->worker_error, 0, sizeof(job->worker_error));
 	memset(&job->result, 0, sizeof(job->result));
 	job->passed = false;
+	job->skipped = 0;
+	job->skipped_first[0] = '\0';
 	job->bad_blocks = 0;
 	job->bad_first[0] = '\0';
 	job->summary[0] = '\0';
@@ -114,6 +88,7 @@ static BkcJob *
 take_slot(const BkcJobArgs *args, bool wait)
 {
 	BkcJob	   *free_slot = NULL;
+	int			verifying = 0;
 
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < BKC_MAX_JOBS; i++)
@@ -126,10 +101,15 @@ take_slot(const BkcJobArgs *args, bool wait)
 			if (job->workers_running == 0 && free_slot == NULL)
 				free_slot = job;
 		}
+		else if (job->args.kind == BKC_JOB_VERIFY)
+			verifying++;
 		else if (args->kind == BKC_JOB_BACKUP && job->args.kind == BKC_JOB_BACKUP &&
 				 job->state != BKC_JOB_DONE)
 			report_running_backup(job); /* releases the lock */
 	}
+	/* verifications leave slots for a backup and for settling */
+	if (args->kind == BKC_JOB_VERIFY && verifying >= BKC_MAX_JOBS - 2)
+		free_slot = NULL;
 	if (free_slot != NULL)
 		job_slot_init(free_slot, args, wait);
 	LWLockRelease(bkc_shared->lock);
@@ -169,8 +149,8 @@ bkc_job_start(const BkcJobArgs *args, bool wait)
 	worker.bgw_notify_pid = MyProcPid;
 	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "bkc_job_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_type, kinds[args->kind].type, sizeof(worker.bgw_type));
-	strlcpy(worker.bgw_name, kinds[args->kind].type, sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, bkc_job_type(args->kind), sizeof(worker.bgw_type));
+	strlcpy(worker.bgw_name, bkc_job_type(args->kind), sizeof(worker.bgw_name));
 	memcpy(worker.bgw_extra, &job->generation, sizeof(job->generation));
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle->worker))
 	{
@@ -185,9 +165,8 @@ bkc_job_start(const BkcJobArgs *args, bool wait)
 	return handle;
 }
 
-/* A leader that ended without a word (it could not start, or crashed early). */
-static bool
-leader_lost(BkcJobHandle *handle)
+bool
+bkc_job_lost(BkcJobHandle *handle)
 {
 	pid_t		pid;
 	bool		lost = false;
@@ -205,20 +184,28 @@ leader_lost(BkcJobHandle *handle)
 	return lost;
 }
 
+bool
+bkc_job_alive(const BkcJobHandle *handle)
+{
+	const BkcJob *job = handle->job;
+	bool		alive;
+
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
+	alive = job->generation == handle->generation &&
+		(job->state == BKC_JOB_REQUESTED || job->state == BKC_JOB_RUNNING);
+	LWLockRelease(bkc_shared->lock);
+	return alive;
+}
+
 /* Sleep until something changes; true when the job is over. */
 static bool
 job_sleep(BkcJobHandle *handle)
 {
 	BkcJob	   *job = handle->job;
-	bool		done;
 
-	LWLockAcquire(bkc_shared->lock, LW_SHARED);
-	done = job->generation != handle->generation || job->state == BKC_JOB_DONE ||
-		job->state == BKC_JOB_FREE;
-	LWLockRelease(bkc_shared->lock);
-	if (done)
+	if (!bkc_job_alive(handle))
 		return true;
-	if (ConditionVariableTimedSleep(&job->cv, 500, PG_WAIT_EXTENSION) && leader_lost(handle))
+	if (ConditionVariableTimedSleep(&job->cv, 500, PG_WAIT_EXTENSION) && bkc_job_lost(handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("the background worker of the job could not start or ended unexpectedly"),
@@ -247,9 +234,10 @@ abandon(int code, Datum arg)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	if (job->generation == handle->generation)
 	{
-		if (job->state == BKC_JOB_DONE)
+		/* a leader that starts only now finds the slot not requested, and leaves */
+		if (job->state == BKC_JOB_DONE || job->state == BKC_JOB_REQUESTED)
 			job->state = BKC_JOB_FREE;
-		else if (job->state != BKC_JOB_FREE)
+		else if (job->state == BKC_JOB_RUNNING)
 		{
 			job->cancelled = true;
 			leader = job->leader_pid;
@@ -343,6 +331,11 @@ bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed)
 					 errmsg("%llu pages failed their checksum, the first is %s",
 							(unsigned long long) job->bad_blocks, job->bad_first),
 					 errdetail("The backup contains them as they are; backup_catalog.metadata lists them.")));
+		if (job->skipped > 0 && job->result.sqlstate == 0)
+			ereport(WARNING,
+					(errmsg("%llu special files are not in the backup, the first is \"%s\"",
+							(unsigned long long) job->skipped, job->skipped_first),
+					 errdetail("Only regular files, folders and the links of tablespaces are backed up.")));
 		raise_result(job);
 		strlcpy(text, job->summary, sizeof(text));
 		damaged = job->args.kind == BKC_JOB_VERIFY && !job->passed;
@@ -376,172 +369,4 @@ bkc_job_cancel(int64 id)
 	}
 	LWLockRelease(bkc_shared->lock);
 	return leader != 0 && kill(leader, SIGINT) == 0;
-}
-
-/* ---- the leader's side ---- */
-
-static uint64 my_generation = 0;
-
-static bool
-leader_stop(void)
-{
-	return bkc_my_job->cancelled;
-}
-
-/* Publish the end. */
-static void
-job_done(const BkcReport *report)
-{
-	BkcJob	   *job = bkc_my_job;
-
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	if (report != NULL)
-		job->result = *report;
-	job->finished = GetCurrentTimestamp();
-	job->phase = BKC_PHASE_FINISHED;
-	job->state = job->waiter ? BKC_JOB_DONE : BKC_JOB_FREE;
-	LWLockRelease(bkc_shared->lock);
-	pg_atomic_write_u32(&job->stop, 1);
-	ConditionVariableBroadcast(&job->cv);
-	bkc_my_job = NULL;
-}
-
-/* The process ends without having published anything: FATAL, or a bug. */
-static void
-leader_exit(int code, Datum arg)
-{
-	BkcReport	report = {.sqlstate = ERRCODE_ADMIN_SHUTDOWN};
-
-	if (bkc_my_job == NULL)
-		return;
-	strlcpy(report.message, "the job was terminated", sizeof(report.message));
-	LWLockReleaseAll();
-	if (bkc_my_job->args.kind == BKC_JOB_SETTLE)
-		bkc_settle_failed(bkc_my_job, &report, false);
-	else if (bkc_my_job->args.kind == BKC_JOB_BACKUP)
-		bkc_shared_request_settle();
-	job_done(&report);
-}
-
-static void
-leader_attach(int slot)
-{
-	BkcJob	   *job = &bkc_shared->jobs[slot];
-	bool		mine;
-
-	memcpy(&my_generation, MyBgworkerEntry->bgw_extra, sizeof(my_generation));
-	before_shmem_exit(leader_exit, (Datum) 0);
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	mine = job->generation == my_generation && job->state == BKC_JOB_REQUESTED;
-	if (mine)
-	{
-		job->state = BKC_JOB_RUNNING;
-		job->leader_pid = MyProcPid;
-		bkc_my_job = job;
-	}
-	LWLockRelease(bkc_shared->lock);
-	if (!mine)
-		proc_exit(0);
-}
-
-/* After an ERROR: back to a state in which the failure can be recorded. */
-static void
-leader_recover(void)
-{
-	HOLD_INTERRUPTS();
-	if (IsTransactionState() || IsTransactionOrTransactionBlock())
-		AbortCurrentTransaction();
-	LWLockReleaseAll();
-	ConditionVariableCancelSleep();
-	pgstat_report_wait_end();
-	pgstat_progress_end_command();
-	bkc_pg_slot_cleanup();
-	RESUME_INTERRUPTS();
-}
-
-static void
-leader_failed(const JobKind *kind, MemoryContext context)
-{
-	BkcJob	   *job = bkc_my_job;
-	ErrorData  *edata;
-	BkcReport	report;
-	bool		cancelled;
-
-	MemoryContextSwitchTo(TopMemoryContext);
-	edata = CopyErrorData();
-	EmitErrorReport();
-	FlushErrorState();
-	leader_recover();
-
-	cancelled = job->cancelled || edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
-	bkc_report_from_errordata(&report, edata);
-	if (cancelled)
-	{
-		memset(&report, 0, sizeof(report));
-		report.sqlstate = ERRCODE_QUERY_CANCELED;
-		strlcpy(report.message, "the job was cancelled", sizeof(report.message));
-	}
-	/* workers first: nothing of the job may be written once it is over */
-	pg_atomic_write_u32(&job->stop, 1);
-	bkc_host_watch(NULL);
-	bkc_host_poll(NULL);
-	MemoryContextDelete(context);
-
-	PG_TRY();
-	{
-		kind->failed(job, &report, cancelled);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(TopMemoryContext);
-		EmitErrorReport();
-		FlushErrorState();
-		leader_recover();
-	}
-	PG_END_TRY();
-	/* only backups leave something behind */
-	if (job->args.kind == BKC_JOB_BACKUP)
-		bkc_shared_request_settle();
-	job_done(&report);
-}
-
-void
-bkc_job_main(Datum main_arg)
-{
-	const JobKind *kind;
-	MemoryContext context;
-
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	leader_attach(DatumGetInt32(main_arg));
-	kind = &kinds[bkc_my_job->args.kind];
-	BackgroundWorkerInitializeConnection(bkc_set_database, NULL, 0);
-	CurrentResourceOwner = ResourceOwnerCreate(NULL, "pg_backupctl");
-
-	/* nobody's trigger runs with our rights, and nobody's lock holds us up */
-	SetConfigOption("session_replication_role", "replica", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
-	SetConfigOption("statement_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE);
-	SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE);
-	bkc_host_install();
-	bkc_host_watch(leader_stop);
-
-	context = AllocSetContextCreate(TopMemoryContext, "pg_backupctl job",
-									ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		kind->run(bkc_my_job);
-		bkc_host_watch(NULL);
-		bkc_host_poll(NULL);
-		job_done(NULL);
-	}
-	PG_CATCH();
-	{
-		leader_failed(kind, context);
-	}
-	PG_END_TRY();
-	proc_exit(0);
 }

@@ -1,6 +1,6 @@
 /*
  * job.h
- *		Starting jobs, waiting for them, being one.
+ *		Starting jobs, waiting for them, cancelling them.
  */
 #ifndef BKC_SERVER_JOB_H
 #define BKC_SERVER_JOB_H
@@ -37,16 +37,19 @@ extern int64 bkc_job_wait_id(BkcJobHandle *handle);
  */
 extern void bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed);
 
+/*
+ * Has the leader ended without a word (it could not start, or crashed
+ * early)?  Then the slot is done.
+ */
+extern bool bkc_job_lost(BkcJobHandle *handle);
+
+/* Is the slot still that of this run? */
+extern bool bkc_job_alive(const BkcJobHandle *handle);
+
 /* Do not wait any longer; the job goes on. */
 extern void bkc_job_detach(BkcJobHandle *handle);
 
 /* Cancel by row id; false when no such job is running. */
 extern bool bkc_job_cancel(int64 id);
-
-/* Entry point of leaders (bgw_main_arg: slot). */
-extern PGDLLEXPORT void bkc_job_main(Datum main_arg);
-
-/* In a leader: its slot; elsewhere NULL. */
-extern BkcJob *bkc_my_job;
 
 #endif							/* BKC_SERVER_JOB_H */

@@ -44,6 +44,9 @@ bkc_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
+/* the last settle job we started, NULL when it has ended */
+static BkcJobHandle *settle_job = NULL;
+
 static void
 launcher_exit(int code, Datum arg)
 {
@@ -83,11 +86,12 @@ static void
 start_settle(void)
 {
 	BkcJobArgs	args = {.kind = BKC_JOB_SETTLE};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
 	strlcpy(args.requested_by, "launcher", sizeof(args.requested_by));
 	PG_TRY();
 	{
-		(void) bkc_job_start(&args, false);
+		settle_job = bkc_job_start(&args, false);
 	}
 	PG_CATCH();
 	{
@@ -96,6 +100,24 @@ start_settle(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+}
+
+/* A settle job that never came to life must not keep its slot. */
+static void
+watch_settle(void)
+{
+	if (settle_job == NULL)
+		return;
+	if (bkc_job_lost(settle_job))
+	{
+		bkc_settle_failed(NULL, NULL, false);
+		bkc_job_detach(settle_job);
+	}
+	else if (bkc_job_alive(settle_job))
+		return;
+	pfree(settle_job);
+	settle_job = NULL;
 }
 
 void
@@ -131,7 +153,8 @@ bkc_launcher_main(Datum main_arg)
 			bkc_shared->settle_failures = 0;
 			LWLockRelease(bkc_shared->lock);
 		}
-		if (settle_due())
+		watch_settle();
+		if (settle_job == NULL && settle_due())
 			start_settle();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 NAP_MS, PG_WAIT_EXTENSION);

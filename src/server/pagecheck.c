@@ -78,7 +78,11 @@ bkc_pages_check(int fd, uint8 *buf, size_t len, uint64 offset,
 	{
 		BlockNumber block = first_block + (BlockNumber) ((offset + at) / BLCKSZ);
 
-		if (page_good((char *) buf + at, block, start_lsn) ||
+		if (page_good((char *) buf + at, block, start_lsn))
+			continue;
+
+		/* a file that is bad all over is not read again page by page */
+		if (bad->listed < BKC_BAD_BLOCKS_MAX &&
 			!page_stays_bad(fd, (const char *) buf + at, offset + at, block, start_lsn))
 			continue;
 		if (bad->listed < BKC_BAD_BLOCKS_MAX)

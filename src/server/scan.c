@@ -252,6 +252,28 @@ scan_file(BkcScan *scan, const Place *place, const char *name, const char *rel,
 	}
 }
 
+void
+bkc_scan_add_tablespace(BkcScan *scan, Oid oid, const char *path)
+{
+	MemoryContext old;
+
+	for (size_t i = 0; i < scan->ntablespaces; i++)
+		if (scan->tablespaces[i].oid == oid)
+			return;
+	if (path != NULL && !is_absolute_path(path))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("tablespace %u is linked to the relative path \"%s\"", oid, path),
+				 errhint("Make the link in pg_tblspc absolute.")));
+	old = MemoryContextSwitchTo(scan->context);
+	scan->tablespaces = repalloc(scan->tablespaces,
+								 (scan->ntablespaces + 1) * sizeof(BkcScanTablespace));
+	scan->tablespaces[scan->ntablespaces].oid = oid;
+	scan->tablespaces[scan->ntablespaces].path = path ? pstrdup(path) : NULL;
+	scan->ntablespaces++;
+	MemoryContextSwitchTo(old);
+}
+
 static void
 scan_tablespace_link(BkcScan *scan, const char *name, const char *src)
 {
@@ -271,11 +293,7 @@ scan_tablespace_link(BkcScan *scan, const char *name, const char *src)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("symbolic link \"%s\" target is too long", src)));
 	target[len] = '\0';
-	scan->tablespaces = repalloc(scan->tablespaces,
-								 (scan->ntablespaces + 1) * sizeof(BkcScanTablespace));
-	scan->tablespaces[scan->ntablespaces].oid = (Oid) strtoul(name, NULL, 10);
-	scan->tablespaces[scan->ntablespaces].path = pstrdup(target);
-	scan->ntablespaces++;
+	bkc_scan_add_tablespace(scan, (Oid) strtoul(name, NULL, 10), target);
 }
 
 /* pg_tblspc: links are tablespaces, folders are tablespaces in place. */
@@ -298,13 +316,7 @@ find_tablespaces(BkcScan *scan)
 		if (S_ISLNK(st.st_mode))
 			scan_tablespace_link(scan, de->d_name, src);
 		else if (S_ISDIR(st.st_mode))
-		{
-			scan->tablespaces = repalloc(scan->tablespaces,
-										 (scan->ntablespaces + 1) * sizeof(BkcScanTablespace));
-			scan->tablespaces[scan->ntablespaces].oid = (Oid) strtoul(de->d_name, NULL, 10);
-			scan->tablespaces[scan->ntablespaces].path = NULL;
-			scan->ntablespaces++;
-		}
+			bkc_scan_add_tablespace(scan, (Oid) strtoul(de->d_name, NULL, 10), NULL);
 	}
 	FreeDir(dir);
 }

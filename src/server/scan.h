@@ -50,6 +50,9 @@ typedef struct BkcScan
 /* Walk; ereports.  The current directory must be the data directory. */
 extern BkcScan *bkc_scan(void);
 
+/* Add a tablespace unless it is known; path NULL = in place. */
+extern void bkc_scan_add_tablespace(BkcScan *scan, Oid oid, const char *path);
+
 static inline const char *
 bkc_scan_path(const BkcScan *scan, uint32 offset)
 {

@@ -12,6 +12,7 @@
 #include "pgcompat.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "base/host.h"
@@ -40,10 +41,10 @@ keep_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 	return true;
 }
 
-/* Is there a manifest for the row?  False with err->code NOT_FOUND: proven absent. */
+/* What the repository says of a row: complete (then header and totals are filled) or not. */
 static bool
-read_manifest(const BkcCatalogRow *row, BkcManifestHeader *header, BkcManifestTotals *totals,
-			  BkcError *err)
+read_backup(const BkcCatalogRow *row, bool *complete, BkcManifestHeader *header,
+			BkcManifestTotals *totals, BkcError *err)
 {
 	const BkcRepoList *repos = bkc_settings_repositories();
 	const BkcRepoDef *repo = bkc_repolist_find(repos, row->repository);
@@ -55,7 +56,9 @@ read_manifest(const BkcCatalogRow *row, BkcManifestHeader *header, BkcManifestTo
 		return bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" is not defined any more",
 							 row->repository);
 	ok = bkc_store_open(&repo->url, &store, err) &&
-		bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err);
+		bkc_repo_backup_complete(store, GetSystemIdentifier(), row->label, complete, err) &&
+		(!*complete ||
+		 bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err));
 	bkc_store_close(store);
 	return ok;
 }
@@ -75,8 +78,9 @@ sweep_unbegun(const BkcCatalogRow *row, BkcError *err)
 	uint64_t	size;
 	bool		ok;
 
-	ok = repo != NULL &&
-		bkc_name_begin(sysid, row->label, begin, err) &&
+	if (repo == NULL)
+		return true;
+	ok = bkc_name_begin(sysid, row->label, begin, err) &&
 		bkc_name_backup(sysid, row->label, prefix, err) &&
 		bkc_store_open(&repo->url, &store, err);
 	if (ok && !bkc_store_stat(store, begin, &size, err))
@@ -109,57 +113,96 @@ write_row(void *arg)
 		bkc_catalog_fail(a->row->id, "failed", a->error);
 }
 
-void
-bkc_settle_rows(void)
+/*
+ * One row.  A repository that cannot be asked leaves the row as it is: both
+ * "completed" and "failed" could be a lie.  One that is not defined any more
+ * will not answer later either, and a damaged manifest is no backup.
+ */
+static bool
+settle_row(const BkcCatalogRow *row, BkcError *err)
+{
+	RowArg		arg = {.row = row, .error = "interrupted"};
+
+	if (!read_backup(row, &arg.complete, &arg.header, &arg.totals, err))
+	{
+		if (err->code != BKC_ERR_STATE && err->code != BKC_ERR_CORRUPT &&
+			err->code != BKC_ERR_UNSUPPORTED)
+			return false;
+		arg.complete = false;
+		arg.error = psprintf("interrupted (%s)", err->message);
+	}
+	if (!bkc_fault(BKC_FAULT_SETTLE_ROW, err) ||
+		(!arg.complete && bkc_set_enabled && !sweep_unbegun(row, err)))
+		return false;
+	ereport(LOG,
+			(errmsg("pg_backupctl: backup %s of a former run is %s", row->label,
+					arg.complete ? "completed" : "failed (interrupted)")));
+	(void) bkc_catalog_try(write_row, &arg, BKC_CATALOG_TRIES, "settle an interrupted backup");
+	return true;
+}
+
+bool
+bkc_settle_rows(BkcError *err)
 {
 	int			n;
 	BkcCatalogRow *rows = bkc_catalog_running(&n);
+	bool		ok = true;
 
 	for (int i = 0; i < n; i++)
 	{
-		RowArg		arg = {.row = &rows[i]};
-		BkcError	err;
+		BkcError	now;
 
 		CHECK_FOR_INTERRUPTS();
-		if (bkc_shared_label_active(rows[i].label))
+		if (bkc_shared_label_active(rows[i].label) || settle_row(&rows[i], &now))
 			continue;
-		arg.complete = read_manifest(&rows[i], &arg.header, &arg.totals, &err);
-		if (!arg.complete)
-			arg.error = err.code == BKC_ERR_NOT_FOUND ? "interrupted" :
-				psprintf("interrupted (could not read its manifest: %s)", err.message);
-		if (!arg.complete && err.code == BKC_ERR_CANCELLED)
-			bkc_ereport(ERROR, &err);
-		if (!bkc_fault(BKC_FAULT_SETTLE_ROW, &err))
-			bkc_ereport(ERROR, &err);
-		if (!arg.complete && bkc_set_enabled && !sweep_unbegun(&rows[i], &err))
-			bkc_log(BKC_LOG_WARNING, "could not sweep backup %s: %s", rows[i].label, err.message);
-		ereport(LOG,
-				(errmsg("pg_backupctl: backup %s of a former run is %s", rows[i].label,
-						arg.complete ? "completed" : "failed (interrupted)")));
-		(void) bkc_catalog_try(write_row, &arg, "settle an interrupted backup");
+		if (now.code == BKC_ERR_CANCELLED)
+			bkc_ereport(ERROR, &now);
+		if (ok)
+		{
+			*err = now;
+			bkc_error_context(err, "could not settle backup \"%s\"", rows[i].label);
+		}
+		ok = false;
 	}
-}
-
-/* Is the begin object ours? */
-static bool
-owned(BkcStore *store, uint64 sysid, const char *label, const char *owner, bool *mine,
-	  BkcError *err)
-{
-	char		name[BKC_NAME_MAX];
-	BkcBuffer	text = {0};
-	BkcBeginDoc doc;
-	bool		ok;
-
-	*mine = false;
-	ok = bkc_name_begin(sysid, label, name, err) &&
-		bkc_document_get(store, name, BKC_KIND_BEGIN, &text, err) &&
-		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, name, &doc, err);
-	if (ok)
-		*mine = strcmp(doc.owner, owner) == 0;
-	bkc_buffer_free(&text);
 	return ok;
 }
 
+/*
+ * May the objects of an unfinished backup go?  Only where its begin object
+ * names this data directory and this host.  (A clone made of blocks has our
+ * identity as well; in doubt garbage is kept.)  The question whether the
+ * label is active comes before the question for the manifest: a label is
+ * active from before its begin object until after its manifest, so a backup
+ * that ends between the two is seen as complete.
+ */
+static bool
+sweepable(BkcStore *store, uint64 sysid, const char *label, const char *owner, bool *yes,
+		  BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	char		host[BKC_DOC_TEXT_MAX] = "";
+	BkcBuffer	text = {0};
+	BkcBeginDoc doc;
+	bool		complete;
+	bool		ok;
+
+	*yes = false;
+	(void) gethostname(host, sizeof(host) - 1);
+	ok = bkc_name_begin(sysid, label, name, err) &&
+		bkc_document_get(store, name, BKC_KIND_BEGIN, &text, err) &&
+		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, name, &doc, err);
+	bkc_buffer_free(&text);
+	if (!ok)
+		return false;
+	if (strcmp(doc.owner, owner) != 0 || strcmp(doc.host, host) != 0 ||
+		bkc_shared_label_active(label))
+		return true;
+	ok = bkc_repo_backup_complete(store, sysid, label, &complete, err);
+	*yes = ok && !complete;
+	return ok;
+}
+
+/* One that cannot be judged or removed does not keep the others from their turn. */
 static bool
 sweep_store(BkcStore *store, const char *owner, BkcError *err)
 {
@@ -168,61 +211,80 @@ sweep_store(BkcStore *store, const char *owner, BkcError *err)
 	size_t		n;
 	bool		ok = bkc_repo_backups(store, sysid, &refs, &n, err);
 
-	for (size_t i = 0; ok && i < n; i++)
+	if (!ok)
+		return false;
+	for (size_t i = 0; i < n; i++)
 	{
-		bool		mine;
+		BkcError	now;
+		bool		yes = false;
 
 		if (refs[i].complete || !refs[i].has_begin)
 			continue;
-		ok = bkc_host_check(err) && owned(store, sysid, refs[i].label, owner, &mine, err);
-		if (!ok || !mine || bkc_shared_label_active(refs[i].label))
+		if (bkc_host_check(&now) &&
+			bkc_fault(BKC_FAULT_SETTLE_SWEEP, &now) &&
+			sweepable(store, sysid, refs[i].label, owner, &yes, &now) &&
+			(!yes || bkc_repo_remove_backup(store, sysid, refs[i].label, &now)))
+		{
+			if (yes)
+				bkc_log(BKC_LOG_INFO, "removed the objects of unfinished backup %s", refs[i].label);
 			continue;
-		ok = bkc_fault(BKC_FAULT_SETTLE_SWEEP, err) &&
-			bkc_repo_remove_backup(store, sysid, refs[i].label, err);
+		}
 		if (ok)
-			bkc_log(BKC_LOG_INFO, "removed the objects of unfinished backup %s", refs[i].label);
+			*err = now;
+		ok = false;
+		if (now.code == BKC_ERR_CANCELLED)
+			break;
 	}
 	free(refs);
 	return ok;
 }
 
-/* Every repository gets its turn; the first failure is raised at the end. */
-static void
-sweep_repositories(void)
+/* Every repository gets its turn; err is the first failure. */
+static bool
+sweep_repositories(BkcError *err)
 {
 	const BkcRepoList *repos = bkc_settings_repositories();
 	char		owner[BKC_OWNER_ID_MAX];
-	BkcError	first = {0};
+	bool		ok = true;
 
 	bkc_spool_owner(owner);
 	for (size_t i = 0; i < repos->count; i++)
 	{
 		BkcStore   *store = NULL;
-		BkcError	err;
-		bool		ok = bkc_store_open(&repos->items[i].url, &store, &err) &&
-			sweep_store(store, owner, &err);
+		BkcError	now;
+		bool		done = bkc_store_open(&repos->items[i].url, &store, &now) &&
+			sweep_store(store, owner, &now);
 
 		bkc_store_close(store);
 		CHECK_FOR_INTERRUPTS();
-		if (!ok && first.code == BKC_OK)
+		if (!done && ok)
 		{
-			first = err;
-			bkc_error_context(&first, "could not sweep repository \"%s\"", repos->items[i].name);
+			*err = now;
+			bkc_error_context(err, "could not sweep repository \"%s\"", repos->items[i].name);
 		}
+		ok = ok && done;
 	}
-	if (first.code != BKC_OK)
-		bkc_ereport(ERROR, &first);
+	return ok;
 }
 
 void
 bkc_settle_run(BkcJob *job)
 {
-	if (bkc_catalog_exists())
-		bkc_settle_rows();
+	BkcError	err;
+	bool		rows_ok;
+
+	rows_ok = !bkc_catalog_exists() || bkc_settle_rows(&err);
 	bkc_spool_init();
 	bkc_spool_sweep();
 	if (bkc_set_enabled)
-		sweep_repositories();
+	{
+		BkcError	sweep;
+
+		if (!sweep_repositories(&sweep))
+			bkc_ereport(ERROR, rows_ok ? &sweep : &err);
+	}
+	if (!rows_ok)
+		bkc_ereport(ERROR, &err);
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	bkc_shared->settle_failures = 0;
 	LWLockRelease(bkc_shared->lock);

@@ -12,7 +12,11 @@
 extern void bkc_settle_run(BkcJob *job);
 extern void bkc_settle_failed(BkcJob *job, const BkcReport *report, bool cancelled);
 
-/* Only the rows: also done by each new backup, so that it starts from a true catalog. */
-extern void bkc_settle_rows(void);
+/*
+ * Only the rows: also done by each new backup, so that it starts from a true
+ * catalog.  False when some could not be settled, because their repository
+ * could not be asked; err is the first reason.  Raises what the database raises.
+ */
+extern bool bkc_settle_rows(BkcError *err);
 
 #endif							/* BKC_SERVER_SETTLE_H */

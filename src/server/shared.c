@@ -115,6 +115,7 @@ bkc_shared_request_settle(void)
 {
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	bkc_shared->settle = true;
+	bkc_shared->settle_failures = 0;
 	if (bkc_shared->launcher != NULL)
 		SetLatch(bkc_shared->launcher);
 	LWLockRelease(bkc_shared->lock);

@@ -104,6 +104,8 @@ typedef struct BkcJob
 	BkcReport	worker_error;	/* first failure of a worker */
 	BkcReport	result;			/* sqlstate 0 = success; valid in DONE */
 	bool		passed;			/* verify: the verdict */
+	uint64		skipped;		/* special files that are not in the backup */
+	char		skipped_first[256];
 	uint64		bad_blocks;		/* pages that failed their checksum */
 	char		bad_first[256]; /* the first of them, for the WARNING */
 	char		summary[512];	/* one line for the waiting session */

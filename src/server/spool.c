@@ -4,12 +4,12 @@
  *
  * The list and the results move through files rather than dynamic shared
  * memory because they grow with the number of files (millions are possible)
- * and /dev/shm is 64 MB in a container.
+ * and /dev/shm is 64 MB in a container.  They are read, not mapped: an I/O error
+ *		of a mapping would be a SIGBUS, and restart the server.
  */
 #include "pgcompat.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -159,75 +159,63 @@ bkc_list_write(const char *label, const BkcListRecord *records, uint32 count,
 		bkc_ereport(ERROR, &err);
 }
 
-/* Map a whole file; an empty file gives NULL and size 0. */
-static bool
-map_file(const char *path, bool missing_ok, void **map, size_t *size, BkcError *err)
+void
+bkc_list_init(BkcFileList *list)
 {
-	struct stat st;
-	int			fd;
-	bool		ok = false;
-
-	*map = NULL;
-	*size = 0;
-	fd = bkc_file_open_read(path, err);
-	if (fd < 0)
-	{
-		if (missing_ok && err->code == BKC_ERR_NOT_FOUND)
-		{
-			bkc_error_clear(err);
-			return true;
-		}
-		return false;
-	}
-	if (fstat(fd, &st) < 0)
-		bkc_error_os(err, errno, "could not stat file \"%s\"", path);
-	else if (st.st_size == 0)
-		ok = true;
-	else
-	{
-		*size = st.st_size;
-		*map = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
-		ok = *map != MAP_FAILED;
-		if (!ok)
-		{
-			*map = NULL;
-			bkc_error_os(err, errno, "could not map file \"%s\"", path);
-		}
-	}
-	close(fd);
-	return ok;
+	memset(list, 0, sizeof(*list));
+	list->fd = -1;
 }
 
 bool
 bkc_list_open(const char *label, BkcFileList *list, BkcError *err)
 {
-	char		path[MAXPGPATH];
-	const ListHeader *header;
+	ListHeader	header;
+	size_t		got;
+	struct stat st;
 
-	memset(list, 0, sizeof(*list));
-	list_path(path, label);
-	if (!map_file(path, false, &list->map, &list->map_size, err))
+	bkc_list_init(list);
+	list_path(list->name, label);
+	list->fd = bkc_file_open_read(list->name, err);
+	if (list->fd < 0)
 		return false;
-	header = list->map;
-	if (list->map_size < sizeof(ListHeader) || header->magic != LIST_MAGIC ||
-		list->map_size != sizeof(ListHeader) + header->count * sizeof(BkcListRecord) +
-		header->strings_size)
-	{
-		bkc_list_close(list);
-		return bkc_error_set(err, BKC_ERR_INTERNAL, "file list \"%s\" is not complete", path);
-	}
-	list->count = (uint32) header->count;
-	list->records = (const BkcListRecord *) (header + 1);
-	list->strings = (const char *) (list->records + list->count);
+	if (!bkc_file_pread(list->fd, list->name, &header, sizeof(header), 0, &got, err))
+		return false;
+	if (got != sizeof(header) || header.magic != LIST_MAGIC || fstat(list->fd, &st) < 0 ||
+		(uint64) st.st_size != sizeof(header) + header.count * sizeof(BkcListRecord) +
+		header.strings_size)
+		return bkc_error_set(err, BKC_ERR_INTERNAL, "file list \"%s\" is not complete",
+							 list->name);
+	list->count = (uint32) header.count;
+	list->strings = sizeof(header) + header.count * sizeof(BkcListRecord);
 	return true;
+}
+
+bool
+bkc_list_get(BkcFileList *list, uint32 index, BkcListRecord *rec, char path[MAXPGPATH],
+			 BkcError *err)
+{
+	size_t		got;
+
+	if (!bkc_file_pread(list->fd, list->name, rec, sizeof(*rec),
+						sizeof(ListHeader) + (uint64) index * sizeof(*rec), &got, err))
+		return false;
+	if (got == sizeof(*rec))
+	{
+		if (!bkc_file_pread(list->fd, list->name, path, MAXPGPATH, list->strings + rec->path,
+							&got, err))
+			return false;
+		if (memchr(path, '\0', got) != NULL)
+			return true;
+	}
+	return bkc_error_set(err, BKC_ERR_INTERNAL, "file list \"%s\" is not complete", list->name);
 }
 
 void
 bkc_list_close(BkcFileList *list)
 {
-	if (list->map != NULL)
-		munmap(list->map, list->map_size);
-	memset(list, 0, sizeof(*list));
+	if (list->fd >= 0)
+		close(list->fd);
+	bkc_list_init(list);
 }
 
 bool
@@ -263,7 +251,6 @@ bkc_results_add(BkcResultWriter *w, const BkcResult *result,
 				const BkcPiece *pieces, const uint32 *bad, BkcError *err)
 {
 	uint64		tag = TAG_RESULT;
-	uint32		pad = 0;
 
 	if (!bkc_buffer_append(&w->buf, &tag, sizeof(tag), err) ||
 		!bkc_buffer_append(&w->buf, result, sizeof(*result), err))
@@ -279,10 +266,6 @@ bkc_results_add(BkcResultWriter *w, const BkcResult *result,
 			return false;
 	}
 	if (!bkc_buffer_append(&w->buf, bad, sizeof(uint32) * result->nbad, err))
-		return false;
-
-	/* items stay aligned to 8 bytes for the reader's casts */
-	if (result->nbad % 2 != 0 && !bkc_buffer_append(&w->buf, &pad, sizeof(pad), err))
 		return false;
 	return w->buf.len < FLUSH_SIZE || bkc_results_flush(w, err);
 }
@@ -313,63 +296,64 @@ bkc_results_open(const char *label, uint32 worker, BkcResults *r, BkcError *err)
 
 	memset(r, 0, sizeof(*r));
 	results_path(path, label, worker);
-	return map_file(path, true, &r->map, &r->map_size, err);
+	r->file = fopen(path, "re");
+	if (r->file == NULL && errno != ENOENT)
+		return bkc_error_os(err, errno, "could not open file \"%s\"", path);
+	return true;
 }
 
-/* The next n bytes, or NULL when there are not that many. */
-static const void *
-results_take(BkcResults *r, size_t n)
+static bool
+take(BkcResults *r, void *out, size_t len, BkcError *err)
 {
-	const char *p = (const char *) r->map + r->offset;
+	if (len == 0 || fread(out, len, 1, r->file) == 1)
+		return true;
+	if (ferror(r->file))
+		return bkc_error_os(err, errno, "could not read a copy worker's results");
+	return bkc_error_set(err, BKC_ERR_INTERNAL, "a copy worker's results are not complete");
+}
 
-	if (n > r->map_size - r->offset)
-		return NULL;
-	r->offset += n;
-	return p;
+static bool
+take_buffer(BkcResults *r, BkcBuffer *buf, size_t len, BkcError *err)
+{
+	bkc_buffer_reset(buf);
+	if (!bkc_buffer_reserve(buf, len, err) || !take(r, buf->data, len, err))
+		return false;
+	buf->len = len;
+	return true;
 }
 
 bool
-bkc_results_next(BkcResults *r, const BkcResult **result,
-				 const BkcResultPiece **pieces, const uint32 **bad,
-				 const BkcPackInfo **pack, BkcError *err)
+bkc_results_next(BkcResults *r, BkcResultItem *item, BkcError *err)
 {
-	const uint64 *tag;
+	uint64		tag;
 
-	StaticAssertStmt(sizeof(BkcResult) % 8 == 0, "BkcResult must keep alignment");
-	StaticAssertStmt(sizeof(BkcPackInfo) % 8 == 0, "BkcPackInfo must keep alignment");
-	StaticAssertStmt(sizeof(BkcResultPiece) % 8 == 0, "BkcResultPiece must keep alignment");
-
-	bkc_error_clear(err);
-	*result = NULL;
-	*pack = NULL;
-	if (r->offset == r->map_size)
-		return false;
-	tag = results_take(r, sizeof(uint64));
-	if (tag != NULL && *tag == TAG_PACK)
+	*item = BKC_ITEM_END;
+	if (r->file == NULL)
+		return true;
+	if (fread(&tag, sizeof(tag), 1, r->file) != 1 && feof(r->file))
+		return true;
+	if (!ferror(r->file) && tag == TAG_PACK)
 	{
-		*pack = results_take(r, sizeof(BkcPackInfo));
-		if (*pack != NULL)
-			return true;
+		*item = BKC_ITEM_PACK;
+		return take(r, &r->pack, sizeof(r->pack), err);
 	}
-	else if (tag != NULL && *tag == TAG_RESULT)
+	if (!ferror(r->file) && tag == TAG_RESULT)
 	{
-		*result = results_take(r, sizeof(BkcResult));
-		if (*result != NULL)
-		{
-			*pieces = results_take(r, sizeof(BkcResultPiece) * (size_t) (*result)->npieces);
-			*bad = results_take(r, sizeof(uint32) * (((size_t) (*result)->nbad + 1) & ~(size_t) 1));
-			if (*pieces != NULL && *bad != NULL)
-				return true;
-		}
+		*item = BKC_ITEM_FILE;
+		return take(r, &r->result, sizeof(r->result), err) &&
+			take_buffer(r, &r->pieces, sizeof(BkcResultPiece) * (size_t) r->result.npieces, err) &&
+			take_buffer(r, &r->bad, sizeof(uint32) * (size_t) r->result.nbad, err);
 	}
-	return bkc_error_set(err, BKC_ERR_INTERNAL, "a copy worker's results are not complete");
+	return bkc_error_set(err, BKC_ERR_INTERNAL, "a copy worker's results cannot be read");
 }
 
 void
 bkc_results_close_read(BkcResults *r)
 {
-	if (r->map != NULL)
-		munmap(r->map, r->map_size);
+	if (r->file != NULL)
+		fclose(r->file);
+	bkc_buffer_free(&r->pieces);
+	bkc_buffer_free(&r->bad);
 	memset(r, 0, sizeof(*r));
 }
 

@@ -14,6 +14,9 @@
 
 #include "pgcompat.h"
 
+#include <stdio.h>
+
+#include "base/buffer.h"
 #include "format/documents.h"
 #include "format/manifest.h"
 
@@ -30,7 +33,7 @@ extern void bkc_spool_init(void);
  */
 extern void bkc_spool_owner(char owner[BKC_OWNER_ID_MAX]);
 
-/* ---- the file list: written by the leader, mapped read-only by workers ---- */
+/* ---- the file list: written by the leader, read by the workers ---- */
 
 #define BKC_LIST_RELATION	0x01	/* pages can be checked */
 
@@ -50,17 +53,21 @@ typedef struct BkcListRecord
 
 typedef struct BkcFileList
 {
-	void	   *map;
-	size_t		map_size;
-	const BkcListRecord *records;
+	int			fd;				/* -1 when closed */
 	uint32		count;
-	const char *strings;
+	uint64		strings;		/* offset of the paths in the file */
+	char		name[MAXPGPATH];
 } BkcFileList;
 
 /* Write the list; records' path fields are offsets into strings. ereports. */
 extern void bkc_list_write(const char *label, const BkcListRecord *records, uint32 count,
 						   const char *strings, size_t strings_size);
+
+/* A list that is not open has fd -1: bkc_list_init(). */
+extern void bkc_list_init(BkcFileList *list);
 extern bool bkc_list_open(const char *label, BkcFileList *list, BkcError *err);
+extern bool bkc_list_get(BkcFileList *list, uint32 index, BkcListRecord *rec,
+						 char path[MAXPGPATH], BkcError *err);
 extern void bkc_list_close(BkcFileList *list);	/* idempotent */
 
 /* ---- results: appended by one worker, read by the leader afterwards ---- */
@@ -98,23 +105,40 @@ extern bool bkc_results_add_pack(BkcResultWriter *w, const BkcPackInfo *info, Bk
 extern bool bkc_results_flush(BkcResultWriter *w, BkcError *err);
 extern void bkc_results_close(BkcResultWriter *w);	/* NULL is fine */
 
+/* Reading back; zeroed is valid and closed. */
 typedef struct BkcResults
 {
-	void	   *map;
-	size_t		map_size;
-	size_t		offset;
+	FILE	   *file;			/* NULL for a worker that never began */
+	BkcResult	result;
+	BkcBuffer	pieces;
+	BkcBuffer	bad;
+	BkcPackInfo pack;
 } BkcResults;
 
-/* A worker that never began has no file: then an empty result. */
+/* A worker that never began has no file: then there is nothing to read. */
 extern bool bkc_results_open(const char *label, uint32 worker, BkcResults *r, BkcError *err);
 
-/*
- * Next item: *result or *pack is set, the other NULL; false at the end or on
- * error (then err->code is not BKC_OK).
- */
-extern bool bkc_results_next(BkcResults *r, const BkcResult **result,
-							 const BkcResultPiece **pieces, const uint32 **bad,
-							 const BkcPackInfo **pack, BkcError *err);
+typedef enum BkcResultItem
+{
+	BKC_ITEM_END,
+	BKC_ITEM_FILE,				/* r->result, bkc_results_pieces(r), bkc_results_bad(r) */
+	BKC_ITEM_PACK				/* r->pack */
+} BkcResultItem;
+
+extern bool bkc_results_next(BkcResults *r, BkcResultItem *item, BkcError *err);
+
+static inline const BkcResultPiece *
+bkc_results_pieces(const BkcResults *r)
+{
+	return (const BkcResultPiece *) r->pieces.data;
+}
+
+static inline const uint32 *
+bkc_results_bad(const BkcResults *r)
+{
+	return (const uint32 *) r->bad.data;
+}
+
 extern void bkc_results_close_read(BkcResults *r);	/* idempotent */
 
 /* Remove a job's files; missing ones are fine. */

@@ -58,20 +58,24 @@ verify_close(void *arg)
 static void
 finding(Verify *v, const BkcError *err)
 {
+	char		message[BKC_ERROR_MESSAGE_MAX];
+
 	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_NOT_FOUND &&
 		err->code != BKC_ERR_UNSUPPORTED && err->code != BKC_ERR_INVALID)
 		bkc_ereport(ERROR, err);
+	strlcpy(message, err->message, sizeof(message));
+	bkc_text_clean(message);
 	if (v->failures++ == 0)
-		strlcpy(v->first, err->message, sizeof(v->first));
+		strlcpy(v->first, message, sizeof(v->first));
 	if (v->failures <= FINDINGS_MAX)
 	{
 		if (v->findings.len > 0)
 			appendStringInfoString(&v->findings, ", ");
-		escape_json(&v->findings, err->message);
+		escape_json(&v->findings, message);
 	}
 	ereport(WARNING,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("backup %s: %s", v->row.label, err->message)));
+			 errmsg("backup %s: %s", v->row.label, message)));
 }
 
 static void
@@ -181,7 +185,8 @@ publish(Verify *v, int64 began)
 							(unsigned long long) v->failures, v->findings.data);
 	if (bkc_set_enabled)
 		store_note(v);
-	if (!bkc_catalog_try(write_verdict, &arg, "write the result of a verification"))
+	if (!bkc_catalog_try(write_verdict, &arg, BKC_CATALOG_TRIES,
+						 "write the result of a verification"))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the result of the verification could not be written to the catalog"),
@@ -207,6 +212,7 @@ open_backup(Verify *v)
 {
 	BkcJob	   *job = v->job;
 	const BkcRepoDef *repo;
+	bool		complete;
 	BkcError	err;
 
 	if (!bkc_catalog_find(job->args.latest ? NULL : &job->args.backup_id, &v->row))
@@ -232,6 +238,8 @@ open_backup(Verify *v)
 	pgstat_report_activity(STATE_RUNNING, psprintf("verifying backup %s", v->row.label));
 	repo = bkc_settings_repository(v->row.repository);
 	if (!bkc_store_open(&repo->url, &v->store, &err))
+		bkc_ereport(ERROR, &err);
+	if (!bkc_repo_backup_complete(v->store, GetSystemIdentifier(), v->row.label, &complete, &err))
 		bkc_ereport(ERROR, &err);
 	if (!bkc_backup_load(v->store, GetSystemIdentifier(), v->row.label, &v->backup, &err))
 	{

@@ -49,6 +49,9 @@ bkc_crew_start(BkcJob *job, int n)
 	BackgroundWorker worker = {0};
 
 	crew->job = job;
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->workers_wanted = Min(n, BKC_MAX_WORKERS);	/* they share max_rate among them */
+	LWLockRelease(bkc_shared->lock);
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
@@ -69,9 +72,6 @@ bkc_crew_start(BkcJob *job, int n)
 			break;
 		crew->n++;
 	}
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	job->workers_wanted = crew->n;
-	LWLockRelease(bkc_shared->lock);
 	return crew;
 }
 
@@ -141,6 +141,7 @@ bkc_crew_stop(BkcJob *job)
 
 static BkcJob *worker_job = NULL;
 static WorkerExtra worker_extra;
+static bool result_published = false;
 
 static bool
 worker_stop(void)
@@ -152,11 +153,22 @@ worker_stop(void)
 static void
 worker_exit(int code, Datum arg)
 {
+	bool		orphaned;
+
 	LWLockReleaseAll();
+
+	/* terminated: the job has failed, the others need not go on */
+	if (!result_published)
+		pg_atomic_write_u32(&worker_job->stop, 1);
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	worker_job->workers_running--;
+
+	/* the leader is gone, and what we wrote could not be swept before now */
+	orphaned = worker_job->workers_running == 0 && worker_job->state != BKC_JOB_RUNNING;
 	LWLockRelease(bkc_shared->lock);
 	ConditionVariableBroadcast(&worker_job->cv);
+	if (orphaned)
+		bkc_shared_request_settle();
 }
 
 static void
@@ -195,6 +207,7 @@ worker_result(const BkcReport *report)
 			worker_job->worker_error = *report;
 	}
 	LWLockRelease(bkc_shared->lock);
+	result_published = true;
 	if (report != NULL)
 		pg_atomic_write_u32(&worker_job->stop, 1);
 }
@@ -229,6 +242,7 @@ worker_work(void)
 	BkcCopySpec spec = {0};
 	BkcError	err;
 
+	bkc_list_init(list);
 	bkc_guard(close_list, list);
 	bkc_guard(close_store, store);
 	bkc_guard(close_copier, copier);

@@ -8,6 +8,7 @@
  */
 #include "pipe/unpack.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -268,6 +269,33 @@ remove_below(BkcStore *store, const char *prefix, const char *keep, BkcError *er
 	}
 	names_free(&list);
 	return ok;
+}
+
+bool
+bkc_repo_backup_complete(BkcStore *store, uint64_t sysid, const char *label, bool *complete,
+						 BkcError *err)
+{
+	char		manifest[BKC_NAME_MAX];
+	char		cluster[BKC_NAME_MAX];
+	uint64_t	size;
+
+	*complete = false;
+	if (!bkc_name_manifest(sysid, label, manifest, err) || !bkc_name_cluster(sysid, cluster, err))
+		return false;
+	if (bkc_store_stat(store, manifest, &size, err))
+	{
+		*complete = true;
+		return true;
+	}
+	if (err->code != BKC_ERR_NOT_FOUND)
+		return false;
+	if (bkc_store_stat(store, cluster, &size, err))
+		return true;
+	if (err->code != BKC_ERR_NOT_FOUND)
+		return false;
+	bkc_error_set(err, BKC_ERR_UNAVAILABLE, "repository \"%s\" does not hold cluster %" PRIu64,
+				  store->location, sysid);
+	return bkc_error_hint(err, "Is it mounted?");
 }
 
 /*

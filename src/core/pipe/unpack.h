@@ -110,6 +110,14 @@ extern bool bkc_repo_backups(BkcStore *store, uint64_t sysid, BkcBackupRef **lis
 							 BkcError *err);
 
 /*
+ * Is there a manifest?  *complete = false is proven: an unmounted disk looks
+ * like an empty repository, so the cluster object must be there; if it is
+ * not, the answer is BKC_ERR_UNAVAILABLE.
+ */
+extern bool bkc_repo_backup_complete(BkcStore *store, uint64_t sysid, const char *label,
+									 bool *complete, BkcError *err);
+
+/*
  * Every object of a backup: manifest first, because without it there is no
  * backup, then data, then begin last, which tells what the rest is; then
  * sweep.  Safe to call again after a failure; success when nothing is there.

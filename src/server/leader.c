@@ -1,0 +1,225 @@
+/*
+ * leader.c
+ *		See leader.h.
+ */
+#include "pgcompat.h"
+
+#include "access/xact.h"
+#include "backup.h"
+#include "leader.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "settings.h"
+#include "settle.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/wait_event.h"
+#include "verify.h"
+
+/* our slot; NULL once the end is published */
+static BkcJob *my_job = NULL;
+
+typedef struct JobKind
+{
+	const char *type;			/* bgw_type */
+	void		(*run) (BkcJob *job);
+	void		(*failed) (BkcJob *job, const BkcReport *report, bool cancelled);
+} JobKind;
+
+static const JobKind kinds[] = {
+	[BKC_JOB_BACKUP] = {"pg_backupctl backup", bkc_backup_run, bkc_backup_failed},
+	[BKC_JOB_VERIFY] = {"pg_backupctl verify", bkc_verify_run, bkc_verify_failed},
+	[BKC_JOB_SETTLE] = {"pg_backupctl settle", bkc_settle_run, bkc_settle_failed},
+};
+
+const char *
+bkc_job_type(BkcJobKind kind)
+{
+	return kinds[kind].type;
+}
+
+static uint64 my_generation = 0;
+
+static bool
+leader_cancelled(void)
+{
+	return my_job->cancelled;
+}
+
+/* Publish the end. */
+static void
+job_done(const BkcReport *report)
+{
+	BkcJob	   *job = my_job;
+
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	if (report != NULL)
+		job->result = *report;
+	job->finished = GetCurrentTimestamp();
+	job->phase = BKC_PHASE_FINISHED;
+	job->state = job->waiter ? BKC_JOB_DONE : BKC_JOB_FREE;
+	LWLockRelease(bkc_shared->lock);
+	pg_atomic_write_u32(&job->stop, 1);
+	ConditionVariableBroadcast(&job->cv);
+	my_job = NULL;
+}
+
+/* The process ends without having published anything: FATAL, or a bug. */
+static void
+leader_exit(int code, Datum arg)
+{
+	BkcReport	report = {.sqlstate = ERRCODE_ADMIN_SHUTDOWN};
+	BkcJobKind	kind;
+
+	if (my_job == NULL)
+		return;
+	strlcpy(report.message, "the job was terminated", sizeof(report.message));
+	strlcpy(report.hint, "The server log says by whom.  The server itself does so at a shutdown, and when a backup keeps more WAL than max_slot_wal_keep_size allows.",
+			sizeof(report.hint));
+	LWLockReleaseAll();
+	kind = my_job->args.kind;
+	if (kind == BKC_JOB_SETTLE)
+		bkc_settle_failed(my_job, &report, false);
+	job_done(&report);
+	if (kind == BKC_JOB_BACKUP)
+		bkc_shared_request_settle();
+}
+
+static void
+leader_attach(int slot)
+{
+	BkcJob	   *job = &bkc_shared->jobs[slot];
+	bool		mine;
+
+	memcpy(&my_generation, MyBgworkerEntry->bgw_extra, sizeof(my_generation));
+	before_shmem_exit(leader_exit, (Datum) 0);
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	mine = job->generation == my_generation && job->state == BKC_JOB_REQUESTED;
+	if (mine)
+	{
+		job->state = BKC_JOB_RUNNING;
+		job->leader_pid = MyProcPid;
+		my_job = job;
+	}
+	LWLockRelease(bkc_shared->lock);
+	if (!mine)
+		proc_exit(0);
+}
+
+/* After an ERROR: back to a state in which the failure can be recorded. */
+static void
+leader_recover(void)
+{
+	HOLD_INTERRUPTS();
+	if (IsTransactionState() || IsTransactionOrTransactionBlock())
+		AbortCurrentTransaction();
+	LWLockReleaseAll();
+	ConditionVariableCancelSleep();
+	pgstat_report_wait_end();
+	pgstat_progress_end_command();
+	bkc_pg_slot_cleanup();
+	RESUME_INTERRUPTS();
+}
+
+static void
+leader_failed(const JobKind *kind, MemoryContext context)
+{
+	BkcJob	   *job = my_job;
+	ErrorData  *edata;
+	BkcReport	report;
+	bool		cancelled;
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	edata = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	leader_recover();
+
+	cancelled = job->cancelled || edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	bkc_report_from_errordata(&report, edata);
+	if (cancelled)
+	{
+		memset(&report, 0, sizeof(report));
+		report.sqlstate = ERRCODE_QUERY_CANCELED;
+		strlcpy(report.message, "the job was cancelled", sizeof(report.message));
+	}
+	/* workers first: nothing of the job may be written once it is over */
+	pg_atomic_write_u32(&job->stop, 1);
+	bkc_host_watch(NULL);
+	bkc_host_poll(NULL);
+	MemoryContextDelete(context);
+
+	PG_TRY();
+	{
+		kind->failed(job, &report, cancelled);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(TopMemoryContext);
+		EmitErrorReport();
+		FlushErrorState();
+		leader_recover();
+	}
+	PG_END_TRY();
+	job_done(&report);
+
+	/* only backups leave something behind; what still counts as active would be spared */
+	if (kind == &kinds[BKC_JOB_BACKUP])
+		bkc_shared_request_settle();
+}
+
+void
+bkc_job_main(Datum main_arg)
+{
+	const JobKind *kind;
+	MemoryContext context;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	leader_attach(DatumGetInt32(main_arg));
+	kind = &kinds[my_job->args.kind];
+	BackgroundWorkerInitializeConnection(bkc_set_database, NULL, 0);
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "pg_backupctl");
+
+	/* nobody's trigger runs with our rights, and nobody's lock holds us up */
+	SetConfigOption("session_replication_role", "replica", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
+	/* a standby that is away must not hold up a row about something that is done already */
+	SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET,
+					PGC_S_OVERRIDE);
+	SetConfigOption("statement_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE);
+	bkc_host_install();
+	bkc_host_watch(leader_cancelled);
+
+	context = AllocSetContextCreate(TopMemoryContext, "pg_backupctl job",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		kind->run(my_job);
+		bkc_host_watch(NULL);
+		bkc_host_poll(NULL);
+		job_done(NULL);
+
+		/* also after success: what a former one left while its repository was away */
+		if (kind == &kinds[BKC_JOB_BACKUP])
+			bkc_shared_request_settle();
+	}
+	PG_CATCH();
+	{
+		leader_failed(kind, context);
+	}
+	PG_END_TRY();
+	proc_exit(0);
+}
