@@ -1,0 +1,162 @@
+/*
+ * golden.h
+ *		A small repository of which copies stay in test/golden for ever, one for
+ *		each version of the format.
+ *
+ * golden.c says what it holds, golden_make.c writes it with the core, and
+ * golden_raw.c, golden_text.c and golden_check.c read it again without the
+ * core: they know nothing but FORMAT.md.  Nothing in the description may change once a copy
+ * is committed; a new version of the format gets a description of its own.
+ */
+#ifndef GOLDEN_H
+#define GOLDEN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GOLDEN_SYSID		UINT64_C(7435718529102938471)
+#define GOLDEN_SYSID_TEXT	"7435718529102938471"
+#define GOLDEN_LABEL		"20261120T120301Z-full-7f3a"
+#define GOLDEN_BEGUN		"20261120T130000Z-full-0b1c"	/* was interrupted: no manifest */
+#define GOLDEN_BACKUP		GOLDEN_SYSID_TEXT "/backups/" GOLDEN_LABEL
+#define GOLDEN_MIB			((size_t) 1024 * 1024)
+
+/* ---- what it holds ---- */
+
+typedef enum GoldenData
+{
+	GOLDEN_TEXT,				/* text[] */
+	GOLDEN_WORDS,				/* shrinks */
+	GOLDEN_NOISE,				/* does not shrink */
+	GOLDEN_PAGES,				/* pages of 8 kB, mostly empty */
+	GOLDEN_SPAN,				/* words with noise at every MiB, so that packs fill up */
+	GOLDEN_CONTROL,				/* a control file with a right checksum */
+	GOLDEN_WAL					/* a WAL segment: one page header, then next to nothing */
+} GoldenData;
+
+typedef struct GoldenEntry
+{
+	const char *root;			/* as in the manifest */
+	const char *path;
+	const char *type;			/* "file" or "dir": nothing writes links yet */
+	uint32_t	mode;
+	int64_t		mtime;
+	uint32_t	worker;			/* of files: whose packs they lie in */
+	GoldenData	data;
+	size_t		size;
+	const char *text;
+	uint32_t	bad_blocks[3];
+	size_t		nbad_blocks;
+} GoldenEntry;
+
+/*
+ * Entry i of the manifest, valid until the next call.  Behind those that show
+ * something there are so many empty files that the manifest is more than one
+ * frame.
+ */
+#define GOLDEN_EMPTY_FILES	6500
+
+extern const size_t golden_nentries;
+extern const GoldenEntry *golden_entry(size_t i);
+
+/* Codec of each worker's packs, by number as in FORMAT.md. */
+#define GOLDEN_WORKERS	5
+extern const uint8_t golden_codecs[GOLDEN_WORKERS];
+
+/* The content of a file: malloc'ed, entry->size bytes. */
+extern uint8_t *golden_content(const GoldenEntry *entry);
+
+/*
+ * The header, documents and notes as JSON: what FORMAT.md says they look
+ * like.  name is that of the object without the system identifier.
+ */
+typedef struct GoldenDocument
+{
+	const char *name;
+	uint16_t	kind;
+	const char *json;
+} GoldenDocument;
+
+extern const GoldenDocument golden_documents[];
+extern const size_t golden_ndocuments;
+extern const char golden_header[];
+
+/*
+ * ---- reading: FORMAT.md's part ----
+ *
+ * Functions return NULL, or what is wrong (a static buffer that the next
+ * failure overwrites).
+ */
+
+extern const char *raw_wrong(const char *fmt,...) __attribute__((format(printf, 1, 2)));
+
+/* Does the pattern (a literal) match the whole text? */
+extern bool raw_matches(const char *text, const char *pattern);
+
+#define RAW_U32		"(0|[1-9][0-9]{0,9})"
+#define RAW_LABEL	"[0-9]{8}T[0-9]{6}Z-[a-z]{1,12}-[0-9a-f]{4}"
+
+/* Names of the objects that this version writes. */
+#define RAW_NAME	"[1-9][0-9]{0,19}/(cluster|backups/" RAW_LABEL "/(begin|manifest|" \
+	"data/" RAW_U32 "-" RAW_U32 "[.]pack|notes/[0-9]{8}T[0-9]{9}Z-[a-z]{1,16}))"
+
+#define RAW_STORED	2			/* a frame's flag */
+
+typedef struct RawFrame
+{
+	size_t		offset;			/* of the header, in the object */
+	uint32_t	stored_len;
+	uint32_t	plain_len;
+	uint8_t		type;
+	uint8_t		flags;
+	uint8_t		digest[16];
+	uint8_t    *plain;
+} RawFrame;
+
+typedef struct RawObject
+{
+	char		name[256];
+	uint16_t	kind;
+	uint8_t		codec;
+	size_t		size;			/* of the whole object */
+	RawFrame   *frames;			/* those of type data only */
+	size_t		nframes;
+} RawObject;
+
+/* golden_raw.c: all that can be said of an object by itself.  raw_free() in any case. */
+extern const char *raw_parse(const char *name, int kind, const uint8_t *data, size_t len,
+							 RawObject *object);
+extern void raw_free(RawObject *object);
+
+/* Plain content of all data frames, malloc'ed and followed by a zero byte. */
+extern char *raw_content(const RawObject *object, size_t *len);
+
+/* golden_text.c: a document, one JSON object with exactly the keys of its kind. */
+extern const char *raw_document(const char *text, size_t len, json_t **document);
+
+typedef struct RawManifest
+{
+	json_t	   *header;
+	json_t	   *entries;		/* lists of the lines */
+	json_t	   *packs;
+	json_t	   *trailer;
+} RawManifest;
+
+extern const char *raw_manifest(const char *text, size_t len, RawManifest *manifest);
+extern void raw_manifest_free(RawManifest *manifest);
+
+/* Value of a text, also in its "_hex" form: malloc'ed, NULL when it is not there. */
+extern char *raw_text(const json_t *object, const char *key);
+
+/* golden_check.c: the same out of files below the folder root ... */
+extern const char *raw_load(const char *root, const char *name, int kind, RawObject *object);
+extern const char *raw_load_document(const char *root, const char *name, int kind,
+									 json_t **document);
+extern const char *raw_load_manifest(const char *root, const char *name, RawManifest *manifest);
+
+/* ... and everything in a repository, every byte of every file included. */
+extern const char *raw_repository(const char *root, size_t *objects);
+
+#endif							/* GOLDEN_H */
