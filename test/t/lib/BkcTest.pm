@@ -532,10 +532,10 @@ sub bkc_leftovers
 
 	for my $object (@objects)
 	{
-		next if $object =~ m{^\d+/cluster$};
+		next if $object =~ m{^\d+/cluster$} || $object =~ m{^\d+/backups/(?:$others)/};
 		next
 		  if $object =~ m{^\d+/backups/([^/]+)/(?:begin|manifest|data/\d+-\d+\.pack|notes/[^/.]+)$}
-		  && ($complete{$1} || $1 =~ /^(?:$others)$/);
+		  && $complete{$1};
 		push @left, "object $object";
 	}
 	push @left, map { "file pg_backupctl/$_" }
