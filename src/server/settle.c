@@ -137,7 +137,8 @@ settle_row(const BkcCatalogRow *row, BkcError *err)
 	ereport(LOG,
 			(errmsg("pg_backupctl: backup %s of a former run is %s", row->label,
 					arg.complete ? "completed" : "failed (interrupted)")));
-	(void) bkc_catalog_try(write_row, &arg, BKC_CATALOG_TRIES, "settle an interrupted backup");
+	if (!bkc_catalog_try(write_row, &arg, BKC_CATALOG_TRIES, "settle an interrupted backup"))
+		return bkc_error_set(err, BKC_ERR_STATE, "its row in backup_catalog could not be written");
 	return true;
 }
 
