@@ -14,6 +14,7 @@ my $base = $node->basedir;
 my %place = (
 	one => "$base/ts one",
 	two => "$base/ts=two",
+	three => "$base/ts\nthree\\\"x",
 	nested => $node->data_dir . '/sub/nested');
 
 mkdir $node->data_dir . '/sub' or die $!;
@@ -23,7 +24,7 @@ for my $name (sort keys %place)
 	$node->safe_psql('postgres', "CREATE TABLESPACE $name LOCATION '$place{$name}'");
 }
 $node->safe_psql('postgres', "CREATE TABLESPACE here LOCATION ''");
-for my $name (qw(one two nested here))
+for my $name (qw(one two three nested here))
 {
 	$node->safe_psql('postgres', <<"SQL");
 CREATE TABLE t_$name TABLESPACE $name AS SELECT i, repeat('$name', i % 50) FROM generate_series(1, 5000) i;
@@ -63,19 +64,20 @@ sub refused
 refused(qr/is not empty.*may still live there.*--tablespace-map/s,
 	'the original folders are in use');
 refused(qr/\Q$place{nested}\E" of tablespace \d+ is not empty/,
-	'one tablespace was not mapped', map_args("$base/x", qw(one two)));
+	'one tablespace was not mapped', map_args("$base/x", qw(one two three)));
 mkdir "$base/full" or die $!;
 mkdir "$base/full/one" or die $!;
 append_to_file("$base/full/one/precious", 'mine');
-refused(qr/is not empty/, 'a target holds something', map_args("$base/full", qw(one two nested)));
+refused(qr/is not empty/, 'a target holds something',
+	map_args("$base/full", qw(one two three nested)));
 refused(qr/is not empty/, '... also with --force',
-	'--force', map_args("$base/full", qw(one two nested)));
+	'--force', map_args("$base/full", qw(one two three nested)));
 is_deeply([ grep { !/^\./ } slurp_dir("$base/full/one") ], ['precious'],
 	'... which is still there');
 refused(qr/would share folder/, 'two tablespaces in one folder',
 	map { ('--tablespace-map', s/=/\\=/r . "=$base/x/same") } sort values %place);
 refused(qr/lie in one another/, 'a tablespace in the new data directory',
-	map_args("$base/x", qw(one two)), '--tablespace-map', "$place{nested}=$base/refused/sub");
+	map_args("$base/x", qw(one two three)), '--tablespace-map', "$place{nested}=$base/refused/sub");
 refused(qr/has no tablespace at "\/nowhere".*Its tablespaces/s, 'an unknown tablespace',
 	'--tablespace-map', "/nowhere=$base/x");
 refused(qr/not of the form OLD=NEW/, 'no equals sign', '--tablespace-map', "$base");
@@ -86,7 +88,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM t_one'), 5000, 'the origin
 # ---- mapped, beside the running original ----
 
 my $copy = bkc_restore($node, 'copy',
-	args => [ map_args($node->basedir . '/new', qw(one two nested)) ]);
+	args => [ map_args($node->basedir . '/new', qw(one two three nested)) ]);
 ok(!-e "$base/new/one/stray", 'what is not of PostgreSQL is not in the backup');
 ok(!-e $copy->data_dir . '/sub/nested', 'a nested tablespace is not copied twice');
 bkc_judge($copy, $sum, running => 1);
@@ -95,16 +97,16 @@ is( $copy->safe_psql('postgres',
 		  . ' FROM pg_tablespace WHERE oid > 16000'),
 	join(' ', "here=pg_tblspc/" . $copy->safe_psql('postgres',
 		q(SELECT oid FROM pg_tablespace WHERE spcname = 'here')),
-		map { "$_=$base/new/$_" } qw(nested one two)),
+		map { "$_=$base/new/$_" } qw(nested one three two)),
 	'each is where it was told to be');
-$copy->safe_psql('postgres', "INSERT INTO t_$_ VALUES (0)") for qw(one two nested here);
+$copy->safe_psql('postgres', "INSERT INTO t_$_ VALUES (0)") for qw(one two three nested here);
 $copy->stop;
 is(bkc_checksum($node), $sum, 'the original does not notice');
 
 # ---- the machine is lost: back to the original folders ----
 
 $node->stop;
-rmtree($_) for $node->data_dir, @place{qw(one two)};
+rmtree($_) for $node->data_dir, @place{qw(one two three)};
 my $nested = $place{nested} =~ s/=/\\=/gr;
 my @elsewhere = ('--tablespace-map', "$nested=$base/was_nested");
 my $data = $node->data_dir;

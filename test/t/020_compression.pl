@@ -50,7 +50,7 @@ sub try
 	$round++;
 	is(decode_json($backup->{metadata})->{compression}, $compression, "$what: $compression");
 	is($backup->{repository}, $repository, "$what: in repository $repository");
-	like($backup->{backup_location}, qr{/$repository/\d+/backups/$backup->{label}/?$},
+	like($backup->{backup_location}, qr{/$repository/\d+/backups/$backup->{label}$},
 		"$what: location");
 	bkc_client_ok([ 'verify', '--repo', $url{$repository}, '--backup', $backup->{label} ],
 		"$what: verify");

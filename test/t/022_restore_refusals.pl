@@ -147,25 +147,13 @@ my $first = IPC::Run::start(
 	[ 'pg_backupctl', 'restore', '--repo', $repo, '--pgdata', "$base/twice" ],
 	'<', \undef, '>', \my $first_out, '2>', \my $first_err,
 	init => sub { $ENV{PG_BACKUPCTL_FAULT} = 'restore-files=sleep:600000' });
-ok(poll_until_file("$base/twice/PG_VERSION"), 'a restore is at work');
+ok(bkc_poll(sub { -e "$base/twice/PG_VERSION" }), 'a restore is at work');
 refused(6, qr/another restore is at work/, 'a second one', '--pgdata', "$base/twice", '--force');
 $first->signal('INT');
 $first->finish;
 is($first->result(0), 8, 'the first one can be cancelled') or diag($first_err);
 bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', "$base/twice", '--force' ],
 	'then the second one works');
-
-sub poll_until_file
-{
-	my ($path) = @_;
-
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if -e $path;
-		select undef, undef, undef, 0.1;
-	}
-	return 0;
-}
 
 chdir '/' or die $!;
 $node->stop;
