@@ -81,6 +81,19 @@ cmp_ok(scalar(bkc_repo_objects($node, qr/\Q$backup->{label}\E/)), '<', 50,
 my $sum = $node->safe_psql('postgres', 'SELECT count(*), sum(oid::bigint) FROM pg_class');
 $node->stop;
 
+# The client has little memory, too: address space of 300 MB for each process.
+command_ok(
+	[
+		'sh', '-c', 'ulimit -v 307200 && exec "$@"', 'sh', 'pg_backupctl',
+		'verify', '--repo', bkc_repo_url($node)
+	],
+	'verify with little memory');
+command_ok(
+	[
+		'sh', '-c', 'ulimit -v 307200 && exec "$@"', 'sh', 'pg_backupctl',
+		'restore', '--repo', bkc_repo_url($node), '--pgdata', $node->basedir . '/little'
+	],
+	'restore with little memory');
 $began = time;
 bkc_client_ok([ 'verify', '--repo', bkc_repo_url($node) ], 'verify');
 note(sprintf('verified in %.1f s', time - $began));
@@ -88,7 +101,7 @@ $began = time;
 my $copy = bkc_restore($node, 'copy');
 note(sprintf('restored in %.1f s', time - $began));
 command_ok([ 'pg_verifybackup', '--no-parse-wal', $copy->data_dir ], 'pg_verifybackup');
-bkc_start_restored($copy) or BAIL_OUT('no server');
+bkc_start_restored($copy) or die 'no server';
 is($copy->safe_psql('postgres', 'SELECT count(*), sum(oid::bigint) FROM pg_class'), $sum,
 	'the same relations');
 is( $copy->safe_psql('postgres', <<'SQL'), 't', 'every table can be read');

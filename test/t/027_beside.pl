@@ -45,6 +45,20 @@ my ($status, $stdout, $stderr) = $standby->psql('postgres', 'SELECT backup_verif
 isnt($status, 0, 'backup_verify, too');
 is_deeply([ bkc_repo_objects($node) ], \@before, 'it writes nothing into the repository');
 
+# ---- a standby made from a backup ----
+
+my $second = bkc_restore($node, 'second', args => [ '--backup', $backup->{label} ]);
+bkc_adopt($second);
+unlink $second->data_dir . '/recovery.signal' or die $!;
+$second->set_standby_mode;
+$second->append_conf('postgresql.auto.conf', "primary_conninfo = '@{[$node->connstr]}'");
+$second->start;
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (-1)');
+$node->wait_for_catchup($second);
+is($second->safe_psql('postgres', 'SELECT count(*) FROM t WHERE i < 0'), 1,
+	'a standby made from a backup follows');
+$second->stop;
+
 # ---- promoted: a data directory of its own, on another timeline ----
 
 $node->stop;
