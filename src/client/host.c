@@ -103,9 +103,13 @@ bkc_client_host_begin(BkcError *err)
 			sigaction(SIGHUP, &before, NULL);
 	}
 
-	/* a reader that went away is an error of write(2), not the end of a restore */
+	/*
+	 * A reader that went away and a file that may not grow are errors of
+	 * write(2), not the end of a restore without a word.
+	 */
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
+	sigaction(SIGXFSZ, &action, NULL);
 
 	bkc_host_set(&client_host);
 #ifdef BKC_FAULTS

@@ -315,7 +315,7 @@ test_disk_full(void **state)
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	assert_false(bkc_file_put("new", data, sizeof(data), 0600, false, &err));
-	assert_error(&err, BKC_ERR_IO, "could not write file \"new\"");
+	assert_error(&err, BKC_ERR_NO_SPACE, "could not write file \"new\"");
 	assert_false(bkc_file_put("old", data, sizeof(data), 0600, true, &err));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_DFL);

@@ -72,6 +72,7 @@ code_of_errno(int os_errno)
 			return BKC_ERR_ACCESS;
 		case ENOSPC:
 		case EDQUOT:
+		case EFBIG:				/* ulimit -f, or the file system knows no larger ones */
 			return BKC_ERR_NO_SPACE;
 		case EEXIST:
 			return BKC_ERR_EXISTS;

@@ -64,7 +64,7 @@ extern bool bkc_error_set(BkcError *err, BkcErrorCode code, const char *fmt,...)
 
 /*
  * The same for a failed system call: the code is derived from saved_errno
- * (ENOENT, EACCES/EPERM/EROFS, ENOSPC/EDQUOT, EEXIST, ENOMEM, else IO) and
+ * (ENOENT, EACCES/EPERM/EROFS, ENOSPC/EDQUOT/EFBIG, EEXIST, ENOMEM, else IO) and
  * ": <strerror>" is appended.  Returns false.
  */
 extern bool bkc_error_os(BkcError *err, int saved_errno, const char *fmt,...) BKC_PRINTF(3, 4);

@@ -70,8 +70,6 @@ bkc_file_error(const BkcFileStore *store, const char *verb, const char *name,
 					 verb, name, location);
 	else
 		bkc_error_os(err, saved_errno, "could not %s repository \"%s\"", verb, location);
-	if (saved_errno == EFBIG)
-		err->code = BKC_ERR_NO_SPACE;
 	add_hint(store, saved_errno, err);
 	return false;
 }
