@@ -352,6 +352,10 @@ verdict(Crew *crew, BkcPlace *place, BkcError *err)
 	{
 		*err = crew->shared->slots[first - 1].error;
 		*place = crew->shared->slots[first - 1].place;
+
+		/* a terminal's Ctrl-C may reach a worker first: where it was does not matter */
+		if (err->code == BKC_ERR_CANCELLED)
+			*place = BKC_AT_PROGRAM;
 		return false;
 	}
 	if (crew->error.code != BKC_OK)

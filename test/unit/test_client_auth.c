@@ -68,9 +68,13 @@ describe(const BkcAuthReferences *references, char *out, size_t outlen)
 
 	out[0] = '\0';
 	for (size_t i = 0; i < references->count; i++)
+	{
+		const BkcAuthReference *reference = &references->items[i];
+
 		len += (size_t) snprintf(out + len, outlen - len, "%s%s%s", i > 0 ? "|" : "",
-								 references->items[i].at ? "@" : references->items[i].folder ? "/" : "=",
-								 bkc_buffer_str(&references->items[i].name));
+								 reference->at ? "@" : reference->folder ? "/" : "=",
+								 bkc_buffer_str(&reference->name));
+	}
 }
 
 static void

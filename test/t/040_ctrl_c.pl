@@ -1,6 +1,6 @@
-# Ctrl-C and its like during a restore or a verification: all processes end at
-# once and tell it, whether the signal reaches the parent alone (kill) or all
-# of them (a terminal), and what is left is an unfinished restore.
+# Ctrl-C during a restore or a verification: all processes end at once and
+# one tells it, whether the signal reaches the parent alone (kill) or all of
+# them (a terminal), and what is left is an unfinished restore.
 
 use strict;
 use warnings;
@@ -108,8 +108,6 @@ for my $who ('parent', 'group')
 	restore_ends('INT', $who, 'restore-file=sleep:60000@20', $copying);
 	restore_ends('INT', $who, 'restore-file=sleep:5', $copying);
 	restore_ends('INT', $who, 'restore-synced=sleep:60000', $synced);
-	restore_ends('TERM', $who, 'restore-file=sleep:5', $copying);
-	restore_ends('HUP', $who, 'restore-file=sleep:5', $copying);
 	ends('INT', $who, 'verify-file=sleep:60000@20', $two_workers, @verify);
 }
 
