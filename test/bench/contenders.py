@@ -146,11 +146,19 @@ class Own(Contender):
     def __init__(self, bench, name, setting):
         super().__init__(bench, name, setting)
         self.name = name
+        self.installed = False
         self.url = 'file://%s?compression=%s' % (self.folder, setting)
 
     def prepare(self, cluster):
+        self.installed = False
         super().prepare(cluster)
         cluster.psql('CREATE EXTENSION IF NOT EXISTS pg_backupctl')
+        self.installed = True
+
+    def discard(self):
+        super().discard()
+        if self.installed:              # a repository that lost what the catalog knows is refused
+            self.cluster.psql("DELETE FROM backup_catalog WHERE repository = '%s'" % self.name)
 
     def call(self, sql):
         return [self.cluster.tool('psql'), '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1'] \
