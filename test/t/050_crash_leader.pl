@@ -31,7 +31,9 @@ for my $point (@points)
 	bkc_set_fault($node, "$point=kill");
 	isnt($node->psql('postgres', "SELECT backup_now('full')", stderr => \$stderr),
 		0, "$point: the backup fails");
-	like($stderr, qr/terminating connection because of crash|server closed the connection/,
+	like(
+		$stderr,
+		qr/terminating connection because of crash|server closed the connection/,
 		"$point: the server restarts");
 	$node->poll_query_until('postgres', 'SELECT true');
 
@@ -57,7 +59,8 @@ ok($row->{backup_size_bytes} > 0 && $row->{stop_lsn} && $row->{timeline} == 1,
 	'leader-manifest: the row has what the manifest tells');
 is($node->safe_psql('postgres', "SELECT status FROM backup_copy WHERE backup_id = $row->{id}"),
 	'completed', 'leader-manifest: the copy is completed');
-is($node->safe_psql('postgres', "SELECT backup_verify($row->{id})"), 'passed', 'leader-manifest: verify');
+is($node->safe_psql('postgres', "SELECT backup_verify($row->{id})"),
+	'passed', 'leader-manifest: verify');
 bkc_aftermath($node, 'leader-manifest', restore => 0);
 
 $node->stop;

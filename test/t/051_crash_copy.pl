@@ -22,7 +22,9 @@ sub killed
 	bkc_set_fault($node, $fault);
 	isnt($node->psql('postgres', "SELECT backup_now($arguments)", stderr => \$stderr),
 		0, "$fault: the backup fails");
-	like($stderr, qr/terminating connection because of crash|server closed the connection/,
+	like(
+		$stderr,
+		qr/terminating connection because of crash|server closed the connection/,
 		"$fault: the server restarts");
 	$node->poll_query_until('postgres', 'SELECT true');
 	$id = $node->safe_psql('postgres', "SELECT max(id) FROM backup_catalog WHERE id > $before");
@@ -35,8 +37,9 @@ my $two = q(options => '{"jobs": 2}');
 
 # The leader copies the configuration files, so the first passages are its own.
 like(killed($_, $two), qr/^\d+$/, "$_: there was a row")
-  for ('copy-file=kill@1', 'copy-file=kill@50', 'copy-frame=kill@50', 'pack-commit=kill',
-	'wal-segment=kill');
+  for (
+	'copy-file=kill@1', 'copy-file=kill@50', 'copy-frame=kill@50',
+	'pack-commit=kill', 'wal-segment=kill');
 bkc_aftermath($node, 'after the kills of workers');
 
 # Commits of the leader, in this order: probe, begin object, its pack, manifest.

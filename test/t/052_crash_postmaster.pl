@@ -17,13 +17,18 @@ $node->safe_psql('postgres',
 sub crash
 {
 	my ($what) = @_;
-	my @pids = bkc_backup_pids($node);
-	my @all = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
+	my @pids   = bkc_backup_pids($node);
+	my @all    = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
 
 	$node->kill9;
 	bkc_gone($what, @pids);
+
 	# no start works before the last process has left the shared memory
-	ok(bkc_poll(sub { !grep { kill 0, $_ } @all }), "$what: no process is left");
+	ok( bkc_poll(
+			sub {
+				!grep { kill 0, $_ } @all;
+			}),
+		"$what: no process is left");
 	$node->start;
 	return;
 }
@@ -36,13 +41,16 @@ sub crash_held
 
 	is($row->{status}, 'running', "$fault: the row says running");
 	crash($fault);
-	bkc_join_fails($job, qr/server closed the connection|terminating connection/, "$fault: the session ends");
+	bkc_join_fails(
+		$job,
+		qr/server closed the connection|terminating connection/,
+		"$fault: the session ends");
 	bkc_aftermath($node, $fault, restore => $fault =~ /frame/);
 	bkc_row_is($node, $row->{id}, 'failed', qr/^interrupted$/, $fault);
 	return;
 }
 
-crash_held('leader-begin=sleep:60000', when => 'true');
+crash_held('leader-begin=sleep:60000',   when => 'true');
 crash_held('leader-started=sleep:60000', when => q(phase = 'waiting for checkpoint'));
 crash_held('copy-frame=sleep:60000@50');
 crash_held('leader-wal=sleep:60000', when => q(phase = 'storing WAL'));
@@ -51,9 +59,13 @@ crash_held('leader-wal=sleep:60000', when => q(phase = 'storing WAL'));
 my $job = bkc_hold($node, 'leader-manifest=sleep:60000', when => q(phase = 'writing manifest'));
 my $row = bkc_catalog($node);
 
-ok(bkc_poll(sub { bkc_repo_objects($node, qr{/\Q$row->{label}\E/manifest$}) }), 'leader-manifest: it is stored');
+ok(bkc_poll(sub { bkc_repo_objects($node, qr{/\Q$row->{label}\E/manifest$}) }),
+	'leader-manifest: it is stored');
 crash('leader-manifest');
-bkc_join_fails($job, qr/server closed the connection|terminating connection/, 'leader-manifest: the session ends');
+bkc_join_fails(
+	$job,
+	qr/server closed the connection|terminating connection/,
+	'leader-manifest: the session ends');
 bkc_aftermath($node, 'leader-manifest', restore => 0);
 bkc_row_is($node, $row->{id}, 'completed', qr/^$/, 'leader-manifest');
 
@@ -71,7 +83,10 @@ for my $jobs (1, 2)
 
 	bkc_wait_for_sql($node, "SELECT bytes_done > 0 AND workers = $jobs FROM backup_progress");
 	crash("busy, $jobs jobs");
-	bkc_join_fails($busy, qr/server closed the connection|terminating connection/, "busy, $jobs jobs: the session ends");
+	bkc_join_fails(
+		$busy,
+		qr/server closed the connection|terminating connection/,
+		"busy, $jobs jobs: the session ends");
 	bkc_settled($node, "busy, $jobs jobs");
 	bkc_row_is($node, undef, 'failed', qr/^interrupted$/, "busy, $jobs jobs");
 }

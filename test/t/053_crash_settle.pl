@@ -32,9 +32,13 @@ for my $point ('settle-row', 'settle-sweep', 'store-remove', 'store-list')
 	my $row;
 
 	leave_unfinished($fault);
-	PostgreSQL::Test::Utils::system_log('pg_ctl', '-W', '-D', $node->data_dir, '-l', $node->logfile, 'start');
+	PostgreSQL::Test::Utils::system_log('pg_ctl', '-W', '-D', $node->data_dir, '-l',
+		$node->logfile, 'start');
 	ok( bkc_poll(
-			sub { slurp_file($node->logfile) =~ /\(PID \d+\) was terminated by signal 9.*was terminated by signal 9/s }),
+			sub {
+				slurp_file($node->logfile) =~
+				  /\(PID \d+\) was terminated by signal 9.*was terminated by signal 9/s;
+			}),
 		"$fault: settling is killed");
 	ok(bkc_poll(sub { !-e $node->data_dir . '/postmaster.pid' }), "$fault: the server is down");
 	$node->append_conf('postgresql.auto.conf', "pg_backupctl.fault = ''");
@@ -51,7 +55,8 @@ $node->start;
 $node->wait_for_log(qr/could not sweep repository "main": fault point settle-sweep/);
 bkc_row_is($node, undef, 'failed', qr/^interrupted$/, 'settle-sweep=fail');
 is(bkc_backup($node)->{status}, 'completed', 'settle-sweep=fail: a new backup works meanwhile');
-ok(scalar(grep { /^object .*pack$/ } bkc_leftovers($node)), 'settle-sweep=fail: the packs are left');
+ok(scalar(grep { /^object .*pack$/ } bkc_leftovers($node)),
+	'settle-sweep=fail: the packs are left');
 bkc_clear_fault($node);
 bkc_settled($node, 'settle-sweep=fail');
 
@@ -62,7 +67,9 @@ $node->start;
 bkc_wait_for_sql($node, "SELECT status = 'failed' FROM backup_catalog ORDER BY id DESC LIMIT 1");
 bkc_wait_for_sql($node, 'SELECT count(*) = 0 FROM backup_jobs()');
 ok(scalar(grep { /^object .*pack$/ } bkc_leftovers($node)), 'enabled = off: the packs are left');
-bkc_backup_fails($node, q('full'), qr/pg_backupctl is switched off on this server.*HINT:  Set pg_backupctl.enabled to on/s,
+bkc_backup_fails(
+	$node, q('full'),
+	qr/pg_backupctl is switched off on this server.*HINT:  Set pg_backupctl.enabled to on/s,
 	'enabled = off: no backup');
 $node->append_conf('postgresql.conf', 'pg_backupctl.enabled = on');
 $node->restart;

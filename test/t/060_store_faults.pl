@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = bkc_node('main');
-my $two = q('full', options => '{"jobs": 2, "compression": "lz4"}');
+my $two  = q('full', options => '{"jobs": 2, "compression": "lz4"}');
 
 bkc_backup($node, $two);
 
@@ -23,7 +23,7 @@ for my $point (qw(store-open-write store-write store-commit store-read store-lis
 	for (my $n = 1; $n < 10000 && $unhurt < 2; $n = $n < 10 ? $n + 1 : int($n * 1.7))
 	{
 		my $fault = "$point=fail\@$n";
-		my $log = -s $node->logfile;
+		my $log   = -s $node->logfile;
 		my ($status, $stderr, $row, $manifest);
 
 		bkc_set_fault($node, $fault);
@@ -33,15 +33,17 @@ for my $point (qw(store-open-write store-write store-commit store-read store-lis
 
 		# the session's view, the catalog's and the repository's are the same
 		bkc_clear_fault($node);
-		$node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM backup_catalog WHERE status = 'running'));
-		$row = bkc_catalog($node);
+		$node->poll_query_until('postgres',
+			q(SELECT count(*) = 0 FROM backup_catalog WHERE status = 'running'));
+		$row      = bkc_catalog($node);
 		$manifest = bkc_repo_objects($node, qr{/\Q$row->{label}\E/manifest$});
 		if ($status == 0)
 		{
 			$completed++;
 			push @wrong, "$fault: row $row->{status}, manifest $manifest"
 			  if $row->{status} ne 'completed' || !$manifest;
-			my ($verify, undef, $err) = bkc_client('verify', '--repo', bkc_repo_url($node), '--backup', $row->{label});
+			my ($verify, undef, $err) =
+			  bkc_client('verify', '--repo', bkc_repo_url($node), '--backup', $row->{label});
 			push @wrong, "$fault: verify says $err" if $verify != 0;
 		}
 		else

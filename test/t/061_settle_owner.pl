@@ -26,23 +26,30 @@ $node->start;
 
 # ---- the original's backup is running, or has been interrupted ----
 
-my $job = bkc_hold($node, 'copy-frame=sleep:60000@50', when => 'files_done > 95');
+my $job     = bkc_hold($node, 'copy-frame=sleep:60000@50', when => 'files_done > 95');
 my $running = bkc_catalog($node);
 $clone->start;
 isnt(bkc_backup($clone)->{label}, $running->{label}, 'the clone takes a backup of its own');
 bkc_wait_for_sql($clone, 'SELECT count(*) = 0 FROM backup_jobs()', 't', 'the clone has settled');
-isnt(slurp_file($clone->data_dir . '/pg_backupctl/owner'), $owner, 'the clone has an identity of its own');
-is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/begin$}), 1, 'it leaves a running backup alone');
+isnt(slurp_file($clone->data_dir . '/pg_backupctl/owner'),
+	$owner, 'the clone has an identity of its own');
+is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/begin$}),
+	1, 'it leaves a running backup alone');
 
 # Its leader is killed with the postmaster: objects stay behind.
 my @all = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
 $node->kill9;
-ok(bkc_poll(sub { !grep { kill 0, $_ } @all }), 'the original is gone');
+ok( bkc_poll(
+		sub {
+			!grep { kill 0, $_ } @all;
+		}),
+	'the original is gone');
 bkc_join($job);
 my $count = bkc_repo_objects($node, qr{/\Q$running->{label}\E/});
 $clone->restart;
 bkc_aftermath($clone, 'clone, original interrupted', restore => 0, others => [ $running->{label} ]);
-is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}), $count, 'the clone has not touched the interrupted backup');
+is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}),
+	$count, 'the clone has not touched the interrupted backup');
 
 # ---- the clone's own is interrupted ----
 
@@ -51,26 +58,28 @@ isnt($clone->psql('postgres', 'SELECT backup_now()'), 0, 'a backup of the clone 
 $clone->poll_query_until('postgres', 'SELECT true');
 my $mine = bkc_catalog($clone);
 bkc_aftermath($clone, 'clone', restore => 0, others => [ $running->{label} ]);
-is(bkc_repo_objects($node, qr{/\Q$mine->{label}\E/}), 0, 'the clone has swept its own');
+is(bkc_repo_objects($node, qr{/\Q$mine->{label}\E/}),    0,      'the clone has swept its own');
 is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}), $count, 'and nothing else');
 
 # ---- the original comes back ----
 
-$job = bkc_hold($clone, 'copy-frame=sleep:60000@50', when => 'files_done > 95');
-$mine = bkc_catalog($clone);
+$job   = bkc_hold($clone, 'copy-frame=sleep:60000@50', when => 'files_done > 95');
+$mine  = bkc_catalog($clone);
 $count = bkc_repo_objects($node, qr{/\Q$mine->{label}\E/});
 $node->append_conf('postgresql.auto.conf', "pg_backupctl.fault = ''");
 $node->start;
 bkc_aftermath($node, 'original', restore => 0, others => [ $mine->{label} ]);
 bkc_row_is($node, $running->{id}, 'failed', qr/^interrupted$/, 'original');
-is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}), 0, 'the original has swept its own');
-is(bkc_repo_objects($node, qr{/\Q$mine->{label}\E/}), $count, "and nothing of the clone's");
-is(slurp_file($node->data_dir . '/pg_backupctl/owner'), $owner, "the original's identity is the same");
-is($clone->safe_psql('postgres', 'SELECT backup_cancel(id) FROM backup_progress'), 't', "the clone's is cancelled");
+is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}), 0,      'the original has swept its own');
+is(bkc_repo_objects($node, qr{/\Q$mine->{label}\E/}),    $count, "and nothing of the clone's");
+is(slurp_file($node->data_dir . '/pg_backupctl/owner'),
+	$owner, "the original's identity is the same");
+is($clone->safe_psql('postgres', 'SELECT backup_cancel(id) FROM backup_progress'),
+	't', "the clone's is cancelled");
 bkc_join_fails($job, qr/cancelled/, 'its session learns it');
 bkc_clear_fault($clone);
 bkc_settled($clone, 'clone, in the end');
-bkc_settled($node, 'original, in the end');
+bkc_settled($node,  'original, in the end');
 
 # ---- a data directory that has lost its identity ----
 
@@ -84,8 +93,11 @@ $node->start;
 my $orphan = bkc_catalog($node);
 bkc_aftermath($node, 'another identity', others => [ $orphan->{label} ]);
 bkc_row_is($node, $orphan->{id}, 'failed', qr/^interrupted$/, 'another identity');
-cmp_ok(scalar(bkc_repo_objects($node, qr{/\Q$orphan->{label}\E/})), '>=', 3, 'what it cannot know to be its own is left alone');
+cmp_ok(scalar(bkc_repo_objects($node, qr{/\Q$orphan->{label}\E/})),
+	'>=', 3, 'what it cannot know to be its own is left alone');
 isnt(slurp_file($node->data_dir . '/pg_backupctl/owner'), $owner, 'the identity is a new one');
-bkc_client_ok([ 'list', '--repo', bkc_repo_url($node) ], 'list shows a repository with an unfinished backup');
+bkc_client_ok(
+	[ 'list', '--repo', bkc_repo_url($node) ],
+	'list shows a repository with an unfinished backup');
 
 done_testing();

@@ -8,8 +8,8 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main');
-my $base = $node->basedir;
+my $node    = bkc_node('main');
+my $base    = $node->basedir;
 my @restore = ('restore', '--repo', bkc_repo_url($node), '--jobs', 2);
 
 mkdir "$base/space" or die $!;
@@ -49,13 +49,15 @@ sub interrupted
 	is($status, $expected, "$fault: exit status $expected") or diag($stderr);
 	if ($expected < 128)
 	{
-		like($stderr, qr/error: .*(?:fault point|signal 9)/, "$fault: it says why");
+		like($stderr, qr/error: .*(?:fault point|signal 9)/,  "$fault: it says why");
 		like($stderr, qr/hint: .*unfinished.*--force|hint: /, "$fault: and what to do");
 	}
 	starts_not($fault, $data);
 	($status, $stdout, $stderr) = bkc_client(@restore, @target);
 	is($status, 6, "$fault: a rerun is refused");
-	like($stderr, qr/"\Q$data\E" is not empty.*unfinished restore: --force replaces it/s,
+	like(
+		$stderr,
+		qr/"\Q$data\E" is not empty.*unfinished restore: --force replaces it/s,
 		"$fault: with a hint");
 	starts_not("$fault, again", $data);
 
@@ -84,27 +86,31 @@ sub interrupted
 use constant KILLED => 128 + 9;
 
 # What happens in a worker process is an error of the program as a whole.
-interrupted('restore-marked=kill', KILLED, 1);
-interrupted('restore-marked=fail', 6);
-interrupted('restore-file=kill', 9);
-interrupted('restore-file=fail', 6);
-interrupted('restore-file=kill@200', 9, 1);
-interrupted('restore-file=fail@200', 6);
+interrupted('restore-marked=kill',      KILLED, 1);
+interrupted('restore-marked=fail',      6);
+interrupted('restore-file=kill',        9);
+interrupted('restore-file=fail',        6);
+interrupted('restore-file=kill@200',    9, 1);
+interrupted('restore-file=fail@200',    6);
 interrupted('restore-file=nospace@100', 7);
-interrupted('restore-file=cancel@100', 8);
-interrupted('restore-files=kill', KILLED, 1);
-interrupted('restore-files=fail', 6);
-interrupted('restore-extras=kill', KILLED, 1);
-interrupted('restore-extras=fail', 6);
-interrupted('restore-synced=kill', KILLED, 1);
-interrupted('restore-synced=fail', 6);
+interrupted('restore-file=cancel@100',  8);
+interrupted('restore-files=kill',       KILLED, 1);
+interrupted('restore-files=fail',       6);
+interrupted('restore-extras=kill',      KILLED, 1);
+interrupted('restore-extras=fail',      6);
+interrupted('restore-synced=kill',      KILLED, 1);
+interrupted('restore-synced=fail',      6);
+
 # At the very last step everything is in place.
 my $copy = PostgreSQL::Test::Cluster->new('control');
 my @target =
   ('--pgdata', $copy->data_dir, '--tablespace-map', "$base/space=" . $copy->basedir . '/space');
 my ($status) = bkc_client({ fault => 'restore-control=kill' }, @restore, @target);
 is($status, KILLED, 'killed when pg_control is in place');
-bkc_client_fails([ @restore, @target ], qr/is not empty.*holds a data directory: --force/s, 'a rerun is refused');
+bkc_client_fails(
+	[ @restore, @target ],
+	qr/is not empty.*holds a data directory: --force/s,
+	'a rerun is refused');
 bkc_judge($copy, $sum);
 
 # Each read from the repository fails once, before and after the first write.
@@ -114,7 +120,7 @@ for my $call ('store-list', 'store-read')
 {
 	for (my $n = 1; $n < 100; $n++)
 	{
-		my $data = "$base/read$n";
+		my $data    = "$base/read$n";
 		my @command = (@restore, '--pgdata', $data, '--tablespace-map', "$base/space=$data.space");
 		my ($status, undef, $stderr) = bkc_client({ fault => "$call=fail\@$n" }, @command);
 
@@ -122,7 +128,7 @@ for my $call ('store-list', 'store-read')
 		$failed++;
 		$made++ if -e $data;
 		push @wrong, "$call $n: status $status, $stderr" if $status != 5;
-		push @wrong, "$call $n: there is a pg_control" if -e "$data/global/pg_control";
+		push @wrong, "$call $n: there is a pg_control"   if -e "$data/global/pg_control";
 		($status, undef, $stderr) = bkc_client(@command, -e $data ? '--force' : ());
 		push @wrong, "$call $n: the next restore fails with $stderr" if $status != 0;
 		system_or_bail('rm', '-rf', $data, "$data.space");
@@ -131,12 +137,11 @@ for my $call ('store-list', 'store-read')
 }
 is_deeply(\@wrong, [], "all $failed failures of reading are clean");
 cmp_ok($failed, '>', $made, 'before anything was written');
-cmp_ok($made, '>', 0, 'and after');
+cmp_ok($made,   '>', 0,     'and after');
 
 # A data directory that is replaced is not half the old one: pg_control goes first.
 my $old = bkc_restore($node, 'old', args => [ '--tablespace-map', "$base/space=$base/old_space" ]);
-($status) = bkc_client(
-	{ fault => 'restore-file=fail@1' },
+($status) = bkc_client({ fault => 'restore-file=fail@1' },
 	@restore, '--pgdata', $old->data_dir, '--force', '--tablespace-map',
 	"$base/space=$base/new_space");
 is($status, 6, 'replacing a data directory is interrupted');
