@@ -95,7 +95,10 @@ like($backup->{error}, qr/WAL segment "[0-9A-F]{24}" was removed before the back
 like(slurp_file($small->logfile), qr/HINT:  Increase max_replication_slots/, 'and what to do');
 bkc_wait_for_sql($small, "SELECT NOT EXISTS (SELECT FROM backup_jobs())");
 is_deeply([ grep { /backups/ } bkc_repo_objects($small) ], \@before, 'nothing is left of it');
-is(bkc_backup($small)->{status}, 'completed', 'the next one works');
+$small->safe_psql('postgres', "ALTER SYSTEM SET wal_keep_size = '200MB'");
+$small->reload;
+bkc_wait_for_sql($small, 'SHOW wal_keep_size', '200MB', 'as the hint says');
+is(bkc_backup_during($small, $write)->{status}, 'completed', 'the next one works');
 bkc_judge(bkc_restore($small, 'small_next'), bkc_checksum($small));
 $small->stop;
 
