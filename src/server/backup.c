@@ -646,6 +646,25 @@ write_fail(void *arg)
 	bkc_catalog_fail(a->id, a->status, a->error);
 }
 
+/* Is there surely no manifest?  Without an answer it stays open, and settle's to find out. */
+static bool
+surely_incomplete(const BkcJob *job)
+{
+	const BkcRepoDef *repo;
+	BkcStore   *store = NULL;
+	bool		complete = true;
+	bool		ok;
+	BkcError	err;
+
+	if (!commit_tried)
+		return true;
+	repo = bkc_settings_repository(job->args.repository);
+	ok = bkc_store_open(&repo->url, &store, &err) &&
+		bkc_repo_backup_complete(store, GetSystemIdentifier(), job->label, &complete, &err);
+	bkc_store_close(store);
+	return ok && !complete;
+}
+
 void
 bkc_backup_failed(BkcJob *job, const BkcReport *report, bool cancelled)
 {
@@ -654,7 +673,6 @@ bkc_backup_failed(BkcJob *job, const BkcReport *report, bool cancelled)
 	/* workers may still be at their last frame; their objects are swept later */
 	bkc_crew_stop(job);
 
-	/* with the commit's outcome in doubt, settle looks for the manifest */
-	if (job->id != 0 && !commit_tried)
+	if (job->id != 0 && surely_incomplete(job))
 		(void) bkc_catalog_try(write_fail, &arg, 1, "mark the backup as failed");
 }
