@@ -8,7 +8,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main', conf => 'restart_after_crash = on');
+my $node = bkc_node('main', small => 1, conf => 'restart_after_crash = on');
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE TABLE numbers AS SELECT i, md5(i::text) AS hash FROM generate_series(1, 2000) AS i;

@@ -8,30 +8,10 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main');
+my $node = bkc_node('main', small => 1);
 
 $node->safe_psql('postgres',
 	'CREATE TABLE numbers AS SELECT i, md5(i::text) AS hash FROM generate_series(1, 20000) AS i');
-
-# Kill the postmaster and start it again.
-sub crash
-{
-	my ($what) = @_;
-	my @pids   = bkc_backup_pids($node);
-	my @all    = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
-
-	$node->kill9;
-	bkc_gone($what, @pids);
-
-	# no start works before the last process has left the shared memory
-	ok( bkc_poll(
-			sub {
-				!grep { kill 0, $_ } @all;
-			}),
-		"$what: no process is left");
-	$node->start;
-	return;
-}
 
 sub crash_held
 {
@@ -40,7 +20,8 @@ sub crash_held
 	my $row = bkc_catalog($node);
 
 	is($row->{status}, 'running', "$fault: the row says running");
-	crash($fault);
+	bkc_kill_postmaster($node, $fault);
+	$node->start;
 	bkc_join_fails(
 		$job,
 		qr/server closed the connection|terminating connection/,
@@ -61,7 +42,8 @@ my $row = bkc_catalog($node);
 
 ok(bkc_poll(sub { bkc_repo_objects($node, qr{/\Q$row->{label}\E/manifest$}) }),
 	'leader-manifest: it is stored');
-crash('leader-manifest');
+bkc_kill_postmaster($node, 'leader-manifest');
+$node->start;
 bkc_join_fails(
 	$job,
 	qr/server closed the connection|terminating connection/,
@@ -82,7 +64,8 @@ for my $jobs (1, 2)
 		qq(SELECT backup_now(options => '{"jobs": $jobs, "compression": "zstd:13"}')));
 
 	bkc_wait_for_sql($node, "SELECT bytes_done > 0 AND workers = $jobs FROM backup_progress");
-	crash("busy, $jobs jobs");
+	bkc_kill_postmaster($node, "busy, $jobs jobs");
+	$node->start;
 	bkc_join_fails(
 		$busy,
 		qr/server closed the connection|terminating connection/,

@@ -7,7 +7,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main', conf => 'restart_after_crash = on');
+my $node = bkc_node('main', small => 1, conf => 'restart_after_crash = on');
 
 # A backup that the next start has to settle; its begin object and packs are stored.
 sub leave_unfinished

@@ -7,7 +7,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main');
+my $node = bkc_node('main', small => 1);
 
 $node->safe_psql('postgres',
 	'CREATE TABLE numbers AS SELECT i, md5(i::text) AS hash FROM generate_series(1, 20000) AS i');

@@ -9,7 +9,7 @@ use Test::More;
 
 # Without checksums, hint bits and forced page images the WAL tells whether
 # the server still believes to be in a backup.
-my $node = bkc_node('main', checksums => 0, conf => <<'CONF');
+my $node = bkc_node('main', small => 1, checksums => 0, conf => <<'CONF');
 wal_log_hints = off
 full_page_writes = off
 checkpoint_timeout = 1h

@@ -9,7 +9,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main');
+my $node = bkc_node('main', small => 1);
 my $repo = bkc_repo_dir($node);
 my $url  = bkc_repo_url($node);
 my $two  = q('full', options => '{"jobs": 2}');

@@ -8,7 +8,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main', initdb => ['--wal-segsize=1'], conf => <<'CONF');
+my $node = bkc_node('main', small => 1, initdb => ['--wal-segsize=1'], conf => <<'CONF');
 max_replication_slots = 0
 wal_keep_size = 0
 min_wal_size = 2MB

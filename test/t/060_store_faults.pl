@@ -8,7 +8,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main');
+my $node = bkc_node('main', small => 1);
 my $two  = q('full', options => '{"jobs": 2, "compression": "lz4"}');
 
 bkc_backup($node, $two);

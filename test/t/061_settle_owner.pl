@@ -9,7 +9,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = bkc_node('main');
+my $node = bkc_node('main', small => 1);
 
 $node->safe_psql('postgres',
 	'CREATE TABLE numbers AS SELECT i, md5(i::text) AS hash FROM generate_series(1, 20000) AS i');
@@ -37,13 +37,7 @@ is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/begin$}),
 	1, 'it leaves a running backup alone');
 
 # Its leader is killed with the postmaster: objects stay behind.
-my @all = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
-$node->kill9;
-ok( bkc_poll(
-		sub {
-			!grep { kill 0, $_ } @all;
-		}),
-	'the original is gone');
+bkc_kill_postmaster($node, 'the original');
 bkc_join($job);
 my $count = bkc_repo_objects($node, qr{/\Q$running->{label}\E/});
 $clone->restart;

@@ -8,7 +8,7 @@ use BkcTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node    = bkc_node('main');
+my $node    = bkc_node('main', small => 1);
 my $base    = $node->basedir;
 my @restore = ('restore', '--repo', bkc_repo_url($node), '--jobs', 2);
 
@@ -90,10 +90,10 @@ interrupted('restore-marked=kill',      KILLED, 1);
 interrupted('restore-marked=fail',      6);
 interrupted('restore-file=kill',        9);
 interrupted('restore-file=fail',        6);
-interrupted('restore-file=kill@200',    9, 1);
-interrupted('restore-file=fail@200',    6);
-interrupted('restore-file=nospace@100', 7);
-interrupted('restore-file=cancel@100',  8);
+interrupted('restore-file=kill@80',    9, 1);
+interrupted('restore-file=fail@80',    6);
+interrupted('restore-file=nospace@60', 7);
+interrupted('restore-file=cancel@60',  8);
 interrupted('restore-files=kill',       KILLED, 1);
 interrupted('restore-files=fail',       6);
 interrupted('restore-extras=kill',      KILLED, 1);

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = bkc_node('main');
+my $node = bkc_node('main', small => 1);
 my $base = $node->basedir;
 my $repo = bkc_repo_url($node);
 
@@ -53,7 +53,7 @@ sub signalled
 			'<', \undef, '>', \$stdout, '2>', \$stderr);
 	}
 	ok( bkc_poll(
-			sub { -e "$data/pg_backupctl.restoring" && ($fault =~ /marked/ || -e "$data/base/1") }),
+			sub { -e "$data/pg_backupctl.restoring" && ($fault =~ /marked/ || -e "$data/base") }),
 		"$what: it has begun");
 	$began = time;
 	$restore->signal($signal);

@@ -9,7 +9,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node    = bkc_node('main');
+my $node    = bkc_node('main', small => 1);
 my $base    = $node->basedir;
 my $repo    = bkc_repo_dir($node);
 my @wal_get = ('wal-get', '--repo', bkc_repo_url($node));

@@ -103,12 +103,9 @@ like(
 
 $other->safe_psql('postgres', 'CREATE DATABASE backups');
 $other->safe_psql('backups',  'CREATE EXTENSION pg_backupctl');
-ok( bkc_poll(
-		sub {
-			slurp_dir($other->data_dir . '/pg_backupctl') if -d $other->data_dir . '/pg_backupctl';
-		},
-		120),
-	'the database is there: settling has caught up');
+$other->reload;
+ok(bkc_poll(sub { -f $other->data_dir . '/pg_backupctl/owner' }),
+	'the database is there: after a reload settling has caught up');
 is($other->safe_psql('backups', "SELECT backup_now('full'); SELECT status FROM backup_catalog"),
 	"1\ncompleted", 'the database is there: a backup works');
 is($other->safe_psql('postgres', "SELECT count(*) FROM pg_proc WHERE proname = 'backup_now'"),

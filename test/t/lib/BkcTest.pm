@@ -30,8 +30,8 @@ our @EXPORT = qw(
   bkc_restore bkc_adopt bkc_start_restored bkc_judge bkc_checksum
   bkc_wait_for_sql bkc_set_fault bkc_clear_fault
   bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
-  bkc_poll bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_gone
-  bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
+  bkc_poll bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_alive bkc_gone
+  bkc_kill_postmaster bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
 );
 
 # ---- servers ----
@@ -44,6 +44,8 @@ our @EXPORT = qw(
 #	conf => TEXT		more lines for postgresql.conf
 #	repositories =>		value of pg_backupctl.repositories instead of the default
 #	initdb => [...]		further arguments for initdb
+#	small => 1			without template0 and template1: a third of the files, for tests
+#						that take many backups (the server must be started)
 sub bkc_node
 {
 	my ($name, %opt) = @_;
@@ -66,6 +68,11 @@ CONF
 	{
 		$node->start;
 		bkc_extension($node) if $opt{extension} // 1;
+		$node->safe_psql('postgres', <<'SQL') if $opt{small};
+UPDATE pg_database SET datistemplate = false WHERE datistemplate;
+DROP DATABASE template0;
+DROP DATABASE template1;
+SQL
 	}
 	return $node;
 }
@@ -505,6 +512,20 @@ sub bkc_backup_pids
 		"SELECT pid FROM pg_stat_activity WHERE backend_type IN ('pg_backupctl backup', 'pg_backupctl copy')");
 }
 
+# Those of the processes that run; one that only waits to be reaped has ended.
+sub bkc_alive
+{
+	my @alive;
+
+	for my $pid (@_)
+	{
+		open my $fh, '<', "/proc/$pid/stat" or next;
+		push @alive, $pid if (<$fh> // 'Z') !~ /\) Z |^Z$/;
+		close $fh;
+	}
+	return @alive;
+}
+
 # Asserts that these processes end within two seconds (and one more, which is
 # for a busy machine).
 sub bkc_gone
@@ -513,9 +534,26 @@ sub bkc_gone
 	my $began = time;
 
 	ok(@pids > 0, "$what: there were processes") or return;
-	ok(bkc_poll(sub { !grep { kill 0, $_ } @pids }, 20) && time - $began < 3,
+	ok(bkc_poll(sub { !bkc_alive(@pids) }, 20) && time - $began < 3,
 		"$what: all processes of the backup are gone within two seconds")
-	  or diag(sprintf('after %.1f s: %s', time - $began, join ' ', grep { kill 0, $_ } @pids));
+	  or diag(sprintf('after %.1f s: %s', time - $began, join ' ', bkc_alive(@pids)));
+	return;
+}
+
+# Kill the postmaster in the middle of a backup; asserts that the backup's
+# processes end, and returns when no process is in the way of the next start.
+sub bkc_kill_postmaster
+{
+	my ($node, $what) = @_;
+	my @pids = bkc_backup_pids($node);
+	my @all = ($node->{_pid}, split /\n/,
+		$node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity'));
+
+	$node->kill9;
+	bkc_gone($what, @pids);
+
+	# also those that only wait to be reaped: the lock file names one of them
+	ok(bkc_poll(sub { !grep { kill 0, $_ } @all }), "$what: no process is left");
 	return;
 }
 
