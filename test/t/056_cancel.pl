@@ -116,6 +116,23 @@ my $row = bkc_row_is($node, undef, 'cancelled', qr/cancelled/, 'statement_timeou
 is($row->{id}, $before + 1, 'statement_timeout: it is the row of this one');
 is(page_images(), 0, 'statement_timeout: the server is not in a backup');
 
+# CALL backup_run() ends the backup in the same ways, and holds no snapshot meanwhile.
+for my $way ('pg_cancel_backend of the session', 'pg_terminate_backend of the session')
+{
+	my ($sql, $message) = @{ $ways{$way} };
+	my @pids;
+
+	$job = bkc_hold($node, 'copy-frame=sleep:60000@50', sql => "CALL backup_run($jobs)");
+	is( $node->safe_psql('postgres', "SELECT backend_xmin IS NULL AND backend_xid IS NULL $waiter"),
+		't', 'backup_run: the session holds no snapshot');
+	@pids = bkc_backup_pids($node);
+	is($node->safe_psql('postgres', $sql), 't', "backup_run, $way: cancelled");
+	bkc_gone("backup_run, $way", @pids);
+	bkc_join_fails($job, $message, "backup_run, $way: the session learns it");
+	bkc_settled($node, "backup_run, $way");
+	bkc_row_is($node, undef, 'cancelled', qr/cancelled/, "backup_run, $way");
+}
+
 # A detached backup goes on without its session.
 $job = bkc_hold($node, 'copy-frame=sleep:1000@50',
 	arguments => q('full', wait => false, options => '{"jobs": 2}'));

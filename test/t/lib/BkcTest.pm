@@ -368,7 +368,9 @@ sub bkc_repo_objects
 
 	while (defined(my $dir = shift @todo))
 	{
-		for my $name (slurp_dir("$top/$dir"))
+		# a folder may be removed by a sweep just now
+		opendir my $handle, "$top/$dir" or $!{ENOENT} ? next : die "\"$top/$dir\": $!";
+		for my $name (readdir $handle)
 		{
 			next if $name eq '.' || $name eq '..';
 			if (-d "$top/$dir$name" && !-l "$top/$dir$name")
@@ -464,7 +466,7 @@ sub bkc_join
 {
 	my ($job) = @_;
 
-	$job->{handle}->finish;
+	$job->{handle}->finish if !$job->{finished}++;
 	return ($job->{handle}->full_result(0) >> 8, $job->{out}, $job->{err});
 }
 
@@ -482,6 +484,7 @@ sub bkc_join_fails
 # which is when the condition on view backup_progress holds (default: two
 # workers copy).  Returns what bkc_start() does.  Options:
 #	when => CONDITION	arguments => 'for backup_now'	settings => as for bkc_start
+#	sql => 'something else than SELECT backup_now(...)'
 sub bkc_hold
 {
 	my ($node, $fault, %opt) = @_;
@@ -490,11 +493,12 @@ sub bkc_hold
 	my $job;
 
 	bkc_set_fault($node, $fault);
-	$job = bkc_start($node, "SELECT backup_now($arguments)", settings => $opt{settings});
+	$job = bkc_start($node, $opt{sql} // "SELECT backup_now($arguments)",
+		settings => $opt{settings});
 	bkc_poll(
 		sub {
 			$job->{handle}->pump_nb;
-			return 'ended' if !$job->{handle}->pumpable;
+			return 'failed' if !$job->{handle}->pumpable && (bkc_join($job))[0] != 0;
 			return $node->safe_psql('postgres',
 				"SELECT 'there' FROM backup_progress WHERE job = 'backup' AND id IS NOT NULL AND $when");
 		}) eq 'there'
