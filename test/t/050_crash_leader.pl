@@ -18,7 +18,7 @@ SQL
 # A kill before the first backup has made anything.
 bkc_set_fault($node, 'store-open-write=kill@1');
 isnt($node->psql('postgres', "SELECT backup_now('full')"), 0, 'killed at the very first write');
-$node->poll_query_until('postgres', 'SELECT true');
+bkc_wait_up($node);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM backup_catalog'), 0, 'there is no row');
 
 my @points = qw(leader-row leader-begin leader-started leader-listed leader-copied
@@ -35,7 +35,7 @@ for my $point (@points)
 		$stderr,
 		qr/terminating connection because of crash|server closed the connection/,
 		"$point: the server restarts");
-	$node->poll_query_until('postgres', 'SELECT true');
+	bkc_wait_up($node);
 
 	# that the new backup comes before the settling or after must make no difference
 	$row = bkc_catalog($node);
@@ -50,7 +50,7 @@ my $row;
 
 bkc_set_fault($node, 'leader-manifest=kill');
 isnt($node->psql('postgres', "SELECT backup_now('full')"), 0, 'leader-manifest: the session fails');
-$node->poll_query_until('postgres', 'SELECT true');
+bkc_wait_up($node);
 $row = bkc_catalog($node);
 $node->safe_psql('postgres', 'DELETE FROM numbers');
 bkc_settled($node, 'leader-manifest');

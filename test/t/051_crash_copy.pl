@@ -26,7 +26,7 @@ sub killed
 		$stderr,
 		qr/terminating connection because of crash|server closed the connection/,
 		"$fault: the server restarts");
-	$node->poll_query_until('postgres', 'SELECT true');
+	bkc_wait_up($node);
 	$id = $node->safe_psql('postgres', "SELECT max(id) FROM backup_catalog WHERE id > $before");
 	bkc_aftermath($node, $fault, restore => 0);
 	bkc_row_is($node, $id, 'failed', qr/^interrupted$/, $fault) if $id ne '';

@@ -49,7 +49,7 @@ is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}),
 
 bkc_set_fault($clone, 'leader-wal=kill');
 isnt($clone->psql('postgres', 'SELECT backup_now()'), 0, 'a backup of the clone is interrupted');
-$clone->poll_query_until('postgres', 'SELECT true');
+bkc_wait_up($clone);
 my $mine = bkc_catalog($clone);
 bkc_aftermath($clone, 'clone', restore => 0, others => [ $running->{label} ]);
 is(bkc_repo_objects($node, qr{/\Q$mine->{label}\E/}),    0,      'the clone has swept its own');

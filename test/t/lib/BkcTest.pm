@@ -30,7 +30,7 @@ our @EXPORT = qw(
   bkc_restore bkc_adopt bkc_start_restored bkc_judge bkc_checksum
   bkc_wait_for_sql bkc_set_fault bkc_clear_fault
   bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
-  bkc_poll bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_alive bkc_gone
+  bkc_poll bkc_wait_up bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_alive bkc_gone
   bkc_kill_postmaster bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
 );
 
@@ -445,6 +445,21 @@ sub bkc_poll
 	}
 }
 
+# Asserts that the server answers; it may be restarting after a crash.
+sub bkc_wait_up
+{
+	my ($node) = @_;
+	my @command = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT true');
+	my ($out, $err);
+
+	# poll_query_until() writes to psql, which has ended when there is no server
+	ok( bkc_poll(
+			sub { IPC::Run::run(\@command, '<', \undef, '>', \$out, '2>', \$err) && $out =~ /^t/ }),
+		'the server is up')
+	  or diag($err);
+	return;
+}
+
 # Run one statement in a psql beside; bkc_join() gives its end.  The session's
 # application_name is "waiter".  Options:
 #	settings => '-c name=value'		further settings of the session
@@ -497,8 +512,10 @@ sub bkc_hold
 		settings => $opt{settings});
 	bkc_poll(
 		sub {
-			$job->{handle}->pump_nb;
-			return 'failed' if !$job->{handle}->pumpable && (bkc_join($job))[0] != 0;
+			# pumped once more after its end, it would start anew
+			$job->{handle}->pump_nb if !$job->{finished} && $job->{handle}->pumpable;
+			return 'failed'
+			  if ($job->{finished} || !$job->{handle}->pumpable) && (bkc_join($job))[0] != 0;
 			return $node->safe_psql('postgres',
 				"SELECT 'there' FROM backup_progress WHERE job = 'backup' AND id IS NOT NULL AND $when");
 		}) eq 'there'
