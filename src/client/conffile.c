@@ -106,7 +106,8 @@ parse_line(BkcConfLine *line, BkcError *err)
 	p = skip_space(p, end);
 	if (p < end && *p == '=')
 		p = skip_space(p + 1, end);
-	if (n == 0 || p == end || p == start)
+	/* name'value' without a blank is fine for the server, too */
+	if (n == 0 || p == end || (p == start && *p != '\''))
 		return true;
 	if (*p == '\'')
 	{

@@ -16,6 +16,7 @@
 #include "base/text.h"
 
 #define FLUSH_AT	(256 * 1024)
+#define MTIME_MAX	INT64_C(253402300799)	/* the end of the year 9999 */
 
 struct BkcPgManifest
 {
@@ -111,6 +112,9 @@ bkc_pgmanifest_file(BkcPgManifest *m, const char *dir, const char *name, uint64_
 	char		hex[2 * BKC_SHA256_SIZE + 1];
 	bool		ok;
 
+	/* a hostile manifest may say anything; no real file is older or younger */
+	if (mtime < 0 || mtime > MTIME_MAX)
+		mtime = 0;
 	bkc_format_time_gmt(mtime * 1000000, time, sizeof(time));
 	bkc_hex_encode(sha256, BKC_SHA256_SIZE, hex);
 	bkc_buffer_reset(&m->name);

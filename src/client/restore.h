@@ -101,7 +101,7 @@ typedef struct BkcRestore
 	int			marker_fd;		/* held locked while we work; -1 */
 	bool		begun;			/* something has been written */
 	bool		replace;		/* PGDATA holds something that --force replaces */
-	bool		unfinished;		/* ... and that is an interrupted restore */
+	bool		unfinished;		/* ... and only the last step of a restore is missing */
 	bool		placed;			/* pg_control has its name: the folder is complete */
 
 	/* what follows */

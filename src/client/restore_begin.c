@@ -119,26 +119,49 @@ remove_entry(const char *dir, const char *name, BkcError *err)
 	return ok;
 }
 
-/* Remove what is in a folder, except the marker. */
+/* One pass: removed counts what was there. */
 static bool
-clear_folder(const char *path, BkcError *err)
+clear_pass(const char *path, size_t *removed, BkcError *err)
 {
 	DIR		   *handle = opendir(path);
 	struct dirent *entry;
 	bool		ok = true;
 
+	*removed = 0;
 	if (handle == NULL)
 		return bkc_error_os(err, errno, "could not open folder \"%s\"", path);
-	while (ok && (entry = readdir(handle)) != NULL)
+	for (errno = 0; ok && (entry = readdir(handle)) != NULL; errno = 0)
 	{
 		const char *name = entry->d_name;
 
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-			strcmp(name, BKC_RESTORE_MARKER) != 0)
-			ok = bkc_host_check(err) && remove_entry(path, name, err);
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+			strcmp(name, BKC_RESTORE_MARKER) == 0)
+			continue;
+		ok = bkc_host_check(err) && remove_entry(path, name, err);
+		(*removed)++;
 	}
+	if (ok && errno != 0)
+		ok = bkc_error_os(err, errno, "could not read folder \"%s\"", path);
 	closedir(handle);
 	return ok;
+}
+
+/*
+ * Remove what is in a folder, except the marker.  Reading a folder while it
+ * shrinks may miss entries on some file systems, so until a pass finds none:
+ * a standby.signal left behind would change what the restored cluster is.
+ */
+static bool
+clear_folder(const char *path, BkcError *err)
+{
+	size_t		removed;
+
+	do
+	{
+		if (!clear_pass(path, &removed, err))
+			return false;
+	} while (removed > 0);
+	return true;
 }
 
 static bool

@@ -171,7 +171,7 @@ put_recovery(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 		if (!bkc_conf_put(out, emptied[i], "", err))
 			return false;
 	}
-	return bkc_conf_put(out, "recovery_target_timeline", "latest", err) &&
+	return bkc_conf_put(out, "recovery_target_timeline", "current", err) &&
 		bkc_conf_put(out, "recovery_target_inclusive", "on", err) &&
 		bkc_conf_put(out, "recovery_target_action", "pause", err) &&
 		bkc_conf_put(out, "recovery_min_apply_delay", "0", err) &&

@@ -119,7 +119,17 @@ bkc_tablespace_map_rewrite(const char *text, const BkcManifestHeader *header,
 	/* a link that the map does not know would still point to the old place */
 	for (size_t i = 1; ok && i < ndirs; i++)
 	{
-		if (!seen[i])
+		if (seen[i])
+			continue;
+		if (strcmp(dirs[i].link, dirs[i].original) != 0)
+		{
+			bkc_error_set(err, BKC_ERR_STATE, "tablespace %u was created while the backup ran and cannot be put elsewhere",
+						  dirs[i].oid);
+			bkc_error_hint(err, "Recovery will replay its CREATE TABLESPACE and use \"%s\". Restore without mapping it, or another backup.",
+						   dirs[i].original);
+			ok = false;
+		}
+		else
 			ok = put_map_line(out, dirs[i].oid, dirs[i].link, err);
 	}
 	bkc_buffer_free(&line.path);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/host.h"
 
 #define MARKER_MAX		(64 * 1024)
 #define PID_FILE_MAX	(64 * 1024)
@@ -161,6 +162,47 @@ check_not_running(const char *pgdata, BkcError *err)
 	return ok;
 }
 
+/*
+ * --force would empty a file system that is mounted somewhere below (pg_wal
+ * on a volume of its own), and could not remove the folder it is mounted on.
+ */
+static bool
+check_no_mounts(const char *path, dev_t device, BkcError *err)
+{
+	DIR		   *handle = opendir(path);
+	struct dirent *entry;
+	bool		ok = true;
+
+	if (handle == NULL)
+		return bkc_error_os(err, errno, "could not open folder \"%s\"", path);
+	for (errno = 0; ok && (entry = readdir(handle)) != NULL; errno = 0)
+	{
+		char	   *child;
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		child = bkc_path_join(path, entry->d_name, err);
+		ok = child != NULL && bkc_host_check(err);
+		if (ok && lstat(child, &st) == 0 && S_ISDIR(st.st_mode))
+		{
+			if (st.st_dev != device)
+			{
+				bkc_error_set(err, BKC_ERR_STATE, "\"%s\" is another file system", child);
+				bkc_error_hint(err, "--force does not empty what is mounted inside a data directory: unmount it, or restore into another folder.");
+				ok = false;
+			}
+			else
+				ok = check_no_mounts(child, device, err);
+		}
+		free(child);
+	}
+	if (ok && errno != 0)
+		ok = bkc_error_os(err, errno, "could not read folder \"%s\"", path);
+	closedir(handle);
+	return ok;
+}
+
 /* The folder is not empty: may it be replaced? */
 static bool
 check_replace(BkcRestore *r, BkcError *err)
@@ -171,6 +213,7 @@ check_replace(BkcRestore *r, BkcError *err)
 	bool		control;
 	bool		temp;
 	bool		cluster;
+	struct stat st;
 
 	if (!has_file(pgdata, BKC_RESTORE_MARKER, err, &marker) ||
 		!has_file(pgdata, "PG_VERSION", err, &version) ||
@@ -191,8 +234,19 @@ check_replace(BkcRestore *r, BkcError *err)
 		return bkc_error_hint(err, "Restore into a folder that is empty or does not exist.");
 	}
 	r->replace = true;
-	r->unfinished = marker || !control;
-	return check_not_running(pgdata, err) && (!marker || bkc_restore_lock(r, err));
+
+	/*
+	 * Only then are links in pg_tblspc surely those of a restore: they are
+	 * made behind all files, and the temporary pg_control is the first thing
+	 * that a new attempt removes, durably, before it clears anything.  A
+	 * marker alone may stand beside the links of the cluster that a --force
+	 * was about to replace.
+	 */
+	r->unfinished = temp && !control;
+	if (stat(pgdata, &st) != 0)
+		return bkc_error_os(err, errno, "could not stat folder \"%s\"", pgdata);
+	return check_not_running(pgdata, err) && check_no_mounts(pgdata, st.st_dev, err) &&
+		(!marker || bkc_restore_lock(r, err));
 }
 
 static bool
@@ -203,6 +257,8 @@ check_pgdata(BkcRestore *r, BkcError *err)
 	bool		exists;
 	bool		empty;
 
+	if (bkc_option(r->options, "pgdata")[0] == '\0')
+		return bkc_error_set(err, BKC_ERR_INVALID, "--pgdata is empty");
 	if (!resolve(bkc_option(r->options, "pgdata"), &dir->path, err))
 		return bkc_error_context(err, "--pgdata");
 	if (strcmp(dir->path, "/") == 0)
@@ -245,7 +301,6 @@ marker_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
 /*
  * Does a link of an unfinished PGDATA lead to this folder?  The last moments
  * of a restore, when the markers are gone and pg_control is not there yet.
- * Links are made long after the folder was found empty and marked.
  */
 static bool
 link_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
@@ -261,7 +316,7 @@ link_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
 	if (folder == NULL)
 		return false;
 	handle = opendir(folder);
-	while (ok && handle != NULL && (entry = readdir(handle)) != NULL)
+	for (errno = 0; ok && handle != NULL && (entry = readdir(handle)) != NULL; errno = 0)
 	{
 		char	   *link = bkc_path_join(folder, entry->d_name, err);
 		char	   *target = link != NULL && entry->d_name[0] != '.' ? realpath(link, NULL) : NULL;
@@ -272,6 +327,8 @@ link_is_ours(const BkcRestore *r, const char *dir, bool *ours, BkcError *err)
 		free(target);
 		free(link);
 	}
+	if (ok && handle != NULL && errno != 0)
+		ok = bkc_error_os(err, errno, "could not read folder \"%s\"", folder);
 	if (handle != NULL)
 		closedir(handle);
 	free(folder);
@@ -284,11 +341,12 @@ holds_only_ours(const char *path, bool *only, BkcError *err)
 {
 	DIR		   *handle = opendir(path);
 	struct dirent *entry;
+	bool		ok = true;
 
 	*only = true;
 	if (handle == NULL)
 		return bkc_error_os(err, errno, "could not open folder \"%s\"", path);
-	while ((entry = readdir(handle)) != NULL)
+	for (errno = 0; (entry = readdir(handle)) != NULL; errno = 0)
 	{
 		const char *name = entry->d_name;
 
@@ -296,8 +354,35 @@ holds_only_ours(const char *path, bool *only, BkcError *err)
 			strcmp(name, BKC_RESTORE_MARKER) != 0 && strncmp(name, "PG_", 3) != 0)
 			*only = false;
 	}
+	if (errno != 0)
+	{
+		ok = bkc_error_os(err, errno, "could not read folder \"%s\"", path);
+		*only = false;
+	}
 	closedir(handle);
-	return true;
+	return ok;
+}
+
+/* May we write there?  Asked before --force removes anything. */
+static bool
+check_usable(const char *path, bool exists, BkcError *err)
+{
+	char	   *parent = strdup(path);
+	bool		ok;
+
+	if (parent == NULL)
+		return bkc_error_oom(err);
+	while (!exists && strlen(parent) > 1)
+	{
+		char	   *slash = strrchr(parent, '/');
+
+		slash[slash == parent ? 1 : 0] = '\0';
+		exists = access(parent, F_OK) == 0;
+	}
+	ok = access(parent, W_OK | X_OK) == 0 ||
+		bkc_error_os(err, errno, "cannot write to folder \"%s\"", parent);
+	free(parent);
+	return ok;
 }
 
 static bool
@@ -310,7 +395,8 @@ check_tablespace(BkcRestore *r, BkcPlaceDir *dir, BkcError *err)
 	bool		only = false;
 
 	if (!resolve(dir->link, &dir->path, err) ||
-		!bkc_dir_state(dir->path, &exists, &empty, err))
+		!bkc_dir_state(dir->path, &exists, &empty, err) ||
+		!check_usable(dir->path, exists, err))
 		return bkc_error_context(err, "tablespace %u", dir->oid);
 	if (empty)
 		return true;

@@ -100,6 +100,18 @@ search_free(WalSearch *search)
 	memset(search, 0, sizeof(*search));
 }
 
+/* The order that bkc_backup_find_pack() wants; a manifest may list them in any. */
+static int
+compare_packs(const void *a, const void *b)
+{
+	const BkcPackInfo *x = a;
+	const BkcPackInfo *y = b;
+
+	if (x->worker != y->worker)
+		return x->worker < y->worker ? -1 : 1;
+	return (x->number > y->number) - (x->number < y->number);
+}
+
 /* Looks into one backup; true means that its manifest was read to the end. */
 static bool
 search_backup(BkcSession *session, const char *label, WalSearch *search, BkcError *err)
@@ -116,6 +128,7 @@ search_backup(BkcSession *session, const char *label, WalSearch *search, BkcErro
 		return false;
 	if (!search->found)
 		return true;
+	qsort(search->backup.packs, search->backup.npacks, sizeof(BkcPackInfo), compare_packs);
 	search->backup.entries = &search->entry;
 	search->backup.nentries = 1;
 	if (bkc_wal_is_segment(search->wanted) &&
@@ -235,7 +248,12 @@ wal_get(const BkcOptions *options, BkcSession *session, bool *found, BkcError *e
 	if (!bkc_session_open(session, options, err) ||
 		!bkc_session_cluster(session, options, err))
 		return false;
-	if (label != NULL)
+
+	/*
+	 * Which timelines are taken already is asked of all backups, so that two
+	 * successors of one backup do not choose the same one.
+	 */
+	if (label != NULL && bkc_wal_is_segment(wanted))
 		return get_from(session, label, wanted, path, found, err);
 	return get_from_any(session, wanted, path, found, err);
 }
@@ -261,9 +279,16 @@ run_wal_get(const BkcOptions *options)
 	bool		found;
 	bool		ok;
 
-	/* backup history files, partial segments: nothing of the kind is stored */
 	if (!bkc_wal_is_segment(wanted) && !bkc_wal_is_history(wanted))
-		return BKC_EXIT_ABSENT;
+	{
+		/* backup history files, partial segments: nothing of the kind is stored */
+		if (strlen(wanted) > 24 && strspn(wanted, "0123456789ABCDEF") == 24 && wanted[24] == '.')
+			return BKC_EXIT_ABSENT;
+		bkc_error_set(&err, BKC_ERR_INVALID, "\"%s\" is no name of a WAL file", wanted);
+		bkc_error_hint(&err, "restore_command = 'pg_backupctl wal-get --repo URL --cluster ID %%f %%p'");
+		bkc_report_error(&err, BKC_AT_COMMAND_LINE, false);
+		return BKC_EXIT_COULD_NOT_ASK;
+	}
 
 	ok = wal_get(options, &session, &found, &err);
 	bkc_session_close(&session);

@@ -28,25 +28,32 @@ static bool
 add_new_path(List **list, const char *path)
 {
 	ListCell   *lc;
-	size_t		len = strlen(DataDir);
 	char		clean[MAXPGPATH];
+	char		target[PATH_MAX];
+	char		data[PATH_MAX];
+	size_t		len;
 
 	if (path == NULL || path[0] != '/' || strlen(path) >= MAXPGPATH)
 		return false;
 	strlcpy(clean, path, sizeof(clean));
 	canonicalize_path(clean);
-	if (strncmp(clean, DataDir, len) == 0 && clean[len] == '/')
-		return false;
 	foreach(lc, *list)
 		if (strcmp(lfirst(lc), clean) == 0)
 			return false;
-	if (access(clean, R_OK) < 0)
+	if (realpath(clean, target) == NULL || access(clean, R_OK) < 0)
 	{
 		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("configuration file \"%s\" is not part of the backup: %m", clean)));
 		return false;
 	}
+
+	/* a file in the data directory is part of it anyway; a link there is not */
+	if (realpath(DataDir, data) == NULL)
+		strlcpy(data, DataDir, sizeof(data));
+	len = strlen(data);
+	if (strncmp(target, data, len) == 0 && target[len] == '/')
+		return false;
 	*list = lappend(*list, pstrdup(clean));
 	return true;
 }

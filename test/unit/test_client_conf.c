@@ -158,7 +158,7 @@ test_auto_conf(void **state)
 	assert_value(c, AUTO_CONF, "work_mem", "5MB");
 	assert_value(c, AUTO_CONF, "primary_conninfo", "");
 	assert_value(c, AUTO_CONF, "recovery_target_lsn", "");
-	assert_value(c, AUTO_CONF, "recovery_target_timeline", "latest");
+	assert_value(c, AUTO_CONF, "recovery_target_timeline", "current");
 	assert_value(c, AUTO_CONF, "archive_mode", "off");
 	assert_value(c, AUTO_CONF, "pg_backupctl.enabled", "off");
 	assert_value(c, AUTO_CONF, "synchronous_standby_names", "");

@@ -118,6 +118,13 @@ cluster_read(BkcStore *store, uint64_t sysid, BkcClusterInfo *info, bool *found,
 	if (ok && doc.system_identifier != sysid)
 		ok = bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" is that of cluster %llu",
 						   name, (unsigned long long) doc.system_identifier);
+	if (!ok && (err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED))
+	{
+		/* the folder's name says which cluster it is; its backups may be intact */
+		bkc_log(BKC_LOG_WARNING, "%s", err->message);
+		memset(&doc, 0, sizeof(doc));
+		ok = true;
+	}
 	if (ok)
 	{
 		info->system_identifier = sysid;
