@@ -162,8 +162,8 @@ bkc_session_backup(BkcSession *session, const char *wanted, char label[BKC_LABEL
 		return bkc_error_hint(err, "Labels look like 20261120T120301Z-full-7f3a.");
 	}
 	session->place = BKC_AT_REPOSITORY;
-	if (wanted != NULL && bkc_repo_backup_complete(session->store, session->sysid, wanted, &ok, err) &&
-		ok)
+	if (wanted != NULL &&
+		bkc_repo_backup_complete(session->store, session->sysid, wanted, &ok, err) && ok)
 	{
 		/* named, there: whatever else lies in the repository is of no concern */
 		memcpy(label, wanted, strlen(wanted) + 1);

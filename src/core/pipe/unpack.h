@@ -94,7 +94,10 @@ typedef struct BkcClusterInfo
 	int64_t		created;
 } BkcClusterInfo;
 
-/* Clusters (by their "cluster" objects; one that is damaged has an empty name) in order of system identifier; *list is malloc'ed. */
+/*
+ * Clusters (by their "cluster" objects; one whose object is damaged has an
+ * empty name) in order of system identifier; *list is malloc'ed.
+ */
 extern bool bkc_repo_clusters(BkcStore *store, BkcClusterInfo **list, size_t *n, BkcError *err);
 extern void bkc_repo_clusters_free(BkcClusterInfo *list, size_t n);
 
