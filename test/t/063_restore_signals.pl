@@ -11,6 +11,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
+# Signals that were ignored when the tests were started would stay so in the client.
+$SIG{$_} = 'DEFAULT' for qw(HUP INT TERM);
+
 my $node = bkc_node('main', small => 1);
 my $base = $node->basedir;
 my $repo = bkc_repo_url($node);
