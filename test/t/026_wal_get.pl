@@ -35,10 +35,19 @@ for my $name (@names)
 	is(-s "$base/$name", 1024 * 1024, 'has the size of a segment');
 }
 for my $name ($names[0] =~ s/^0{7}1/00000002/r, 'F' x 24, '00000002.history', "$names[0].partial",
-	"$names[0].00000028.backup", 'nonsense', '../../etc/passwd')
+	"$names[0].00000028.backup")
 {
 	my ($status, $stdout, $stderr) = bkc_client(@wal_get, $name, "$base/absent");
 	is($status, 1, "wal-get $name: absent");
+	ok(!-e "$base/absent", 'nothing was written');
+}
+
+# what is no name of a WAL file (swapped arguments, say) must not end a recovery
+for my $name ('nonsense', '../../etc/passwd', 'pg_wal/RECOVERYXLOG')
+{
+	my ($status, $stdout, $stderr) = bkc_client(@wal_get, $name, "$base/absent");
+	is($status, 254, "wal-get $name: refused");
+	like($stderr, qr/is no name of a WAL file/, 'and says so');
 	ok(!-e "$base/absent", 'nothing was written');
 }
 chdir $node->data_dir or die $!;
