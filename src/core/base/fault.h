@@ -38,6 +38,16 @@
 	X(COPY_FRAME,				"copy-frame")			/* a worker has read a frame */ \
 	X(PACK_COMMIT,				"pack-commit")			/* before a pack is committed */ \
 	X(WAL_SEGMENT,				"wal-segment")			/* before a segment is stored */ \
+	X(ARCHIVE_FILE,				"archive-file")			/* archiver: before a file is sent */ \
+	X(ARCHIVE_STORED,			"archive-stored")		/* durable everywhere, not reported yet */ \
+	X(HELPER_SEGMENT,			"helper-segment")		/* WAL helper: a segment is taken */ \
+	X(HELPER_STORED,			"helper-stored")		/* durable, the queue does not know yet */ \
+	X(CHUNK_SEND,				"chunk-send")			/* streamer: before a chunk is sent */ \
+	X(CHUNK_STORED,				"chunk-stored")			/* durable, not noted yet */ \
+	X(CHUNK_REMOVE,				"chunk-remove")			/* before chunks of a whole segment go */ \
+	X(OWNER_CLAIM,				"owner-claim")			/* before an owner object is written */ \
+	X(WALGET_FETCHED,			"wal-get-fetched")		/* before the file gets its name */ \
+	X(WALGET_PREFETCH,			"wal-get-prefetch")		/* prefetch: before a segment */ \
 	X(VERIFY_FILE,				"verify-file")			/* verify begins a file */ \
 	X(STORE_OPEN_WRITE,			"store-open-write") \
 	X(STORE_WRITE,				"store-write") \

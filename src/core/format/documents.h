@@ -64,4 +64,26 @@ extern bool bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, Bkc
 extern bool bkc_verifynote_decode(const char *text, size_t len, const char *name,
 								  BkcVerifyNote *note, BkcError *err);
 
+/*
+ * <sysid>/owner/<number>: from this number on that data directory may write
+ * (back up, archive, expire).  The highest number counts.
+ */
+typedef struct BkcOwnerDoc
+{
+	uint32_t	number;
+	uint64_t	system_identifier;
+	char		owner[BKC_OWNER_ID_MAX];
+	char		host[BKC_DOC_TEXT_MAX];
+	char		data_directory[1024];
+	uint32_t	timeline;		/* the server's when it took over */
+	uint64_t	lsn;			/* likewise, its write position */
+	int64_t		time;
+	char		reason[16];		/* "first", "promoted", "takeover" */
+	char		by[BKC_DOC_TEXT_MAX];	/* role, "" when the server itself */
+} BkcOwnerDoc;
+
+extern bool bkc_ownerdoc_encode(const BkcOwnerDoc *doc, BkcBuffer *out, BkcError *err);
+extern bool bkc_ownerdoc_decode(const char *text, size_t len, const char *name,
+								BkcOwnerDoc *doc, BkcError *err);
+
 #endif							/* BKC_FORMAT_DOCUMENTS_H */

@@ -41,6 +41,67 @@ extern bool bkc_name_pack(uint64_t sysid, const char *label, uint32_t worker, ui
 extern bool bkc_name_note(uint64_t sysid, const char *label, int64_t now, const char *kind,
 						  char out[BKC_NAME_MAX], BkcError *err);
 
+/* ---- WAL ---- */
+
+#define BKC_WAL_HASH_DIGITS	16	/* of the content, in names of partial and conflict objects */
+
+/* <sysid>/wal/, <sysid>/wal/<timeline>/, <sysid>/wal/<timeline>/<log>/ (prefixes) */
+extern bool bkc_name_wal_root(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *err);
+extern bool bkc_name_wal_timeline(uint64_t sysid, uint32_t timeline, char out[BKC_NAME_MAX],
+								  BkcError *err);
+extern bool bkc_name_wal_log(uint64_t sysid, uint32_t timeline, uint32_t log,
+							 char out[BKC_NAME_MAX], BkcError *err);
+
+/*
+ * The object of a file that PostgreSQL archives: a segment, a timeline's
+ * history, a backup history file; a partial segment needs hash (16 hex
+ * digits), all others have none.
+ */
+extern bool bkc_name_wal_file(uint64_t sysid, const char *file, const char *hash,
+							  char out[BKC_NAME_MAX], BkcError *err);
+
+/* <object of the file>.conflict-<hash> */
+extern bool bkc_name_wal_conflict(uint64_t sysid, const char *file, const char *hash,
+								  char out[BKC_NAME_MAX], BkcError *err);
+
+/* <object of the segment>.chunks/ (a prefix), and <generation>-<offset> in it */
+extern bool bkc_name_wal_chunks(uint64_t sysid, const char *segment, char out[BKC_NAME_MAX],
+								BkcError *err);
+extern bool bkc_name_wal_chunk(uint64_t sysid, const char *segment, uint64_t generation,
+							   uint32_t offset, char out[BKC_NAME_MAX], BkcError *err);
+
+typedef enum BkcWalNameType
+{
+	BKC_WALNAME_SEGMENT,
+	BKC_WALNAME_HISTORY,
+	BKC_WALNAME_BACKUP,
+	BKC_WALNAME_PARTIAL,
+	BKC_WALNAME_CHUNK
+} BkcWalNameType;
+
+/* What the name of an object below <sysid>/wal/ says. */
+typedef struct BkcWalName
+{
+	BkcWalNameType type;
+	bool		conflict;		/* stored beside the object of that name; hash is set */
+	char		file[64];		/* as PostgreSQL calls it; of a chunk: its segment */
+	char		hash[BKC_WAL_HASH_DIGITS + 1];	/* partial and conflict, else "" */
+	uint32_t	timeline;
+	uint32_t	log;			/* 0 for histories */
+	uint64_t	generation;		/* chunks */
+	uint32_t	offset;			/* chunks */
+} BkcWalName;
+
+/* A whole object name; false when it is none of these, or stands in the wrong folder. */
+extern bool bkc_name_parse_wal(const char *name, BkcWalName *parsed);
+
+/* ---- ownership ---- */
+
+/* <sysid>/owner/ (a prefix), and <number> (8 decimal digits, from 1) in it */
+extern bool bkc_name_owners(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *err);
+extern bool bkc_name_owner(uint64_t sysid, uint32_t number, char out[BKC_NAME_MAX], BkcError *err);
+extern bool bkc_name_parse_owner(const char *component, uint32_t *number);
+
 /* First component of a name as a system identifier (decimal, no leading zero). */
 extern bool bkc_name_parse_sysid(const char *component, uint64_t *sysid);
 

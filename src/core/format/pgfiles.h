@@ -23,6 +23,25 @@ extern bool bkc_wal_segment_parse(const char *name, uint32_t segment_size,
 extern void bkc_wal_history_name(uint32_t timeline, char out[BKC_WAL_NAME_MAX]);
 extern bool bkc_wal_is_segment(const char *name);	/* 24 upper-case hex digits */
 extern bool bkc_wal_is_history(const char *name);	/* 00000002.history */
+extern bool bkc_wal_is_backup(const char *name);	/* <segment>.<8 hex digits>.backup */
+extern bool bkc_wal_is_partial(const char *name);	/* <segment>.partial */
+
+/* Timeline of a segment's or history file's name, 0 when it is neither. */
+extern uint32_t bkc_wal_timeline(const char *name);
+
+/*
+ * A timeline's history: one entry for each ancestor, oldest first.  switch_lsn is where
+ * the ancestor was left.  Comments and reasons are skipped.  BKC_ERR_CORRUPT
+ * for anything that PostgreSQL would refuse, too.
+ */
+typedef struct BkcHistoryEntry
+{
+	uint32_t	timeline;
+	uint64_t	switch_lsn;
+} BkcHistoryEntry;
+
+extern bool bkc_wal_history_parse(const char *text, size_t len, uint32_t timeline,
+								  BkcHistoryEntry **entries, size_t *n, BkcError *err);
 
 /* Fields of global/pg_control (majors 15 to 19) that a restore needs. */
 typedef struct BkcControl

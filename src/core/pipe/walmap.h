@@ -1,0 +1,189 @@
+/*
+ * walmap.h
+ *		What WAL a repository holds, and what can be restored with it: computed
+ *		from the repository alone.
+ *
+ * The map is made from object names; times are read from info frames where a
+ * question needs them (by bisection).  Memory grows with the number of gaps, not of segments.
+ */
+#ifndef BKC_PIPE_WALMAP_H
+#define BKC_PIPE_WALMAP_H
+
+#include "format/label.h"
+#include "format/names.h"
+#include "format/pgfiles.h"
+#include "store/store.h"
+
+/* Whole segments without a gap between them. */
+typedef struct BkcWalRun
+{
+	uint32_t	timeline;
+	uint64_t	first;			/* segment numbers, both there */
+	uint64_t	last;
+} BkcWalRun;
+
+/* A segment that has chunks and no whole object. */
+typedef struct BkcWalTail
+{
+	uint32_t	timeline;
+	uint64_t	segno;
+} BkcWalTail;
+
+typedef struct BkcWalHistory
+{
+	uint32_t	timeline;
+	BkcHistoryEntry *entries;	/* oldest first */
+	size_t		n;
+} BkcWalHistory;
+
+typedef struct BkcWalMap
+{
+	BkcStore   *store;			/* not owned */
+	uint64_t	sysid;
+	uint32_t	segment_size;	/* 0 when there is no WAL */
+	BkcWalRun  *runs;			/* by timeline and number */
+	size_t		nruns;
+	BkcWalTail *tails;			/* likewise */
+	size_t		ntails;
+	BkcWalHistory *histories;	/* by timeline */
+	size_t		nhistories;
+} BkcWalMap;
+
+/*
+ * List everything below wal/.  segment_size as far as the caller knows it, else 0: then the first
+ * segment's info frame tells.  A damaged history object is a warning in the log, not a failure.
+ */
+extern bool bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size,
+							BkcWalMap **map, BkcError *err);
+extern void bkc_walmap_free(BkcWalMap *map);	/* NULL is fine */
+
+/* Add a history that is known from elsewhere (inside a backup); one that is there stays. */
+extern bool bkc_walmap_add_history(BkcWalMap *map, uint32_t timeline, const char *text, size_t len,
+								   BkcError *err);
+
+/* Is that whole segment there? */
+extern bool bkc_walmap_has(const BkcWalMap *map, uint32_t timeline, uint64_t segno);
+
+/* ---- paths: the way through the timelines ---- */
+
+/* A timeline and the part of it that belongs to the path. */
+typedef struct BkcWalLeg
+{
+	uint32_t	timeline;
+	uint64_t	begin;			/* 0 in the oldest */
+	uint64_t	end;			/* UINT64_MAX in the last */
+} BkcWalLeg;
+
+typedef struct BkcWalPath
+{
+	BkcWalLeg  *legs;			/* oldest first */
+	size_t		n;
+} BkcWalPath;
+
+/*
+ * The path to the end of that timeline.  Without its history file it has one leg
+ * (timeline 1 has none).  Free with bkc_walpath_free().
+ */
+extern bool bkc_walmap_path(const BkcWalMap *map, uint32_t timeline, BkcWalPath *path,
+							BkcError *err);
+extern void bkc_walpath_free(BkcWalPath *path);
+
+/* Is the LSN on that timeline on the path?  (As recovery from a backup there needs it.) */
+extern bool bkc_walpath_contains(const BkcWalPath *path, uint32_t timeline, uint64_t lsn);
+
+/* The timeline with the highest number whose path contains the point. */
+extern bool bkc_walmap_latest(const BkcWalMap *map, uint32_t timeline, uint64_t lsn,
+							  uint32_t *latest, BkcError *err);
+
+/* ---- how far ---- */
+
+/* WAL that is known to be had elsewhere: inside the backup.  Segment-wise. */
+typedef struct BkcWalHave
+{
+	uint32_t	timeline;
+	uint64_t	start_lsn;
+	uint64_t	end_lsn;		/* 0 = nothing */
+	int64_t		time;			/* up to when it reaches */
+} BkcWalHave;
+
+typedef struct BkcWalReach
+{
+	uint32_t	timeline;		/* of the end */
+	uint64_t	end_lsn;		/* start_lsn when not even the first segment is there */
+	int64_t		end_time;		/* 0 when not known */
+	bool		open;			/* the last segment is put together from chunks */
+	char		missing[BKC_WAL_NAME_MAX];	/* first segment that is not there whole */
+	uint64_t	beyond;			/* whole segments on the path behind that: a gap when > 0 */
+	uint64_t	gap;			/* segments missing up to the first of them */
+	int64_t		beyond_time;	/* up to when the first of those reaches, 0 when none */
+} BkcWalReach;
+
+/* Follow the path from start_lsn (on leg's timeline) as far as there is WAL.  have may be NULL. */
+extern bool bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path,
+							 uint32_t timeline, uint64_t start_lsn,
+							 const BkcWalHave *have, BkcWalReach *reach, BkcError *err);
+
+/*
+ * Between start_lsn and the reach's end: the first piece (segment or open end) that reaches to
+ * that time or beyond.  *lsn is its start, *tli its timeline; BKC_ERR_NOT_FOUND when the end comes before.
+ */
+extern bool bkc_walmap_at_time(const BkcWalMap *map, const BkcWalPath *path,
+							   uint32_t timeline, uint64_t start_lsn, const BkcWalReach *reach,
+							   int64_t time, uint32_t *tli, uint64_t *lsn, BkcError *err);
+
+/* ---- gaps ---- */
+
+typedef struct BkcWalGap
+{
+	uint32_t	timeline;
+	char		first[BKC_WAL_NAME_MAX];	/* missing segments */
+	char		last[BKC_WAL_NAME_MAX];
+	uint64_t	count;
+	int64_t		after_time;		/* cannot be restored: from here ... */
+	int64_t		before_time;	/* ... to here; 0 when not known */
+} BkcWalGap;
+
+/*
+ * Gaps between whole segments of each timeline, and between a timeline's fork
+ * and its first segment; *gaps is malloc'ed.
+ */
+extern bool bkc_walmap_gaps(const BkcWalMap *map, BkcWalGap **gaps, size_t *n, BkcError *err);
+
+/* ---- what can be restored ---- */
+
+/* Of a backup's manifest what its first line says. */
+typedef struct BkcBackupSpan
+{
+	char		label[BKC_LABEL_MAX];
+	uint32_t	timeline;
+	uint64_t	start_lsn;
+	uint64_t	stop_lsn;
+	int64_t		start_time;
+	int64_t		stop_time;
+	uint32_t	segment_size;
+	uint32_t	pg_version_num;
+	bool		wal_in_archive; /* it does not hold its own WAL */
+} BkcBackupSpan;
+
+/* Complete backups, oldest first; one whose manifest cannot be read is a warning in the log. */
+extern bool bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n,
+						   BkcError *err);
+
+/* A range of times and LSNs, each of which can be restored to. */
+typedef struct BkcRecoveryWindow
+{
+	uint32_t	timeline;		/* to which it is restored */
+	char		first_backup[BKC_LABEL_MAX];
+	char		last_backup[BKC_LABEL_MAX];
+	uint32_t	backups;
+	uint64_t	start_lsn;		/* the first backup's stop */
+	uint64_t	end_lsn;
+	int64_t		start_time;
+	int64_t		end_time;
+} BkcRecoveryWindow;
+
+/* By timeline and time; *list is malloc'ed. */
+extern bool bkc_recovery_windows(const BkcWalMap *map, const BkcBackupSpan *spans, size_t nspans,
+								 BkcRecoveryWindow **list, size_t *n, BkcError *err);
+
+#endif							/* BKC_PIPE_WALMAP_H */

@@ -1,0 +1,120 @@
+/*
+ * walobj.h
+ *		WAL in and out of a repository: whole files, and chunks of the segment
+ *		that is still being written.
+ *
+ *		object = envelope info-frame data-frame+
+ *
+ * The writer reads a file twice: for its SHA-256, which stands in the info
+ * frame at the beginning, and to store it.  The second reading is hashed, too, so that a
+ * file that changed in between is never stored under a wrong hash.
+ */
+#ifndef BKC_PIPE_WALOBJ_H
+#define BKC_PIPE_WALOBJ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/names.h"
+#include "format/walinfo.h"
+#include "pipe/stage.h"
+#include "store/store.h"
+
+/* ---- writing ---- */
+
+/* Holds buffers and compression contexts for file after file: about 4 MiB. */
+typedef struct BkcWalWriter BkcWalWriter;
+
+/* store stays the caller's and must live longer. */
+extern bool bkc_walwriter_new(BkcStore *store, uint64_t sysid, BkcCodec codec, int level,
+							  BkcWalWriter **writer, BkcError *err);
+
+/* NULL is fine; sets the pointer to NULL. */
+extern void bkc_walwriter_close(BkcWalWriter **writer);
+
+typedef enum BkcWalOutcome
+{
+	BKC_WAL_STORED,				/* it is durable now */
+	BKC_WAL_SAME,				/* it was there with the same content */
+	BKC_WAL_RESOLVED			/* other content was there, and a conflict object holds this one */
+} BkcWalOutcome;
+
+typedef struct BkcWalFile
+{
+	const char *file;			/* segment, history, backup history or partial segment */
+	const char *path;			/* where it can be read */
+	uint32_t	segment_size;
+	int64_t		time;			/* BkcWalInfo.time */
+	bool		ask_first;		/* it may be there already: look before it is compressed */
+} BkcWalFile;
+
+/*
+ * Store a file, create-only.  true: it is durable in this repository.
+ * When other content has the name: BKC_ERR_EXISTS, with both hashes in the detail and
+ * the way out in the hint; nothing is changed.  Segments must have exactly segment_size bytes (partial
+ * ones, too).  *stored: bytes of the object, 0 unless BKC_WAL_STORED.
+ */
+extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
+							  BkcWalOutcome *outcome, uint64_t *stored, BkcError *err);
+
+/*
+ * Store the file's content as a conflict object beside the one that has its
+ * name: from then on put() gives BKC_WAL_RESOLVED and readers get this
+ * content.  BKC_ERR_STATE when there is no conflict.
+ */
+extern bool bkc_walwriter_resolve(BkcWalWriter *writer, const BkcWalFile *file,
+								  const char *reason, const char *by, BkcError *err);
+
+/*
+ * Store bytes offset .. offset + len of the open segment (read from fd) as a chunk.
+ * BKC_ERR_EXISTS when this generation has one at that offset.  len > 0, within the segment.
+ */
+extern bool bkc_walwriter_chunk(BkcWalWriter *writer, const char *segment, uint32_t segment_size,
+								uint64_t generation, uint32_t offset, uint32_t len,
+								int fd, const char *path, int64_t time,
+								uint64_t *stored, BkcError *err);
+
+/* ---- reading ---- */
+
+/* The info frame of one object by its full name; kind BKC_KIND_WAL or BKC_KIND_WAL_CHUNK. */
+extern bool bkc_wal_info(BkcStore *store, const char *name, BkcWalInfo *info, BkcError *err);
+
+/*
+ * The content of one object into fd (from its present position); every digest, the
+ * size and the SHA-256 are checked.  fd may be -1: read and check only.
+ */
+extern bool bkc_wal_read(BkcStore *store, const char *name, int fd, const char *path,
+						 BkcWalInfo *info, BkcError *err);
+
+/*
+ * The object to read for a file (not for partial segments): the plain one, or
+ * the newest conflict object beside it.  Lists names that begin so; BKC_ERR_NOT_FOUND
+ * when there is none.
+ */
+extern bool bkc_wal_find(BkcStore *store, uint64_t sysid, const char *file,
+						 char name[BKC_NAME_MAX], BkcError *err);
+
+/*
+ * What chunks of a segment hold: the newest generation's unbroken
+ * row from offset 0, lengthened by an older one's where that agrees with it in every byte
+ * (FORMAT.md says why).  BKC_ERR_NOT_FOUND when there is nothing from offset 0.
+ *
+ * bkc_wal_chunks_end() tells how far and until when; bkc_wal_chunks_read() writes the
+ * bytes to fd and zeros from there (or from until, when that is earlier; UINT64_MAX: no such limit)
+ * to the segment's end.
+ */
+extern bool bkc_wal_chunks_end(BkcStore *store, uint64_t sysid, const char *segment,
+							   uint64_t *end_lsn, int64_t *time, BkcError *err);
+extern bool bkc_wal_chunks_read(BkcStore *store, uint64_t sysid, const char *segment,
+								uint32_t segment_size, uint64_t until, int fd, const char *path,
+								uint64_t *end_lsn, int64_t *time, BkcError *err);
+
+/* The highest generation that has chunks of that segment and how far that reaches; 0 when none. */
+extern bool bkc_wal_chunks_newest(BkcStore *store, uint64_t sysid, const char *segment,
+								  uint64_t *generation, uint64_t *end_lsn, BkcError *err);
+
+/* Remove a segment's chunks; only when the whole segment is durable. */
+extern bool bkc_wal_chunks_remove(BkcStore *store, uint64_t sysid, const char *segment,
+								  BkcError *err);
+
+#endif							/* BKC_PIPE_WALOBJ_H */

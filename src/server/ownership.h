@@ -1,0 +1,49 @@
+/*
+ * ownership.h
+ *		May this data directory write to a repository?
+ *
+ * A repository's highest owner object names the data directory (by
+ * bkc_spool_owner(): the random id in a file that knows its own inode, so that neither a host
+ * name nor a mount point matters, and a copy is somebody else).  This server may write when
+ *
+ *	- nobody has claimed the repository: it claims it;
+ *	- it is the owner;
+ *	- it was seen streaming as a standby (a mark in its data directory, bound
+ *	  to that by its inode, too), has been promoted, and no WAL of the old timeline in the
+ *	  repository lies beyond the fork: it claims it;
+ *	- restore --take-over left a mark in its data directory: it claims it;
+ *	- backup_take_over() said so.
+ *
+ * And, at the first look of a process, only when the repository holds no WAL of
+ * its timeline beyond its own position: otherwise it is an older copy of the owner, byte by byte.
+ * A server in recovery (archive_mode = always) has only WAL that came from the
+ * owner and may send it without asking.
+ */
+#ifndef BKC_SERVER_OWNERSHIP_H
+#define BKC_SERVER_OWNERSHIP_H
+
+#include "pgcompat.h"
+
+#include "base/url.h"
+#include "store/store.h"
+
+/*
+ * Asks the repository, and again after 30 s; an answer in between comes from
+ * memory (of this process).  Errors: BKC_ERR_STATE with what to do when it may not; others when
+ * the repository could not be asked.  Does not raise.
+ */
+extern bool bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err);
+
+/* Forget the answer: the repository is asked next time. */
+extern void bkc_ownership_forget(void);
+
+/* Claim it whoever has it; ereports.  by: the role that says so. */
+extern void bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by);
+
+/*
+ * Note that this server is a standby that streams; called by the streamer
+ * about every 10 s, writes only when there is no valid mark yet.  Raises.
+ */
+extern void bkc_ownership_mark_standby(void);
+
+#endif							/* BKC_SERVER_OWNERSHIP_H */

@@ -1,0 +1,101 @@
+/*
+ * walshared.h
+ *		What the processes that ship WAL share: one state for each repository.
+ *
+ * archiver, WAL helpers and streamer write it, the views read it.  Protected
+ * by bkc_wal->lock, which is held for moments only.
+ */
+#ifndef BKC_SERVER_WALSHARED_H
+#define BKC_SERVER_WALSHARED_H
+
+#include "pgcompat.h"
+
+#include "base/url.h"
+#include "errors.h"
+#include "shared.h"
+#include "walqueue.h"
+
+#define BKC_MAX_REPOS		8	/* repositories that WAL can be sent to */
+#define BKC_WAL_FILE_MAX	64
+
+typedef struct BkcRepoState
+{
+	bool		used;
+	char		name[BKC_REPO_NAME_MAX];
+	uint64		url_hash;		/* another URL under the same name is another repository */
+
+	/* the archiver's side */
+	char		last_file[BKC_WAL_FILE_MAX];	/* durable here most recently */
+	TimestampTz last_time;
+	char		prefix_file[BKC_WAL_FILE_MAX];	/* all segments up to it (since the server's
+												 * start) are durable here */
+	XLogRecPtr	prefix_lsn;		/* its end */
+	TimeLineID	prefix_tli;
+	uint64		files;			/* since the server's start */
+	uint64		bytes_plain;
+	uint64		bytes_stored;
+	double		rate;			/* plain bytes a second while sending, moving average */
+
+	/* trouble */
+	uint64		failures;		/* since the server's start */
+	uint32		failures_in_row;
+	TimestampTz failed_at;
+	TimestampTz retry_at;		/* nobody tries before; 0 = now */
+	char		failed_file[BKC_WAL_FILE_MAX];
+	BkcReport	error;			/* the last one; stays after it has passed */
+
+	/* the streamer's side */
+	XLogRecPtr	shipped_lsn;	/* everything before it is in the repository */
+	TimeLineID	shipped_tli;
+	TimestampTz shipped_time;	/* up to when */
+	uint64		chunks;			/* since the server's start */
+	uint64		chunk_bytes;
+	BkcReport	chunk_error;	/* sqlstate 0 = the last one went well */
+
+	/* ownership, as the last check found it: sqlstate 0 = may write */
+	BkcReport	refusal;
+} BkcRepoState;
+
+typedef struct BkcWalShared
+{
+	LWLock	   *lock;
+	ConditionVariable cv;		/* broadcast when a segment of the queue becomes durable or free */
+
+	/*
+	 * Of this life of the shared memory: after a crash of any process, too,
+	 * flushed WAL that belonged to an unfinished record may be written anew.
+	 * Microseconds since 1970.
+	 */
+	uint64		generation;
+	Latch	   *streamer;		/* NULL while there is none */
+	double		wal_rate;		/* bytes of WAL a second, moving average; by the streamer */
+	TimestampTz shutdown_began; /* the archiver's last cycle; 0 before */
+	BkcRepoState repos[BKC_MAX_REPOS];
+	BkcWalQueue queue;
+} BkcWalShared;
+
+/* NULL when the library is not preloaded. */
+extern BkcWalShared *bkc_wal;
+
+/* For shared.c: size and initialisation (under AddinShmemInitLock). */
+extern Size bkc_wal_shmem_size(void);
+extern void bkc_wal_shmem_init(bool found, void *memory, LWLock *lock);
+
+/*
+ * Index of the repository's state, taken anew when it is not there yet.  -1 when
+ * all are taken by repositories of the present setting.
+ */
+extern int	bkc_wal_repo(const BkcRepoDef *def);
+
+/* Note success or failure of sending to a repository. */
+extern void bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 stored,
+							  double seconds);
+extern void bkc_wal_note_failure(int repo, const char *file, const BkcError *err);
+
+/* The archiver has reported the file: it is durable everywhere, as is all before it. */
+extern void bkc_wal_note_reported(const char *file);
+
+/* Is the archive module of this server ours, archive_mode on (on a standby: always), enabled? */
+extern bool bkc_wal_archiving(void);
+
+#endif							/* BKC_SERVER_WALSHARED_H */
