@@ -1,7 +1,7 @@
 /*
  * documents.c
- *		The small JSON objects: cluster, begin, notes (contract: documents.h;
- *		fields: FORMAT.md, "Documents").
+ *		The small JSON objects: cluster, begin, notes, owners (contract:
+ *		documents.h; fields: FORMAT.md, "Documents" and "Ownership").
  */
 #include "format/documents.h"
 
@@ -9,19 +9,11 @@
 #include <string.h>
 
 #include "format/fields.h"
+#include "format/names.h"
 
 #define DOCUMENT_VERSION	1
 
 /* ---- what the documents share ---- */
-
-/* An array that a caller filled: it must hold a text. */
-static bool
-check_array(const char *what, const char *text, size_t size, BkcError *err)
-{
-	if (memchr(text, '\0', size) == NULL)
-		return bkc_error_set(err, BKC_ERR_INVALID, "%s has no end", what);
-	return true;
-}
 
 static bool
 is_word(const char *text)
@@ -39,42 +31,11 @@ is_owner_id(const char *text)
 	return len > 0 && text[len] == '\0';
 }
 
-/* The field named for the kind of document holds its version. */
-static bool
-open_document(BkcFields *f, const char *kind, const char *text, size_t len, BkcError *err)
-{
-	int64_t		version;
-
-	if (!bkc_fields_parse(f, text, len, err) ||
-		!bkc_fields_int(f, kind, 1, INT32_MAX, &version, err))
-		return false;
-	if (version != DOCUMENT_VERSION)
-		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
-							 "\"%s\" has version %" PRId64 ", this program knows version %d",
-							 kind, version, DOCUMENT_VERSION);
-	return true;
-}
-
 static bool
 close_document(BkcFields *f, bool ok, const char *name, BkcError *err)
 {
 	bkc_fields_free(f);
 	return ok || bkc_error_context(err, "object \"%s\"", name);
-}
-
-static bool
-finish_encode(json_t *object, bool complete, BkcBuffer *out, BkcError *err)
-{
-	bool		ok = complete ? bkc_fields_dump(object, out, err) : bkc_error_oom(err);
-
-	json_decref(object);
-	return ok;
-}
-
-static bool
-impossible(const char *field, BkcErrorCode code, BkcError *err)
-{
-	return bkc_error_set(err, code, "field \"%s\" has a value that is not possible", field);
 }
 
 /* ---- cluster ---- */
@@ -83,9 +44,9 @@ static bool
 check_cluster(const BkcClusterDoc *doc, BkcErrorCode code, BkcError *err)
 {
 	if (doc->system_identifier == 0)
-		return impossible("system_identifier", code, err);
+		return bkc_fields_impossible("system_identifier", code, err);
 	if (doc->created < 0)
-		return impossible("created", code, err);
+		return bkc_fields_impossible("created", code, err);
 	return true;
 }
 
@@ -94,17 +55,17 @@ bkc_clusterdoc_encode(const BkcClusterDoc *doc, BkcBuffer *out, BkcError *err)
 {
 	json_t	   *object;
 
-	if (!check_array("cluster name", doc->name, sizeof(doc->name), err) ||
+	if (!bkc_fields_check_array("cluster name", doc->name, sizeof(doc->name), err) ||
 		!check_cluster(doc, BKC_ERR_INVALID, err))
 		return false;
 	object = json_pack("{}");
-	return finish_encode(object, object != NULL &&
-						 bkc_fields_put_int(object, "pg_backupctl_cluster", DOCUMENT_VERSION) &&
-						 bkc_fields_put_sysid(object, "system_identifier",
-											  doc->system_identifier) &&
-						 bkc_fields_put_text(object, "name", doc->name) &&
-						 bkc_fields_put_int(object, "pg_version_num", doc->pg_version_num) &&
-						 bkc_fields_put_time(object, "created", doc->created), out, err);
+	return bkc_fields_finish(object, object != NULL &&
+							 bkc_fields_put_int(object, "pg_backupctl_cluster", DOCUMENT_VERSION) &&
+							 bkc_fields_put_sysid(object, "system_identifier",
+												  doc->system_identifier) &&
+							 bkc_fields_put_text(object, "name", doc->name) &&
+							 bkc_fields_put_int(object, "pg_version_num", doc->pg_version_num) &&
+							 bkc_fields_put_time(object, "created", doc->created), out, err);
 }
 
 bool
@@ -115,7 +76,7 @@ bkc_clusterdoc_decode(const char *text, size_t len, const char *name,
 	bool		ok;
 
 	memset(doc, 0, sizeof(*doc));
-	ok = open_document(&f, "pg_backupctl_cluster", text, len, err) &&
+	ok = bkc_fields_open(&f, "pg_backupctl_cluster", DOCUMENT_VERSION, text, len, err) &&
 		bkc_fields_sysid(&f, "system_identifier", &doc->system_identifier, err) &&
 		bkc_fields_array(&f, "name", doc->name, sizeof(doc->name), err) &&
 		bkc_fields_u32(&f, "pg_version_num", &doc->pg_version_num, err) &&
@@ -131,18 +92,18 @@ static bool
 check_begin(const BkcBeginDoc *doc, BkcErrorCode code, BkcError *err)
 {
 	if (!bkc_label_valid(doc->label))
-		return impossible("label", code, err);
+		return bkc_fields_impossible("label", code, err);
 	if (!is_word(doc->type))
-		return impossible("type", code, err);
+		return bkc_fields_impossible("type", code, err);
 	if (doc->parent[0] != '\0' && !bkc_label_valid(doc->parent))
-		return impossible("parent", code, err);
+		return bkc_fields_impossible("parent", code, err);
 	if (doc->system_identifier == 0)
-		return impossible("system_identifier", code, err);
+		return bkc_fields_impossible("system_identifier", code, err);
 	/* without an owner nobody, or everybody, could sweep the backup */
 	if (!is_owner_id(doc->owner))
-		return impossible("owner", code, err);
+		return bkc_fields_impossible("owner", code, err);
 	if (doc->start_time < 0)
-		return impossible("start_time", code, err);
+		return bkc_fields_impossible("start_time", code, err);
 	return true;
 }
 
@@ -151,25 +112,25 @@ bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 {
 	json_t	   *object;
 
-	if (!check_array("label", doc->label, sizeof(doc->label), err) ||
-		!check_array("type", doc->type, sizeof(doc->type), err) ||
-		!check_array("parent", doc->parent, sizeof(doc->parent), err) ||
-		!check_array("owner", doc->owner, sizeof(doc->owner), err) ||
-		!check_array("host", doc->host, sizeof(doc->host), err) ||
+	if (!bkc_fields_check_array("label", doc->label, sizeof(doc->label), err) ||
+		!bkc_fields_check_array("type", doc->type, sizeof(doc->type), err) ||
+		!bkc_fields_check_array("parent", doc->parent, sizeof(doc->parent), err) ||
+		!bkc_fields_check_array("owner", doc->owner, sizeof(doc->owner), err) ||
+		!bkc_fields_check_array("host", doc->host, sizeof(doc->host), err) ||
 		!check_begin(doc, BKC_ERR_INVALID, err))
 		return false;
 	object = json_pack("{}");
-	return finish_encode(object, object != NULL &&
-						 bkc_fields_put_int(object, "pg_backupctl_begin", DOCUMENT_VERSION) &&
-						 bkc_fields_put_text(object, "label", doc->label) &&
-						 bkc_fields_put_text(object, "type", doc->type) &&
-						 (doc->parent[0] == '\0' ||
-						  bkc_fields_put_text(object, "parent", doc->parent)) &&
-						 bkc_fields_put_sysid(object, "system_identifier",
-											  doc->system_identifier) &&
-						 bkc_fields_put_text(object, "owner", doc->owner) &&
-						 bkc_fields_put_text(object, "host", doc->host) &&
-						 bkc_fields_put_time(object, "start_time", doc->start_time), out, err);
+	return bkc_fields_finish(object, object != NULL &&
+							 bkc_fields_put_int(object, "pg_backupctl_begin", DOCUMENT_VERSION) &&
+							 bkc_fields_put_text(object, "label", doc->label) &&
+							 bkc_fields_put_text(object, "type", doc->type) &&
+							 (doc->parent[0] == '\0' ||
+							  bkc_fields_put_text(object, "parent", doc->parent)) &&
+							 bkc_fields_put_sysid(object, "system_identifier",
+												  doc->system_identifier) &&
+							 bkc_fields_put_text(object, "owner", doc->owner) &&
+							 bkc_fields_put_text(object, "host", doc->host) &&
+							 bkc_fields_put_time(object, "start_time", doc->start_time), out, err);
 }
 
 bool
@@ -180,7 +141,7 @@ bkc_begindoc_decode(const char *text, size_t len, const char *name,
 	bool		ok;
 
 	memset(doc, 0, sizeof(*doc));
-	ok = open_document(&f, "pg_backupctl_begin", text, len, err) &&
+	ok = bkc_fields_open(&f, "pg_backupctl_begin", DOCUMENT_VERSION, text, len, err) &&
 		bkc_fields_array(&f, "label", doc->label, sizeof(doc->label), err) &&
 		bkc_fields_array(&f, "type", doc->type, sizeof(doc->type), err) &&
 		(json_object_get(f.object, "parent") == NULL ||
@@ -202,15 +163,15 @@ check_verify(const BkcVerifyNote *note, BkcErrorCode code, BkcError *err)
 	const uint64_t max = (uint64_t) BKC_JSON_INT_MAX;
 
 	if (!bkc_label_valid(note->label))
-		return impossible("label", code, err);
+		return bkc_fields_impossible("label", code, err);
 	if (note->time < 0)
-		return impossible("time", code, err);
+		return bkc_fields_impossible("time", code, err);
 	if (!is_word(note->level))
-		return impossible("level", code, err);
+		return bkc_fields_impossible("level", code, err);
 	if (note->files > max || note->bytes > max)
-		return impossible("files", code, err);
+		return bkc_fields_impossible("files", code, err);
 	if (note->failures > max || (note->ok && note->failures != 0))
-		return impossible("failures", code, err);
+		return bkc_fields_impossible("failures", code, err);
 	return true;
 }
 
@@ -219,23 +180,24 @@ bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, BkcError *err)
 {
 	json_t	   *object;
 
-	if (!check_array("label", note->label, sizeof(note->label), err) ||
-		!check_array("level", note->level, sizeof(note->level), err) ||
-		!check_array("failure", note->first_failure, sizeof(note->first_failure), err) ||
+	if (!bkc_fields_check_array("label", note->label, sizeof(note->label), err) ||
+		!bkc_fields_check_array("level", note->level, sizeof(note->level), err) ||
+		!bkc_fields_check_array("failure", note->first_failure, sizeof(note->first_failure),
+								err) ||
 		!check_verify(note, BKC_ERR_INVALID, err))
 		return false;
 	object = json_pack("{}");
-	return finish_encode(object, object != NULL &&
-						 bkc_fields_put_int(object, "pg_backupctl_verify", DOCUMENT_VERSION) &&
-						 bkc_fields_put_text(object, "label", note->label) &&
-						 bkc_fields_put_time(object, "time", note->time) &&
-						 bkc_fields_put_text(object, "level", note->level) &&
-						 json_object_set_new_nocheck(object, "ok", json_boolean(note->ok)) == 0 &&
-						 bkc_fields_put_int(object, "files", (int64_t) note->files) &&
-						 bkc_fields_put_int(object, "bytes", (int64_t) note->bytes) &&
-						 bkc_fields_put_int(object, "failures", (int64_t) note->failures) &&
-						 bkc_fields_put_text(object, "first_failure", note->first_failure),
-						 out, err);
+	return bkc_fields_finish(object, object != NULL &&
+							 bkc_fields_put_int(object, "pg_backupctl_verify", DOCUMENT_VERSION) &&
+							 bkc_fields_put_text(object, "label", note->label) &&
+							 bkc_fields_put_time(object, "time", note->time) &&
+							 bkc_fields_put_text(object, "level", note->level) &&
+							 json_object_set_new_nocheck(object, "ok", json_boolean(note->ok)) == 0 &&
+							 bkc_fields_put_int(object, "files", (int64_t) note->files) &&
+							 bkc_fields_put_int(object, "bytes", (int64_t) note->bytes) &&
+							 bkc_fields_put_int(object, "failures", (int64_t) note->failures) &&
+							 bkc_fields_put_text(object, "first_failure", note->first_failure),
+							 out, err);
 }
 
 /* Notes inform and decide nothing, so fields of later versions are passed over. */
@@ -247,7 +209,7 @@ bkc_verifynote_decode(const char *text, size_t len, const char *name,
 	bool		ok;
 
 	memset(note, 0, sizeof(*note));
-	ok = open_document(&f, "pg_backupctl_verify", text, len, err) &&
+	ok = bkc_fields_open(&f, "pg_backupctl_verify", DOCUMENT_VERSION, text, len, err) &&
 		bkc_fields_array(&f, "label", note->label, sizeof(note->label), err) &&
 		bkc_fields_time(&f, "time", &note->time, err) &&
 		bkc_fields_array(&f, "level", note->level, sizeof(note->level), err) &&
@@ -258,5 +220,96 @@ bkc_verifynote_decode(const char *text, size_t len, const char *name,
 		bkc_fields_array(&f, "first_failure", note->first_failure, sizeof(note->first_failure),
 						 err) &&
 		check_verify(note, BKC_ERR_CORRUPT, err);
+	return close_document(&f, ok, name, err);
+}
+
+/* ---- owners ---- */
+
+static bool
+check_owner(const BkcOwnerDoc *doc, BkcErrorCode code, BkcError *err)
+{
+	if (doc->number == 0 || doc->number > BKC_OWNER_NUMBER_MAX)
+		return bkc_fields_impossible("number", code, err);
+	if (doc->system_identifier == 0)
+		return bkc_fields_impossible("system_identifier", code, err);
+	if (!is_owner_id(doc->owner))
+		return bkc_fields_impossible("owner", code, err);
+	if (doc->data_directory[0] != '/')
+		return bkc_fields_impossible("data_directory", code, err);
+	if (doc->timeline == 0)
+		return bkc_fields_impossible("timeline", code, err);
+	if (doc->time < 0)
+		return bkc_fields_impossible("time", code, err);
+	if (!is_word(doc->reason))
+		return bkc_fields_impossible("reason", code, err);
+	return true;
+}
+
+/* The number says which object counts, so the two places it stands in must agree. */
+static bool
+check_owner_name(const BkcOwnerDoc *doc, const char *name, BkcError *err)
+{
+	char		expected[BKC_NAME_MAX];
+
+	if (!bkc_name_owner(doc->system_identifier, doc->number, expected, err))
+		return false;
+	if (strcmp(name, expected) != 0)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "content belongs to object \"%s\"", expected);
+	return true;
+}
+
+bool
+bkc_ownerdoc_encode(const BkcOwnerDoc *doc, BkcBuffer *out, BkcError *err)
+{
+	json_t	   *object;
+
+	if (!bkc_fields_check_array("owner", doc->owner, sizeof(doc->owner), err) ||
+		!bkc_fields_check_array("host", doc->host, sizeof(doc->host), err) ||
+		!bkc_fields_check_array("data directory", doc->data_directory,
+								sizeof(doc->data_directory), err) ||
+		!bkc_fields_check_array("reason", doc->reason, sizeof(doc->reason), err) ||
+		!bkc_fields_check_array("role", doc->by, sizeof(doc->by), err) ||
+		!check_owner(doc, BKC_ERR_INVALID, err))
+		return false;
+	object = json_pack("{}");
+	return bkc_fields_finish(object, object != NULL &&
+							 bkc_fields_put_int(object, "pg_backupctl_owner", DOCUMENT_VERSION) &&
+							 bkc_fields_put_sysid(object, "system_identifier",
+												  doc->system_identifier) &&
+							 bkc_fields_put_int(object, "number", doc->number) &&
+							 bkc_fields_put_text(object, "owner", doc->owner) &&
+							 bkc_fields_put_text(object, "host", doc->host) &&
+							 bkc_fields_put_text(object, "data_directory",
+												 doc->data_directory) &&
+							 bkc_fields_put_int(object, "timeline", doc->timeline) &&
+							 bkc_fields_put_lsn(object, "lsn", doc->lsn) &&
+							 bkc_fields_put_time(object, "time", doc->time) &&
+							 bkc_fields_put_text(object, "reason", doc->reason) &&
+							 bkc_fields_put_text(object, "by", doc->by), out, err);
+}
+
+bool
+bkc_ownerdoc_decode(const char *text, size_t len, const char *name,
+					BkcOwnerDoc *doc, BkcError *err)
+{
+	BkcFields	f = {0};
+	bool		ok;
+
+	memset(doc, 0, sizeof(*doc));
+	ok = bkc_fields_open(&f, "pg_backupctl_owner", DOCUMENT_VERSION, text, len, err) &&
+		bkc_fields_sysid(&f, "system_identifier", &doc->system_identifier, err) &&
+		bkc_fields_u32(&f, "number", &doc->number, err) &&
+		bkc_fields_array(&f, "owner", doc->owner, sizeof(doc->owner), err) &&
+		bkc_fields_array(&f, "host", doc->host, sizeof(doc->host), err) &&
+		bkc_fields_array(&f, "data_directory", doc->data_directory, sizeof(doc->data_directory),
+						 err) &&
+		bkc_fields_u32(&f, "timeline", &doc->timeline, err) &&
+		bkc_fields_lsn(&f, "lsn", &doc->lsn, err) &&
+		bkc_fields_time(&f, "time", &doc->time, err) &&
+		bkc_fields_array(&f, "reason", doc->reason, sizeof(doc->reason), err) &&
+		bkc_fields_array(&f, "by", doc->by, sizeof(doc->by), err) &&
+		bkc_fields_end(&f, err) &&
+		check_owner(doc, BKC_ERR_CORRUPT, err) &&
+		check_owner_name(doc, name, err);
 	return close_document(&f, ok, name, err);
 }

@@ -1,6 +1,6 @@
 /*
  * documents.h
- *		The small JSON objects: cluster, begin, notes.  Text only; pipe/object.h stores it.
+ *		The small JSON objects: cluster, begin, notes, owners.  Text only; pipe/object.h stores it.
  *
  * Readers refuse unknown versions, wrong types and oversized numbers, and
  * ignore keys they do not know only where FORMAT.md says so (notes).
@@ -82,6 +82,7 @@ typedef struct BkcOwnerDoc
 	char		by[BKC_DOC_TEXT_MAX];	/* role, "" when the server itself */
 } BkcOwnerDoc;
 
+/* Decoding checks the number and the system identifier against the object's name. */
 extern bool bkc_ownerdoc_encode(const BkcOwnerDoc *doc, BkcBuffer *out, BkcError *err);
 extern bool bkc_ownerdoc_decode(const char *text, size_t len, const char *name,
 								BkcOwnerDoc *doc, BkcError *err);

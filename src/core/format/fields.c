@@ -62,6 +62,22 @@ bkc_fields_parse(BkcFields *f, const char *text, size_t len, BkcError *err)
 }
 
 bool
+bkc_fields_open(BkcFields *f, const char *kind, int known, const char *text, size_t len,
+				BkcError *err)
+{
+	int64_t		version;
+
+	if (!bkc_fields_parse(f, text, len, err) ||
+		!bkc_fields_int(f, kind, 1, INT32_MAX, &version, err))
+		return false;
+	if (version != known)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
+							 "\"%s\" has version %" PRId64 ", this program knows version %d",
+							 kind, version, known);
+	return true;
+}
+
+bool
 bkc_fields_nested(BkcFields *f, json_t *value, const char *what, BkcError *err)
 {
 	f->ntaken = 0;
@@ -309,7 +325,21 @@ bkc_fields_end(const BkcFields *f, BkcError *err)
 	return bkc_error_set(err, BKC_ERR_CORRUPT, "unknown or misplaced field");
 }
 
+bool
+bkc_fields_impossible(const char *key, BkcErrorCode code, BkcError *err)
+{
+	return bkc_error_set(err, code, "field \"%s\" has a value that is not possible", key);
+}
+
 /* ---- writing ---- */
+
+bool
+bkc_fields_check_array(const char *what, const char *text, size_t size, BkcError *err)
+{
+	if (memchr(text, '\0', size) == NULL)
+		return bkc_error_set(err, BKC_ERR_INVALID, "%s has no end", what);
+	return true;
+}
 
 bool
 bkc_fields_put_text(json_t *object, const char *key, const char *text)
@@ -390,4 +420,13 @@ bkc_fields_dump(const json_t *object, BkcBuffer *out, BkcError *err)
 		}
 		guess = need;
 	}
+}
+
+bool
+bkc_fields_finish(json_t *object, bool complete, BkcBuffer *out, BkcError *err)
+{
+	bool		ok = complete ? bkc_fields_dump(object, out, err) : bkc_error_oom(err);
+
+	json_decref(object);
+	return ok;
 }

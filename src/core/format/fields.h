@@ -34,6 +34,13 @@ typedef struct BkcFields
 /* Exactly one JSON object, no key twice. */
 extern bool bkc_fields_parse(BkcFields *f, const char *text, size_t len, BkcError *err);
 
+/*
+ * The same, and the field named for the kind of object holds its version: another
+ * than the known one is BKC_ERR_UNSUPPORTED.
+ */
+extern bool bkc_fields_open(BkcFields *f, const char *kind, int known, const char *text,
+							size_t len, BkcError *err);
+
 /* An object inside another one, borrowed; what names it in the error when it is none. */
 extern bool bkc_fields_nested(BkcFields *f, json_t *value, const char *what, BkcError *err);
 
@@ -73,6 +80,12 @@ extern bool bkc_fields_hex(BkcFields *f, const char *key, uint8_t *out, size_t l
 /* Is nothing left?  The error names a field that is. */
 extern bool bkc_fields_end(const BkcFields *f, BkcError *err);
 
+/* "field ... has a value that is not possible"; returns false. */
+extern bool bkc_fields_impossible(const char *key, BkcErrorCode code, BkcError *err);
+
+/* An array that a caller filled must hold a text: BKC_ERR_INVALID when it has no end. */
+extern bool bkc_fields_check_array(const char *what, const char *text, size_t size, BkcError *err);
+
 /* ---- writing; each returns false only when out of memory (err is not set) ---- */
 
 extern bool bkc_fields_put_text(json_t *object, const char *key, const char *text);
@@ -80,6 +93,12 @@ extern bool bkc_fields_put_int(json_t *object, const char *key, int64_t value);
 extern bool bkc_fields_put_sysid(json_t *object, const char *key, uint64_t sysid);
 extern bool bkc_fields_put_lsn(json_t *object, const char *key, uint64_t lsn);
 extern bool bkc_fields_put_time(json_t *object, const char *key, int64_t usec);
+
+/*
+ * Append the object in compact form and release it.  complete = false: it could not be
+ * put together, which is out of memory.
+ */
+extern bool bkc_fields_finish(json_t *object, bool complete, BkcBuffer *out, BkcError *err);
 
 /* Append the object in compact form. */
 extern bool bkc_fields_dump(const json_t *object, BkcBuffer *out, BkcError *err);

@@ -57,7 +57,7 @@ typedef struct BkcManifestHeader
 	uint32_t	segment_blocks; /* RELSEG_SIZE */
 	uint32_t	wal_segment_size;
 	bool		data_checksums;
-	bool		wal_in_archive; /* "wal": "archive"; the backup does not hold its own WAL */
+	bool		wal_in_archive; /* "wal": "archive"; it holds histories, no segments */
 	int64_t		start_time;		/* microseconds since 1970 */
 	int64_t		stop_time;
 	uint32_t	timeline;

@@ -126,6 +126,19 @@ read_tablespaces(BkcFields *f, BkcManifestHeader *header, BkcError *err)
 	return true;
 }
 
+/* There is one value: without the key the WAL is in the backup. */
+static bool
+read_wal_place(BkcFields *f, BkcManifestHeader *header, BkcError *err)
+{
+	json_t	   *value = bkc_fields_take(f, "wal");
+
+	header->wal_in_archive = value != NULL;
+	if (value == NULL || (json_is_string(value) &&
+						  strcmp(json_string_value(value), "archive") == 0))
+		return true;
+	return bkc_error_set(err, BKC_ERR_CORRUPT, "field \"wal\" is not \"archive\"");
+}
+
 static bool
 read_header_fields(BkcFields *f, BkcManifestHeader *h, BkcError *err)
 {
@@ -151,6 +164,7 @@ read_header_fields(BkcFields *f, BkcManifestHeader *h, BkcError *err)
 		bkc_fields_u32(f, "timeline", &h->timeline, err) &&
 		bkc_fields_lsn(f, "start_lsn", &h->start_lsn, err) &&
 		bkc_fields_lsn(f, "stop_lsn", &h->stop_lsn, err) &&
+		read_wal_place(f, h, err) &&
 		bkc_fields_text(f, "backup_label", true, &h->backup_label, err) &&
 		bkc_fields_text(f, "tablespace_map", false, &h->tablespace_map, err) &&
 		bkc_fields_text(f, "software", true, &h->software, err) &&

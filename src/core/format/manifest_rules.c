@@ -214,6 +214,7 @@ bkc_manifest_rules_header(BkcManifestRules *rules, const BkcManifestHeader *head
 		return false;
 	memcpy(rules->label, header->label, BKC_LABEL_MAX);
 	rules->has_parent = header->parent != NULL;
+	rules->wal_in_archive = header->wal_in_archive;
 	rules->phase = BKC_PHASE_ENTRIES;
 	return true;
 }
@@ -246,6 +247,9 @@ check_root(const BkcManifestRules *rules, const BkcEntry *entry, BkcError *err)
 												  !bkc_wal_is_history(entry->path)))
 				return bkc_error_set(err, rules->code,
 									 "entry of root \"wal\" is no segment and no history file");
+			if (rules->wal_in_archive && bkc_wal_is_segment(entry->path))
+				return bkc_error_set(err, rules->code,
+									 "a segment in a backup whose WAL is in the archive");
 			return true;
 		default:
 			return bkc_error_set(err, rules->code, "unknown root");

@@ -40,6 +40,7 @@ typedef struct BkcManifestRules
 	BkcSha256  *sha;			/* over all bytes so far */
 	char		label[BKC_LABEL_MAX];
 	bool		has_parent;
+	bool		wal_in_archive; /* then no segments of its own */
 	uint32_t   *tablespaces;	/* OIDs, sorted */
 	size_t		ntablespaces;
 	BkcPackUse *packs;			/* open addressing; pack_slots is 0 or a power of two */

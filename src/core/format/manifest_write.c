@@ -158,6 +158,7 @@ set_header(json_t *o, const BkcManifestHeader *header)
 		bkc_fields_put_int(o, "timeline", header->timeline) &&
 		bkc_fields_put_lsn(o, "start_lsn", header->start_lsn) &&
 		bkc_fields_put_lsn(o, "stop_lsn", header->stop_lsn) &&
+		(!header->wal_in_archive || set_ascii(o, "wal", "archive")) &&
 		bkc_fields_put_text(o, "backup_label", header->backup_label) &&
 		(header->tablespace_map == NULL ||
 		 bkc_fields_put_text(o, "tablespace_map", header->tablespace_map)) &&

@@ -60,11 +60,14 @@ extern bool bkc_name_wal_log(uint64_t sysid, uint32_t timeline, uint32_t log,
 extern bool bkc_name_wal_file(uint64_t sysid, const char *file, const char *hash,
 							  char out[BKC_NAME_MAX], BkcError *err);
 
-/* <object of the file>.conflict-<hash> */
+/* <object of the file>.conflict-<hash>; a partial segment has its content's hash already */
 extern bool bkc_name_wal_conflict(uint64_t sysid, const char *file, const char *hash,
 								  char out[BKC_NAME_MAX], BkcError *err);
 
-/* <object of the segment>.chunks/ (a prefix), and <generation>-<offset> in it */
+/*
+ * <object of the segment>.chunks/ (a prefix), and <generation>-<offset> in it.  Generations
+ * begin at 1, offsets lie within the largest segment (1 GB).
+ */
 extern bool bkc_name_wal_chunks(uint64_t sysid, const char *segment, char out[BKC_NAME_MAX],
 								BkcError *err);
 extern bool bkc_name_wal_chunk(uint64_t sysid, const char *segment, uint64_t generation,
@@ -92,10 +95,15 @@ typedef struct BkcWalName
 	uint32_t	offset;			/* chunks */
 } BkcWalName;
 
-/* A whole object name; false when it is none of these, or stands in the wrong folder. */
+/*
+ * A whole object name; false when it is none that the functions above write, for instance one
+ * in another log's folder.
+ */
 extern bool bkc_name_parse_wal(const char *name, BkcWalName *parsed);
 
 /* ---- ownership ---- */
+
+#define BKC_OWNER_NUMBER_MAX	99999999
 
 /* <sysid>/owner/ (a prefix), and <number> (8 decimal digits, from 1) in it */
 extern bool bkc_name_owners(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *err);

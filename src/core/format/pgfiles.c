@@ -1,17 +1,20 @@
 /*
  * pgfiles.c
- *		WAL file names and the control file (contract: pgfiles.h).
+ *		WAL file names, histories and the control file (contract: pgfiles.h).
  */
 #include "format/pgfiles.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 
 #define WAL_SEGMENT_LEN		24
 #define WAL_HISTORY_SUFFIX	".history"
+#define WAL_BACKUP_SUFFIX	".backup"
+#define WAL_PARTIAL_SUFFIX	".partial"
 #define HEX8_LEN			8
 
 /* ---- names in pg_wal ---- */
@@ -85,13 +88,35 @@ bkc_wal_history_name(uint32_t timeline, char out[BKC_WAL_NAME_MAX])
 	snprintf(out, BKC_WAL_NAME_MAX, "%08" PRIX32 WAL_HISTORY_SUFFIX, timeline);
 }
 
-bool
-bkc_wal_is_segment(const char *name)
+static bool
+begins_with_segment(const char *name)
 {
 	uint32_t	part;
 
 	return parse_hex8(name, &part) && parse_hex8(name + HEX8_LEN, &part) &&
-		parse_hex8(name + 2 * HEX8_LEN, &part) && name[WAL_SEGMENT_LEN] == '\0';
+		parse_hex8(name + 2 * HEX8_LEN, &part);
+}
+
+bool
+bkc_wal_is_segment(const char *name)
+{
+	return begins_with_segment(name) && name[WAL_SEGMENT_LEN] == '\0';
+}
+
+bool
+bkc_wal_is_backup(const char *name)
+{
+	uint32_t	offset;
+
+	return begins_with_segment(name) && name[WAL_SEGMENT_LEN] == '.' &&
+		parse_hex8(name + WAL_SEGMENT_LEN + 1, &offset) &&
+		strcmp(name + WAL_SEGMENT_LEN + 1 + HEX8_LEN, WAL_BACKUP_SUFFIX) == 0;
+}
+
+bool
+bkc_wal_is_partial(const char *name)
+{
+	return begins_with_segment(name) && strcmp(name + WAL_SEGMENT_LEN, WAL_PARTIAL_SUFFIX) == 0;
 }
 
 bool
@@ -100,6 +125,154 @@ bkc_wal_is_history(const char *name)
 	uint32_t	timeline;
 
 	return parse_hex8(name, &timeline) && strcmp(name + HEX8_LEN, WAL_HISTORY_SUFFIX) == 0;
+}
+
+uint32_t
+bkc_wal_timeline(const char *name)
+{
+	uint32_t	timeline;
+
+	if (!bkc_wal_is_segment(name) && !bkc_wal_is_history(name))
+		return 0;
+	return parse_hex8(name, &timeline) ? timeline : 0;
+}
+
+/* ---- a timeline's history ---- */
+
+/* What PostgreSQL's reader takes at once: a longer line goes on as a line of its own. */
+#define HISTORY_LINE_MAX	1023
+
+/* The position while a line is read; at the end there is nothing that any caller takes. */
+typedef struct HistoryLine
+{
+	const char *p;
+	const char *end;
+} HistoryLine;
+
+static bool
+skip_blanks(HistoryLine *line)
+{
+	const char *start = line->p;
+
+	while (line->p < line->end && (*line->p == ' ' || (*line->p >= '\t' && *line->p <= '\r')))
+		line->p++;
+	return line->p > start;
+}
+
+/* An unsigned number of 32 bits in that base. */
+static bool
+take_u32(HistoryLine *line, unsigned base, uint32_t *value)
+{
+	const char *start = line->p;
+	uint64_t	v = 0;
+
+	for (; line->p < line->end && v <= UINT32_MAX; line->p++)
+	{
+		char		c = *line->p;
+		unsigned	digit = base;
+
+		if (c >= '0' && c <= '9')
+			digit = (unsigned) (c - '0');
+		else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+			digit = (unsigned) ((c | 32) - 'a' + 10);
+		if (digit >= base)
+			break;
+		v = v * base + digit;
+	}
+	*value = (uint32_t) v;
+	return line->p > start && v <= UINT32_MAX;
+}
+
+/* "<timeline> <switch point> <reason>"; *found = false for an empty line or a comment. */
+static bool
+parse_history_line(const char *text, size_t len, BkcHistoryEntry *entry, bool *found,
+				   BkcError *err)
+{
+	HistoryLine line = {text, text + len};
+	uint32_t	high;
+	uint32_t	low;
+
+	skip_blanks(&line);
+	*found = line.p < line.end && *line.p != '#';
+	if (!*found)
+		return true;
+	if (!take_u32(&line, 10, &entry->timeline) || entry->timeline == 0)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "a line does not begin with a timeline");
+	if (!skip_blanks(&line) || !take_u32(&line, 16, &high) ||
+		line.p == line.end || *line.p++ != '/' || !take_u32(&line, 16, &low))
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "a line has no switch point");
+	entry->switch_lsn = (uint64_t) high << 32 | low;
+	return true;
+}
+
+static bool
+append_history(BkcHistoryEntry **entries, size_t *n, const BkcHistoryEntry *entry, BkcError *err)
+{
+	BkcHistoryEntry *larger;
+
+	/* at 8, 16, 32, ... entries there is no room for one more */
+	if (*n == 0 || (*n >= 8 && (*n & (*n - 1)) == 0))
+	{
+		size_t		bytes;
+
+		if (!bkc_mul_size(*n == 0 ? 8 : *n * 2, sizeof(**entries), &bytes) ||
+			(larger = realloc(*entries, bytes)) == NULL)
+			return bkc_error_oom(err);
+		*entries = larger;
+	}
+	(*entries)[(*n)++] = *entry;
+	return true;
+}
+
+static bool
+parse_history(const char *text, size_t len, uint32_t timeline, BkcHistoryEntry **entries,
+			  size_t *n, BkcError *err)
+{
+	uint32_t	last = 0;
+	size_t		at = 0;
+
+	/* the reader of PostgreSQL would pass over the rest of that line */
+	if (memchr(text, '\0', len) != NULL)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "a byte is zero");
+	while (at < len)
+	{
+		const char *newline;
+		size_t		max = len - at < HISTORY_LINE_MAX ? len - at : HISTORY_LINE_MAX;
+		BkcHistoryEntry entry;
+		bool		found;
+
+		newline = memchr(text + at, '\n', max);
+		if (newline != NULL)
+			max = (size_t) (newline - (text + at)) + 1;
+		if (!parse_history_line(text + at, max, &entry, &found, err))
+			return false;
+		at += max;
+		if (!found)
+			continue;
+		if (entry.timeline <= last)
+			return bkc_error_set(err, BKC_ERR_CORRUPT, "timelines are not in increasing order");
+		last = entry.timeline;
+		if (!append_history(entries, n, &entry, err))
+			return false;
+	}
+	if (timeline <= last)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "timeline %" PRIu32
+							 " cannot be an ancestor of timeline %" PRIu32, last, timeline);
+	return true;
+}
+
+bool
+bkc_wal_history_parse(const char *text, size_t len, uint32_t timeline, BkcHistoryEntry **entries,
+					  size_t *n, BkcError *err)
+{
+	*entries = NULL;
+	*n = 0;
+	if (len == 0 || parse_history(text, len, timeline, entries, n, err))
+		return true;
+	free(*entries);
+	*entries = NULL;
+	*n = 0;
+	return bkc_error_context(err, "history of timeline %" PRIu32, timeline);
 }
 
 /* ---- CRC-32C ---- */

@@ -32,7 +32,13 @@ extern uint32_t bkc_wal_timeline(const char *name);
 /*
  * A timeline's history: one entry for each ancestor, oldest first.  switch_lsn is where
  * the ancestor was left.  Comments and reasons are skipped.  BKC_ERR_CORRUPT
- * for anything that PostgreSQL would refuse, too.
+ * for anything that PostgreSQL would refuse, too.  An empty file has no entries;
+ * *entries is malloc'ed, NULL when there are none.
+ *
+ * Switch points need not grow: a recovery to timeline 3 that stops before 2
+ * forked off writes the history of 3 with its own, earlier point behind it.
+ * Like PostgreSQL, look for a point from the newest timeline to the oldest:
+ * an ancestor's part ends at the smallest of its own and all later switch points.
  */
 typedef struct BkcHistoryEntry
 {
