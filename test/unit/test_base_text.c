@@ -278,6 +278,104 @@ test_parse_time(void **state)
 }
 
 static void
+test_parse_moment(void **state)
+{
+	static const struct
+	{
+		const char *text;
+		int64_t		usec;
+	}			good[] = {
+		{"1970-01-01 00:00:00Z", 0}, {"1970-01-01T00:00Z", 0}, {"1970-01-01t00:00 z", 0},
+		{" 1970-01-01 00:00:00 UTC", 0}, {"1970-01-01 00:00:00 gmt", 0},
+		{"1970-01-01 02:00:00+02", 0}, {"1970-01-01 02:00:00 +02:00", 0},
+		{"1970-01-01 05:30+0530", 0}, {"1969-12-31 20:30:00-03:30", 0},
+		{"1970-01-01 15:59:00+15:59", 0}, {"1969-12-31 22:00:00-02", 0},
+		{"1970-01-01 00:00:00.1Z", 100000}, {"1970-01-01 00:00:00.000001Z", 1},
+		{"1970-01-01 00:00:00.12345+00", 123450}, {"1970-01-01 00:00:00.999999-00", 999999},
+		{"1969-12-31 23:59:59.999999Z", -1},
+		{"2026-11-20T12:03:01Z", INT64_C(1795176181000000)},
+		{"2026-11-20 12:03:01.5+00", INT64_C(1795176181500000)},
+		{"2024-02-29 00:00:00Z", INT64_C(1709164800000000)},
+		{"2000-02-29 00:00:00+00", INT64_C(951782400000000)},
+		{"2024-02-29 23:30:00-01", INT64_C(1709253000000000)},
+		{"0001-01-01 00:00:00Z", INT64_C(-62135596800000000)},
+		{"9999-12-31 23:59:59.999999Z", INT64_C(253402300799999999)},
+	};
+	static const char *const bad[] = {
+		"", "now", "2026", "2026-11-20", "2026-11-20Z", "2026-11-20 12Z", "2026-11-20 12:3Z",
+		"2026-11-20  12:03:01Z", "2026-11-20 12:03:01.Z", "2026-11-20 12:03:01.1234567Z",
+		"2026-11-20 12:03.5Z", "2026-11-20 12:03:01ZZ", "2026-11-20 12:03:01Z x",
+		"2026-11-20 12:03:01 CET", "2026-11-20 12:03:01+", "2026-11-20 12:03:01+1",
+		"2026-11-20 12:03:01+001", "2026-11-20 12:03:01+16", "2026-11-20 12:03:01+02:60",
+		"2026-11-20 12:03:01+02:", "2026-11-20 12:03:01+02:000", "2026-11-20 12:03:01+02:00:00",
+		"2026-11-20 12:03:01 + 02", "2026-11-20 24:00:00Z", "2026-11-20 12:60:00Z",
+		"2026-11-20 12:03:60Z", "2026-02-29 12:00:00Z", "1900-02-29 12:00:00Z",
+		"2026-11-31 12:00:00Z", "2026-00-01 12:00:00Z", "2026-13-01 12:00:00Z",
+		"2026-01-00 12:00:00Z", "0000-01-01 12:00:00Z", "-2026-01-01 12:00:00Z",
+		"10000-01-01 12:00:00Z", "20261120T120301Z", "2026/11/20 12:03:01Z",
+	};
+	static const char *const naive[] = {
+		"2026-11-20 12:03:01", "2026-11-20T12:03:01.5", "2026-11-20 12:03", "2026-11-20 12:03:01 ",
+	};
+	int64_t		usec;
+	BkcError	err;
+	size_t		i;
+
+	for (i = 0; i < COUNT(good); i++)
+	{
+		if (!bkc_parse_moment(good[i].text, &usec, &err) || usec != good[i].usec)
+			fail_msg("\"%s\" was taken for %lld", good[i].text, (long long) usec);
+	}
+	usec = 42;
+	for (i = 0; i < COUNT(bad); i++)
+	{
+		if (bkc_parse_moment(bad[i], &usec, &err))
+			fail_msg("\"%s\" was accepted", bad[i]);
+		assert_int_equal(err.code, BKC_ERR_INVALID);
+		assert_non_null(strstr(err.message, "is not a point in time"));
+		assert_string_not_equal(err.hint, "");
+	}
+	for (i = 0; i < COUNT(naive); i++)
+	{
+		assert_false(bkc_parse_moment(naive[i], &usec, &err));
+		assert_int_equal(err.code, BKC_ERR_INVALID);
+		assert_non_null(strstr(err.message, "has no time zone"));
+		assert_non_null(strstr(err.hint, "+00"));
+	}
+	assert_true(usec == 42);
+}
+
+static void
+test_format_moment(void **state)
+{
+	static const struct
+	{
+		int64_t		usec;
+		const char *full;
+		const char *shorter;
+	}			cases[] = {
+		{0, "1970-01-01 00:00:00.000000+00", "1970-01-01 00:00:00+00"},
+		{-1, "1969-12-31 23:59:59.999999+00", "1969-12-31 23:59:59.999999+00"},
+		{INT64_C(1795176181500000), "2026-11-20 12:03:01.500000+00", "2026-11-20 12:03:01.500000+00"},
+		{INT64_C(253402300799999999), "9999-12-31 23:59:59.999999+00",
+		"9999-12-31 23:59:59.999999+00"},
+	};
+	char		out[40];
+	int64_t		back;
+	BkcError	err;
+	size_t		i;
+
+	for (i = 0; i < COUNT(cases); i++)
+	{
+		bkc_format_moment(cases[i].usec, true, out, sizeof(out));
+		assert_string_equal(out, cases[i].full);
+		assert_true(bkc_parse_moment(out, &back, &err) && back == cases[i].usec);
+		bkc_format_moment(cases[i].usec, false, out, sizeof(out));
+		assert_string_equal(out, cases[i].shorter);
+	}
+}
+
+static void
 test_lsn(void **state)
 {
 	static const struct
@@ -455,6 +553,8 @@ main(void)
 		cmocka_unit_test(test_parse_u64),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_parse_time),
+		cmocka_unit_test(test_parse_moment),
+		cmocka_unit_test(test_format_moment),
 		cmocka_unit_test(test_lsn),
 		cmocka_unit_test(test_shell_quote),
 		cmocka_unit_test(test_conf_quote),

@@ -1,6 +1,6 @@
 /*
  * text.c
- *		Small text helpers: hex, UTF-8, sizes, times, LSNs, quoting, random.
+ *		Small text helpers: hex, UTF-8, sizes, LSNs, quoting, random.
  */
 #include "base/text.h"
 
@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
-
-#define USEC_PER_SEC	INT64_C(1000000)
 
 void
 bkc_hex_encode(const uint8_t *data, size_t len, char *out)
@@ -222,104 +219,12 @@ bkc_parse_size(const char *text, uint64_t *bytes, BkcError *err)
 	return true;
 }
 
-/* Whole seconds, rounded down also before 1970, and what is left of the last. */
-static void
-split_time(int64_t usec, struct tm *tm, int *fraction)
-{
-	int64_t		sec = usec / USEC_PER_SEC;
-	int64_t		rest = usec % USEC_PER_SEC;
-	time_t		t;
-
-	if (rest < 0)
-	{
-		rest += USEC_PER_SEC;
-		sec--;
-	}
-	t = (time_t) sec;
-	if (gmtime_r(&t, tm) == NULL)
-		memset(tm, 0, sizeof(*tm));
-	*fraction = (int) rest;
-}
-
-void
-bkc_format_time(int64_t usec, char *out, size_t outlen)
-{
-	struct tm	tm;
-	int			fraction;
-
-	split_time(usec, &tm, &fraction);
-	snprintf(out, outlen, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
-			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fraction);
-}
-
-void
-bkc_format_time_gmt(int64_t usec, char *out, size_t outlen)
-{
-	struct tm	tm;
-	int			fraction;
-
-	split_time(usec, &tm, &fraction);
-	snprintf(out, outlen, "%04d-%02d-%02d %02d:%02d:%02d GMT", tm.tm_year + 1900,
-			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-/* Exactly n digits at *p, which moves on. */
-static bool
-take_digits(const char **p, int n, int *value)
-{
-	*value = 0;
-	for (; n > 0; n--, (*p)++)
-	{
-		if (**p < '0' || **p > '9')
-			return false;
-		*value = *value * 10 + (**p - '0');
-	}
-	return true;
-}
-
 static bool
 take_char(const char **p, char c)
 {
 	if (**p != c)
 		return false;
 	(*p)++;
-	return true;
-}
-
-bool
-bkc_parse_time(const char *text, int64_t *usec)
-{
-	struct tm	tm;
-	struct tm	check;
-	const char *p = text;
-	int			year;
-	int			month;
-	int			fraction = 0;
-	time_t		t;
-
-	memset(&tm, 0, sizeof(tm));
-	if (!take_digits(&p, 4, &year) || !take_char(&p, '-') ||
-		!take_digits(&p, 2, &month) || !take_char(&p, '-') ||
-		!take_digits(&p, 2, &tm.tm_mday) || !take_char(&p, 'T') ||
-		!take_digits(&p, 2, &tm.tm_hour) || !take_char(&p, ':') ||
-		!take_digits(&p, 2, &tm.tm_min) || !take_char(&p, ':') ||
-		!take_digits(&p, 2, &tm.tm_sec))
-		return false;
-	if (take_char(&p, '.') && !take_digits(&p, 6, &fraction))
-		return false;
-	if (!take_char(&p, 'Z') || *p != '\0')
-		return false;
-
-	/* timegm() puts the 31st of February right: what changes was no time. */
-	tm.tm_year = year - 1900;
-	tm.tm_mon = month - 1;
-	check = tm;
-	t = timegm(&check);
-	if (check.tm_year != tm.tm_year || check.tm_mon != tm.tm_mon ||
-		check.tm_mday != tm.tm_mday || check.tm_hour != tm.tm_hour ||
-		check.tm_min != tm.tm_min || check.tm_sec != tm.tm_sec)
-		return false;
-	*usec = (int64_t) t * USEC_PER_SEC + fraction;
 	return true;
 }
 

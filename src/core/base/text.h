@@ -40,6 +40,16 @@ extern bool bkc_parse_u64(const char *text, uint64_t max, uint64_t *value);
 extern void bkc_format_time(int64_t usec, char *out, size_t outlen);
 extern bool bkc_parse_time(const char *text, int64_t *usec);
 
+/*
+ * A point in time as people write it: "2026-11-20 12:03:01.5+01", date and time
+ * separated by a space or "T", seconds and their fraction (up to six digits) may be
+ * missing.  The zone may not: Z, UTC, GMT, +02, +0200, +02:00.  BKC_ERR_INVALID with a hint.
+ */
+extern bool bkc_parse_moment(const char *text, int64_t *usec, BkcError *err);
+
+/* "2026-11-20 12:03:01.123456+00", as a setting; a fraction of zero is left out without full. */
+extern void bkc_format_moment(int64_t usec, bool full, char *out, size_t outlen);
+
 /* "2026-11-20 12:03:01 GMT", as backup_manifest wants it. */
 extern void bkc_format_time_gmt(int64_t usec, char *out, size_t outlen);
 
