@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "shared.h"
+#include "streamer.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,4 +28,5 @@ _PG_init(void)
 		return;
 	bkc_shared_init();
 	bkc_launcher_register();
+	bkc_streamer_register();
 }

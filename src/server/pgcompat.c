@@ -5,10 +5,12 @@
 #include "pgcompat.h"
 
 #include "pgstat.h"
+#include "postmaster/pgarch.h"
 #include "replication/slot.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "access/xlogbackup.h"
+#include "archive/archive_module.h"
 #endif
 
 void
@@ -82,4 +84,59 @@ bkc_pg_report_checksum_failures(Oid dboid, int failures)
 	pgstat_prepare_report_checksum_failure(dboid);
 #endif
 	pgstat_report_checksum_failures_in_db(dboid, failures);
+}
+
+#if PG_VERSION_NUM >= 160000
+
+static bool
+archive_configured(ArchiveModuleState *state)
+{
+	return bkc_archive_module.configured();
+}
+
+static bool
+archive_file(ArchiveModuleState *state, const char *file, const char *path)
+{
+	return bkc_archive_module.file(file, path);
+}
+
+static void
+archive_shutdown(ArchiveModuleState *state)
+{
+	bkc_archive_module.shutdown();
+}
+
+static const ArchiveModuleCallbacks archive_callbacks = {
+	.startup_cb = NULL,
+	.check_configured_cb = archive_configured,
+	.archive_file_cb = archive_file,
+	.shutdown_cb = archive_shutdown
+};
+
+const ArchiveModuleCallbacks *
+_PG_archive_module_init(void)
+{
+	return &archive_callbacks;
+}
+
+#else
+
+extern PGDLLEXPORT void _PG_archive_module_init(ArchiveModuleCallbacks *cb);
+
+void
+_PG_archive_module_init(ArchiveModuleCallbacks *cb)
+{
+	cb->check_configured_cb = bkc_archive_module.configured;
+	cb->archive_file_cb = bkc_archive_module.file;
+	cb->shutdown_cb = bkc_archive_module.shutdown;
+}
+
+#endif
+
+void
+bkc_pg_archive_detail(const char *reason)
+{
+#if PG_VERSION_NUM >= 170000
+	arch_module_check_errdetail("%s", reason);
+#endif
 }

@@ -45,6 +45,23 @@ extern void bkc_pg_slot_cleanup(void);
 /* Tell the cumulative statistics; 18 wants the entry prepared first. */
 extern void bkc_pg_report_checksum_failures(Oid dboid, int failures);
 
+/*
+ * The archive module in one form for all majors (16 changed the interface).
+ * All three may raise: file() has its own error boundary, because 15 and 16
+ * would end the archiver.
+ */
+typedef struct BkcArchiveModule
+{
+	bool		(*configured) (void);
+	bool		(*file) (const char *file, const char *path);
+	void		(*shutdown) (void);
+} BkcArchiveModule;
+
+extern const BkcArchiveModule bkc_archive_module;	/* archive.c */
+
+/* 17 shows a reason beside its own WARNING; elsewhere this does nothing. */
+extern void bkc_pg_archive_detail(const char *reason);
+
 /* _PG_init's declaration came with 16; 16 compiles with hidden visibility. */
 extern PGDLLEXPORT void _PG_init(void);
 

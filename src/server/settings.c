@@ -25,6 +25,10 @@ bool		bkc_set_enabled = true;
 int			bkc_set_jobs = 1;
 char	   *bkc_set_compression = NULL;
 int			bkc_set_max_rate = 0;
+int			bkc_set_rpo_target = 10;
+int			bkc_set_wal_workers = 2;
+int			bkc_set_archive_timeout = 300;
+int			bkc_set_shutdown_timeout = 30;
 char	   *bkc_set_fault = NULL;
 
 /* zstd:1 is as small as zstd:3 within 2 % on table data and much faster */
@@ -82,6 +86,9 @@ check_repositories(char **newval, void **extra, GucSource source)
 	bool		ok;
 
 	ok = bkc_repolist_parse(*newval, &list, &err);
+	if (ok && list.count > BKC_MAX_REPOS)
+		ok = bkc_error_set(&err, BKC_ERR_INVALID, "too many repositories: %zu, the limit is %d",
+						   list.count, BKC_MAX_REPOS);
 	for (size_t i = 0; ok && i < list.count; i++)
 	{
 		const char *compression = bkc_url_param(&list.items[i].url, "compression");
@@ -123,7 +130,7 @@ bkc_settings_define(bool preloaded)
 							   &bkc_set_repositories, "", PGC_SIGHUP, 0,
 							   check_repositories, NULL, NULL);
 	DefineCustomBoolVariable("pg_backupctl.enabled",
-							 "Allows backups of this server.",
+							 "Allows backups and archiving of this server.",
 							 "A restored clone starts with off.",
 							 &bkc_set_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_backupctl.jobs",
@@ -140,6 +147,27 @@ bkc_settings_define(bool preloaded)
 							"Bandwidth limit of a backup, in stored bytes per second; 0 means none.",
 							NULL,
 							&bkc_set_max_rate, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_backupctl.rpo_target",
+							"How often the open WAL segment is shipped; 0 means whole segments only.",
+							NULL,
+							&bkc_set_rpo_target, 10, 0, 86400, PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_backupctl.wal_workers",
+							"Number of WAL helpers that upload ahead of the archiver; 0 means none.",
+							NULL,
+							&bkc_set_wal_workers, 2, 0, 32, PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_backupctl.archive_timeout",
+							"Time limit for archiving one WAL file.",
+							NULL,
+							&bkc_set_archive_timeout, 300, 1, 86400, PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_backupctl.shutdown_timeout",
+							"Time limit for all WAL that is archived while the server shuts down.",
+							"What is left is archived after the next start.",
+							&bkc_set_shutdown_timeout, 30, 0, 86400, PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
 
 	/* a server setting; known without preload, too, so that it is not thrown away */

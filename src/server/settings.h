@@ -8,12 +8,18 @@
 #include "base/url.h"
 #include "format/envelope.h"
 
+#define BKC_MAX_REPOS	8		/* each gets all WAL */
+
 extern char *bkc_set_repositories;
 extern char *bkc_set_database;
 extern bool bkc_set_enabled;
 extern int	bkc_set_jobs;
 extern char *bkc_set_compression;
 extern int	bkc_set_max_rate;	/* kB per second, 0 = unlimited */
+extern int	bkc_set_rpo_target; /* seconds, 0 = no chunks */
+extern int	bkc_set_wal_workers;
+extern int	bkc_set_archive_timeout;	/* seconds, for one file */
+extern int	bkc_set_shutdown_timeout;	/* seconds, for all files of the archiver's last cycle */
 extern char *bkc_set_fault;		/* only in builds with fault points */
 
 /* Define the settings; preloaded says whether those that need it may be defined. */

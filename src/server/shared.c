@@ -9,6 +9,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
+#include "walshared.h"
 
 BkcShared  *bkc_shared = NULL;
 
@@ -20,8 +21,8 @@ shared_request(void)
 {
 	if (prev_request)
 		prev_request();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(BkcShared)));
-	RequestNamedLWLockTranche("pg_backupctl", 1);
+	RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(BkcShared)), MAXALIGN(sizeof(BkcWalShared))));
+	RequestNamedLWLockTranche("pg_backupctl", 2);
 }
 
 static void
@@ -37,7 +38,7 @@ shared_startup(void)
 	if (!found)
 	{
 		memset(bkc_shared, 0, sizeof(BkcShared));
-		bkc_shared->lock = &(GetNamedLWLockTranche("pg_backupctl"))->lock;
+		bkc_shared->lock = &(GetNamedLWLockTranche("pg_backupctl"))[0].lock;
 
 		/* whatever ran before this start may have left something behind */
 		bkc_shared->settle = true;
@@ -55,6 +56,9 @@ shared_startup(void)
 			pg_atomic_init_u64(&job->bytes_stored, 0);
 		}
 	}
+	bkc_wal = ShmemInitStruct("pg_backupctl WAL", sizeof(BkcWalShared), &found);
+	if (!found)
+		bkc_wal_shmem_init(bkc_wal, &(GetNamedLWLockTranche("pg_backupctl"))[1].lock);
 	LWLockRelease(AddinShmemInitLock);
 }
 

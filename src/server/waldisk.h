@@ -18,7 +18,10 @@ typedef struct BkcWalWaiting
 	char		first[MAXFNAMELEN]; /* the segment that is first in order, "" when none */
 } BkcWalWaiting;
 
-/* Counts; does not open any file.  Does not raise; false with an error when the folder cannot be read. */
+/*
+ * Counts; does not open any file.  Does not raise; false with an error when the folder
+ * cannot be read.
+ */
 extern bool bkc_waldisk_waiting(BkcWalWaiting *waiting, BkcError *err);
 
 typedef struct BkcWalReady
@@ -27,11 +30,17 @@ typedef struct BkcWalReady
 	XLogSegNo	segno;
 } BkcWalReady;
 
-/* The first max .ready segments in order of timeline and number, from first on; returns how many. */
+/*
+ * The first max .ready segments in order of timeline and number, from first on; returns how
+ * many.
+ */
 extern int	bkc_waldisk_ready(TimeLineID timeline, XLogSegNo first, BkcWalReady *out, int max,
 							  BkcError *err);
 
-/* When the file became ready (mtime of its .ready file), microseconds since 1970; now when not known. */
+/*
+ * When the file became ready (mtime of its .ready file), microseconds since 1970; now when
+ * not known.
+ */
 extern int64 bkc_waldisk_ready_time(const char *file);
 
 /* Free bytes of pg_wal's file system. */

@@ -12,10 +12,10 @@
 
 #include "base/url.h"
 #include "errors.h"
+#include "settings.h"
 #include "shared.h"
 #include "walqueue.h"
 
-#define BKC_MAX_REPOS		8	/* repositories that WAL can be sent to */
 #define BKC_WAL_FILE_MAX	64
 
 typedef struct BkcRepoState
@@ -77,9 +77,8 @@ typedef struct BkcWalShared
 /* NULL when the library is not preloaded. */
 extern BkcWalShared *bkc_wal;
 
-/* For shared.c: size and initialisation (under AddinShmemInitLock). */
-extern Size bkc_wal_shmem_size(void);
-extern void bkc_wal_shmem_init(bool found, void *memory, LWLock *lock);
+/* For shared.c, under AddinShmemInitLock. */
+extern void bkc_wal_shmem_init(BkcWalShared *wal, LWLock *lock);
 
 /*
  * Index of the repository's state, taken anew when it is not there yet.  -1 when

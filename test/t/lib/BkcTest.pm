@@ -591,14 +591,14 @@ sub bkc_leftovers
 
 	for my $object (@objects)
 	{
-		next if $object =~ m{^\d+/cluster$} || $object =~ m{^\d+/backups/(?:$others)/};
+		next if $object =~ m{^\d+/(?:cluster$|wal/|owner/)} || $object =~ m{^\d+/backups/(?:$others)/};
 		next
 		  if $object =~ m{^\d+/backups/([^/]+)/(?:begin|manifest|data/\d+-\d+\.pack|notes/[^/.]+)$}
 		  && $complete{$1};
 		push @left, "object $object";
 	}
 	push @left, map { "file pg_backupctl/$_" }
-	  grep { !/^\.\.?$|^owner$/ } -d "$data/pg_backupctl" ? slurp_dir("$data/pg_backupctl") : ();
+	  grep { !/^\.\.?$|^owner$|^standby$|^takeover$|^repository\./ } -d "$data/pg_backupctl" ? slurp_dir("$data/pg_backupctl") : ();
 	push @left, map { "file $_" } grep { -e "$data/$_" } qw(backup_label tablespace_map);
 	return @left;
 }

@@ -1,0 +1,339 @@
+/*
+ * archive.c
+ *		The archive module: what PostgreSQL's archiver calls for each file.
+ *
+ * true means: durable in every repository.  The file is there because a WAL
+ * helper has sent it ahead, or because we send it now; this module works
+ * with every other process gone, as in a shutdown's last cycle.
+ *
+ * Time is bounded: for each file, and in total for the last cycle, which the postmaster waits for.
+ * What could not be sent stays .ready and is offered again after the next start.
+ */
+#include "pgcompat.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xlog_internal.h"
+#include "base/fault.h"
+#include "base/host.h"
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
+#include "errors.h"
+#include "format/pgfiles.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/pgarch.h"
+#include "settings.h"
+#include "ship.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "walhelper.h"
+#include "walshared.h"
+
+#define WAIT_SLICE_MS	100
+
+/* ---- may anything be archived? ---- */
+
+static const char *
+not_configured(void)
+{
+	if (bkc_wal == NULL)
+		return "shared_preload_libraries does not name pg_backupctl; add it and restart the server";
+	if (!bkc_set_enabled)
+		return "pg_backupctl.enabled is off, as in every restored clone; WAL waits";
+	if (bkc_set_repositories == NULL || bkc_set_repositories[0] == '\0')
+		return "pg_backupctl.repositories is empty; WAL waits";
+	return NULL;
+}
+
+/* PostgreSQL repeats its WARNING in every cycle; ours tells the reason once. */
+static void
+tell_reason(const char *reason)
+{
+	static const char *told = NULL;
+
+	if (reason == told)
+		return;
+	told = reason;
+	if (reason != NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_backupctl does not archive"),
+				 errdetail("%s.", reason)));
+}
+
+/* Only on 15; later versions refuse both by themselves. */
+static void
+tell_archive_command(void)
+{
+	static bool told = false;
+
+	if (!told && XLogArchiveCommand != NULL && XLogArchiveCommand[0] != '\0')
+		ereport(WARNING,
+				(errmsg("archive_command is ignored"),
+				 errdetail("archive_library is set to \"%s\".", XLogArchiveLibrary),
+				 errhint("Set archive_command to an empty string; PostgreSQL 16 and later refuse both together.")));
+	told = true;
+}
+
+static bool
+archive_configured(void)
+{
+	const char *reason = not_configured();
+
+	tell_archive_command();
+	tell_reason(reason);
+	if (reason == NULL)
+		return true;
+	bkc_pg_archive_detail(reason);
+	return false;
+}
+
+/* ---- time ---- */
+
+/*
+ * Is this the archiver's last cycle, for which the postmaster waits?  The
+ * checkpointer has written the shutdown checkpoint before it begins.
+ */
+static bool
+last_cycle(void)
+{
+	ControlFileData *control;
+	bool		crc_ok;
+	bool		last;
+
+	control = get_controlfile(DataDir, &crc_ok);
+	last = crc_ok && (control->state == DB_SHUTDOWNED ||
+					  control->state == DB_SHUTDOWNED_IN_RECOVERY);
+	pfree(control);
+	return last;
+}
+
+/* Until when this file may take; *last says that no helper will come. */
+static TimestampTz
+file_deadline(bool *last)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz deadline = TimestampTzPlusMilliseconds(now, (int64) bkc_set_archive_timeout * 1000);
+	TimestampTz end;
+
+	*last = last_cycle();
+	if (!*last)
+	{
+		bkc_wal->shutdown_began = 0;
+		return deadline;
+	}
+	if (bkc_wal->shutdown_began == 0)
+		bkc_wal->shutdown_began = now;
+	end = TimestampTzPlusMilliseconds(bkc_wal->shutdown_began,
+									  (int64) bkc_set_shutdown_timeout * 1000);
+	return Min(end, deadline);
+}
+
+/* ---- one file ---- */
+
+/* Somebody else is at it: wait until it is not so any more. */
+static BkcWalState
+wait_for_helper(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered, TimestampTz deadline)
+{
+	BkcWalState state;
+
+	ConditionVariablePrepareToSleep(&bkc_wal->cv);
+	while ((state = bkc_queue_want(timeline, segno, repo, entered)) == BKC_WAL_BUSY &&
+		   GetCurrentTimestamp() < deadline)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) ConditionVariableTimedSleep(&bkc_wal->cv, WAIT_SLICE_MS, PG_WAIT_EXTENSION);
+		if (!PostmasterIsAlive())
+			proc_exit(1);
+	}
+	ConditionVariableCancelSleep();
+	return state;
+}
+
+/*
+ * A repository that failed just now is left alone for a while, so that the others are not
+ * held up.
+ */
+static bool
+in_backoff(int repo)
+{
+	bool		waiting;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	waiting = bkc_wal->repos[repo].retry_at > GetCurrentTimestamp();
+	LWLockRelease(bkc_wal->lock);
+	return waiting;
+}
+
+static bool
+archive_segment_to(const BkcRepoDef *def, int repo, const char *file, const char *path,
+				   TimestampTz deadline, BkcError *err)
+{
+	TimeLineID	timeline;
+	XLogSegNo	segno;
+	BkcWalState state;
+	bool		entered;
+	bool		ok;
+
+	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
+	state = wait_for_helper(timeline, segno, repo, &entered, deadline);
+	if (state == BKC_WAL_DURABLE)
+		return true;
+	if (state == BKC_WAL_BUSY)
+		return bkc_error_set(err, BKC_ERR_TIMEOUT, "a WAL helper is still at \"%s\"", file);
+	ok = !in_backoff(repo) && bkc_ship_file(def, repo, file, path, false, deadline, err);
+	if (entered)
+		bkc_queue_done(timeline, segno, repo, ok);
+	return ok;
+}
+
+static bool
+archive_to(const BkcRepoDef *def, int repo, const char *file, const char *path,
+		   TimestampTz deadline, BkcError *err)
+{
+	if (bkc_wal_is_segment(file))
+		return archive_segment_to(def, repo, file, path, deadline, err);
+	return !in_backoff(repo) && bkc_ship_file(def, repo, file, path, true, deadline, err);
+}
+
+/* Is the segment behind this one ready, too?  Then helpers are worth their start. */
+static bool
+more_is_ready(const char *file)
+{
+	TimeLineID	timeline;
+	XLogSegNo	segno;
+	char		next[MAXFNAMELEN];
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	if (!bkc_wal_is_segment(file))
+		return false;
+	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
+	XLogFileName(next, timeline, segno + 1, wal_segment_size);
+	StatusFilePath(path, next, ".ready");
+	return stat(path, &st) == 0;
+}
+
+static void
+forget_queued(const char *file)
+{
+	TimeLineID	timeline;
+	XLogSegNo	segno;
+
+	if (!bkc_wal_is_segment(file))
+		return;
+	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
+	bkc_queue_drop(timeline, segno);
+}
+
+static bool
+archive_everywhere(const char *file, const char *path)
+{
+	int			repos[BKC_MAX_REPOS];
+	const BkcRepoList *list;
+	TimestampTz deadline;
+	BkcError	err;
+	bool		last;
+	bool		ok = true;
+
+	bkc_error_clear(&err);
+	deadline = file_deadline(&last);
+	if (GetCurrentTimestamp() >= deadline)
+	{
+		ereport(LOG,
+				(errmsg("pg_backupctl leaves WAL from \"%s\" on to be archived after the next start", file),
+				 errdetail("Time for archiving during shutdown (pg_backupctl.shutdown_timeout) is up.")));
+		return false;
+	}
+	list = bkc_ship_repositories(repos, &err);
+	if (list == NULL || !bkc_fault(BKC_FAULT_ARCHIVE_FILE, &err))
+	{
+		bkc_ereport(WARNING, &err);
+		return false;
+	}
+	if (!last && more_is_ready(file))
+		bkc_walhelpers_start();
+
+	/* the others get it even if one cannot */
+	for (size_t i = 0; i < list->count; i++)
+		ok = archive_to(&list->items[i], repos[i], file, path, deadline, &err) && ok;
+	if (!ok || !bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
+		return false;
+	bkc_wal_note_reported(file);
+	forget_queued(file);
+	return true;
+}
+
+/*
+ * The error boundary that 15 and 16 want of a module: an ERROR would end the
+ * archiver there.  What is released is what they release themselves in their own loop.
+ */
+static void
+release_after_error(void)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	LWLockReleaseAll();
+	ConditionVariableCancelSleep();
+	pgstat_report_wait_end();
+	ReleaseAuxProcessResources(false);
+	AtEOXact_Files(false);
+	AtEOXact_HashTables(false);
+	bkc_host_watch(NULL);
+	bkc_queue_release(MyProcPid);
+	bkc_ship_close();
+	RESUME_INTERRUPTS();
+}
+
+static bool
+archive_file(const char *file, const char *path)
+{
+	static MemoryContext context = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool ok = false;
+
+	bkc_host_install();
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "pg_backupctl archive",
+										ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		ok = archive_everywhere(file, path);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		release_after_error();
+		FlushErrorState();
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(context);
+	return ok;
+}
+
+static void
+archive_shutdown(void)
+{
+	if (bkc_wal == NULL)
+		return;
+	LWLockReleaseAll();
+	bkc_queue_release(MyProcPid);
+	bkc_ship_close();
+}
+
+const BkcArchiveModule bkc_archive_module = {
+	.configured = archive_configured,
+	.file = archive_file,
+	.shutdown = archive_shutdown
+};

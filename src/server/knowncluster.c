@@ -1,0 +1,100 @@
+/*
+ * knowncluster.c
+ *		See knowncluster.h.
+ */
+#include "pgcompat.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/host.h"
+#include "common/file_perm.h"
+#include "common/hashfn.h"
+#include "errors.h"
+#include "format/documents.h"
+#include "format/names.h"
+#include "knowncluster.h"
+#include "miscadmin.h"
+#include "pipe/object.h"
+#include "spool.h"
+#include "utils/guc.h"
+
+/* By URL, because another URL under the same name is another repository. */
+static void
+known_path(const BkcRepoDef *def, char path[MAXPGPATH])
+{
+	const char *text = def->url.text;
+	uint64		hash;
+
+	hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, (int) strlen(text), 0));
+	snprintf(path, MAXPGPATH, "%s/repository.%016llx", BKC_SPOOL_DIR, (unsigned long long) hash);
+}
+
+static bool
+remember(const BkcRepoDef *def, BkcError *err)
+{
+	char		path[MAXPGPATH];
+
+	known_path(def, path);
+	if (access(path, F_OK) == 0)
+		return true;
+	return bkc_dir_create(BKC_SPOOL_DIR, pg_dir_create_mode, err) &&
+		bkc_file_put(path, def->url.text, strlen(def->url.text), pg_file_create_mode, true, err);
+}
+
+void
+bkc_known_forget(const BkcRepoDef *def)
+{
+	char		path[MAXPGPATH];
+
+	known_path(def, path);
+	(void) unlink(path);
+}
+
+static bool
+refuse_lost(const BkcRepoDef *def, BkcError *err)
+{
+	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" does not hold this cluster any more",
+				  def->name);
+	bkc_error_detail(err, "This server has used it before at \"%s\".", def->url.text);
+	return bkc_error_hint(err, "Check that it is mounted and that its URL is right.  If it is to be begun anew, run SELECT backup_take_over('%s').",
+						  def->name);
+}
+
+/* Made by whoever comes first; two may try at once. */
+static bool
+create_cluster(const BkcRepoDef *def, BkcStore *store, const char *name, BkcError *err)
+{
+	BkcClusterDoc doc = {0};
+	BkcBuffer	text = {0};
+	char		path[MAXPGPATH];
+	bool		ok;
+
+	known_path(def, path);
+	if (access(path, F_OK) == 0)
+		return refuse_lost(def, err);
+	doc.system_identifier = GetSystemIdentifier();
+	strlcpy(doc.name, cluster_name, sizeof(doc.name));
+	doc.pg_version_num = BKC_PG_VERSION;
+	doc.created = bkc_host->now();
+	ok = bkc_clusterdoc_encode(&doc, &text, err) &&
+		(bkc_document_put(store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len, err) ||
+		 err->code == BKC_ERR_EXISTS);
+	bkc_buffer_free(&text);
+	return ok;
+}
+
+bool
+bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	uint64_t	size;
+
+	if (!bkc_name_cluster(GetSystemIdentifier(), name, err))
+		return false;
+	if (!bkc_store_stat(store, name, &size, err) &&
+		(err->code != BKC_ERR_NOT_FOUND || !create_cluster(def, store, name, err)))
+		return false;
+	return remember(def, err);
+}

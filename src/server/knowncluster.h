@@ -1,0 +1,26 @@
+/*
+ * knowncluster.h
+ *		The cluster object of a repository, for processes without a database.
+ *
+ * An unmounted disk looks like an empty repository.  A file in the data
+ * directory remembers that this cluster was seen there, so that WAL never goes into the
+ * empty folder below the mount point.
+ */
+#ifndef BKC_SERVER_KNOWNCLUSTER_H
+#define BKC_SERVER_KNOWNCLUSTER_H
+
+#include "pgcompat.h"
+
+#include "base/url.h"
+#include "store/store.h"
+
+/*
+ * Is this cluster's object there?  It is made when the repository never held
+ * it, and refused (BKC_ERR_STATE) when it did.  Does not raise.
+ */
+extern bool bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err);
+
+/* Forget that the cluster was ever seen there: it may be begun anew. */
+extern void bkc_known_forget(const BkcRepoDef *def);
+
+#endif							/* BKC_SERVER_KNOWNCLUSTER_H */

@@ -1,0 +1,16 @@
+/*
+ * walhelper.h
+ *		WAL helpers: background workers that send .ready segments ahead of the
+ *		archiver, several at once.  They leave when there is nothing to do for a while.
+ */
+#ifndef BKC_SERVER_WALHELPER_H
+#define BKC_SERVER_WALHELPER_H
+
+#include "pgcompat.h"
+
+/* Start as many as are missing; without free worker slots nothing happens. */
+extern void bkc_walhelpers_start(void);
+
+extern PGDLLEXPORT void bkc_walhelper_main(Datum main_arg);
+
+#endif							/* BKC_SERVER_WALHELPER_H */
