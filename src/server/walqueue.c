@@ -151,6 +151,13 @@ bkc_queue_want(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered)
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	item = find_item(timeline, segno);
+	if (item == NULL && (item = find_item(0, 0)) != NULL)
+	{
+		/* so that no helper takes it at the same time */
+		memset(item, 0, sizeof(*item));
+		item->timeline = timeline;
+		item->segno = segno;
+	}
 	*entered = item != NULL;
 	if (item != NULL)
 	{

@@ -60,8 +60,8 @@ extern int	bkc_queue_todo(uint32 usable, TimeLineID *timeline, XLogSegNo *last);
 
 /*
  * The archiver wants this segment in that repository: DURABLE, BUSY (somebody is at it), or
- * TODO: then it is marked BUSY for the caller.  Not in the queue counts as TODO; *entered
- * says whether it is in the queue (then bkc_queue_done() must follow).
+ * TODO: then it is marked BUSY for the caller.  One that is not in the queue is entered;
+ * *entered is false when the queue is full, otherwise bkc_queue_done() must follow TODO.
  */
 extern BkcWalState bkc_queue_want(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered);
 
