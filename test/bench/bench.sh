@@ -8,7 +8,7 @@
 #		make bench QUICK=1		about 300 MB, 2 rounds: does everything work
 #
 # BENCH_MB, ROUNDS, BENCH_FILES, BENCH_SECONDS change the sizes,
-# BENCH_PHASES="main load files" and BENCH_ONLY=REGEX narrow it down.
+# BENCH_PHASES="main load files wal" and BENCH_ONLY=REGEX narrow it down.
 # It needs about six times BENCH_MB below TMPDIR (default /tmp).
 
 . "$(dirname "$0")/../stage.sh"
@@ -22,7 +22,7 @@ else
 	: "${BENCH_MB:=3000}" "${ROUNDS:=5}" "${BENCH_FILES:=50000}" "${BENCH_SECONDS:=15}"
 fi
 export BENCH_MB ROUNDS BENCH_FILES BENCH_SECONDS
-export BENCH_PHASES="${BENCH_PHASES:-main load files}" BENCH_ONLY="${BENCH_ONLY:-}"
+export BENCH_PHASES="${BENCH_PHASES:-main load files wal}" BENCH_ONLY="${BENCH_ONLY:-}"
 
 need()
 {

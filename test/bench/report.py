@@ -187,6 +187,54 @@ def against(name, results, upper, lower, bound, at_most, **more):
                               middle(results, *lower[:2], **lower[2])), bound, at_most, per_round=both)
 
 
+# ---- archiving ----
+
+WAL_COLUMNS = (('backlog s', '%.2f'), ('backlog segments/s', '%.1f'), ('backlog CPU s', '%.2f'),
+               ('backlog stored MB', '%.0f'), ('switch ms', '%.1f'), ('switch p95 ms', '%.1f'),
+               ('replay s', '%.2f'))
+
+
+def wal_values(results, what, contender):
+    return results['wal']['samples'].get('%s | %s' % (what, contender), [])
+
+
+def wal_table(results):
+    names = list(dict.fromkeys(key.partition(' | ')[2] for key in results['wal']['samples']))
+    memory_of = results['wal']['archiver_private_kib']
+    rows = [[name] + [spread(wal_values(results, what, name), form) for what, form in WAL_COLUMNS]
+            + [show(memory_of.get(name) and memory_of[name] / 1024, '%.1f')] for name in names]
+    return table('Archiving', [''] + [what for what, _ in WAL_COLUMNS] + ['archiver MiB'], rows)
+
+
+def wal_targets(results):
+    ours = 'pg_backupctl'
+
+    def against_wal(name, what, upper, lower, bound, at_most):
+        up, low = wal_values(results, what, upper), wal_values(results, what, lower)
+        both = [a / b for a, b in zip(up, low)] if len(up) == len(low) else []
+        return target(name, ratio(median(up) if up else None, median(low) if low else None), bound,
+                      at_most, per_round=both)
+
+    switch = wal_values(results, 'switch ms', ours)
+    late = wal_values(results, 'switch p95 ms', ours)
+    memory_of = results['wal']['archiver_private_kib'].get(ours)
+    return [
+        against_wal('backlog: pgBackRest async wall, times ours', 'backlog s', 'pgBackRest async', ours,
+                    1.4, False),
+        against_wal('backlog: pgBackRest sync wall, times ours', 'backlog s', 'pgBackRest sync', ours,
+                    2.5, False),
+        against_wal('backlog: stored, times pgBackRest async', 'backlog stored MB', ours,
+                    'pgBackRest async', 1.03, True),
+        against_wal('backlog: CPU, times pgBackRest async', 'backlog CPU s', ours, 'pgBackRest async',
+                    1.0, True),
+        against_wal('one switch, times pgBackRest sync', 'switch ms', ours, 'pgBackRest sync', 0.6, True),
+        target('one switch: p95, times the median',
+               ratio(median(late) if late else None, median(switch) if switch else None), 2.0),
+        against_wal('replay, times cp', 'replay s', ours, 'cp', 1.0, True),
+        target('MiB in the archiver', memory_of and memory_of / 1024, 64, form='%.1f'),
+    ]
+
+
 def targets(results):
     def backup(key, field='wall'):
         return key, 'backup', {'field': field}
@@ -195,6 +243,8 @@ def targets(results):
         return key, what, {}
 
     limit_verify = other('limit zstd:1', 'verify: decompress')
+    if not results['records']:
+        return wal_targets(results) if results['wal'] else []
     found = [
         against('backup zstd:1: wall, times limit', results, backup(OURS), backup('limit zstd:1'),
                 1.25, True),
@@ -224,7 +274,7 @@ def targets(results):
         found.append(target('MiB in the leader (%s)' % phase, leader and leader / 1024, bound, form='%.1f'))
     found.append(target('seconds that %d small files add' % results['facts']['small_files'],
                         added_seconds(results, OURS), 20, form='%.1f'))
-    return found
+    return found + (wal_targets(results) if results['wal'] else [])
 
 
 def targets_table(results):
@@ -249,6 +299,8 @@ def text(results):
         parts.append(files_table(results))
     if results['load']:
         parts.append(load_table(results))
+    if results['wal']:
+        parts.append(wal_table(results))
     parts.append(targets_table(results))
     if results['failures']:
         parts.append('Failures\n\n' + '\n'.join(results['failures']) + '\n')

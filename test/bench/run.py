@@ -15,6 +15,7 @@ import cluster as clusters
 import contenders
 import measure
 import report
+import wal
 
 
 class Bench:
@@ -34,6 +35,7 @@ class Bench:
         self.port = 51000 + os.getpid() % 9000
         self.records = []
         self.windows = []
+        self.wal = None
         self.failures = []
         self.dropped = set()
         self.started = []
@@ -287,7 +289,7 @@ class Bench:
             'postgres': output_of(os.path.join(self.bindir, 'postgres'), '--version'),
             'pgbackrest': output_of('pgbackrest', 'version'),
         }
-        results = {'facts': facts, 'records': self.records, 'load': self.windows,
+        results = {'facts': facts, 'records': self.records, 'load': self.windows, 'wal': self.wal,
                    'failures': self.failures}
         results['targets'] = report.targets(results)
         text = report.text(results)
@@ -313,6 +315,8 @@ class Bench:
                 shutil.rmtree(cluster.folder)
             if 'files' in phases:
                 self.phase_files()
+            if 'wal' in phases:
+                self.wal = wal.WalPhase(self).run()
         finally:
             self.stop_all()
             self.write_results()

@@ -1,0 +1,298 @@
+"""Archiving: a backlog, one switch to durable, and the way back through restore_command."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import measure
+
+BACKLOG_SEGMENTS = 70
+SWITCHES = 40
+TICK = os.sysconf('SC_CLK_TCK')
+
+# Random words of random digits: WAL that zstd reduces to about a half, as table data does.
+FILL = """
+CREATE TABLE IF NOT EXISTS wal_fill (t text);
+TRUNCATE wal_fill;
+INSERT INTO wal_fill
+SELECT string_agg(md5(random()::text || i) || ' ' || repeat(substr(md5(i::text), 1, 4), 8), ' ')
+  FROM generate_series(1, %d) i GROUP BY i / 20;
+"""
+ROWS_PER_SEGMENT = 190000
+
+
+def busy_seconds():
+    """CPU time of the whole machine: pgBackRest's asynchronous process is nobody's child."""
+    with open('/proc/stat') as f:
+        fields = [int(x) for x in f.readline().split()[1:]]
+    return (fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / TICK
+
+
+class Archiving:
+    """One way to archive: settings, where it stores, how recovery fetches."""
+
+    def __init__(self, key, library='', command='', folder='', fetch='', before=None):
+        self.key = key
+        self.library = library
+        self.command = command
+        self.folder = folder
+        self.fetch = fetch
+        self.before = before
+
+
+def size_of(folder):
+    total = 0
+    for parent, _, files in os.walk(folder):
+        total += sum(os.lstat(os.path.join(parent, name)).st_size for name in files)
+    return total
+
+
+class WalPhase:
+    def __init__(self, bench):
+        self.bench = bench
+        self.cluster = bench.cluster('wal', 4)
+        self.samples = {}           # (what, contender) -> list of values, a round each
+        self.memory = {}
+
+    # ---- contenders ----
+
+    def store(self, name):
+        return os.path.join(self.bench.work, 'wal-' + name)
+
+    def backrest(self, name, asynchronous):
+        config = os.path.join(self.bench.work, 'wal-%s.conf' % name)
+        places = {p: os.path.join(self.bench.work, 'wal-' + name + '-' + p) for p in ('lock', 'log', 'spool')}
+
+        def before():
+            for place in places.values():
+                shutil.rmtree(place, ignore_errors=True)
+                os.makedirs(place)
+            with open(config, 'w') as f:
+                f.write('[global]\nrepo1-path=%s\nprocess-max=2\nlog-level-file=off\n'
+                        'log-level-console=warn\narchive-async=%s\narchive-push-queue-max=1TB\n'
+                        'compress-type=zst\ncompress-level=1\n'
+                        'lock-path=%s\nlog-path=%s\nspool-path=%s\n'
+                        '[bench]\npg1-path=%s\npg1-port=%d\npg1-socket-path=%s\npg1-user=postgres\n'
+                        % (self.store(name), 'y' if asynchronous else 'n', places['lock'], places['log'],
+                           places['spool'], self.cluster.folder, self.cluster.port,
+                           self.cluster.socket))
+            self.cluster.call('pgbackrest', '--config=' + config, '--stanza=bench', 'stanza-create')
+
+        base = 'pgbackrest --config=%s --stanza=bench ' % config
+        return Archiving('pgBackRest async' if asynchronous else 'pgBackRest sync',
+                         command=base + 'archive-push %p', folder=self.store(name),
+                         fetch=base + 'archive-get %f "%p"', before=before)
+
+    def contenders(self):
+        found = [
+            Archiving('cp', command='cp %%p %s/%%f' % self.store('cp'), folder=self.store('cp'),
+                      fetch='cp %s/%%f "%%p"' % self.store('cp')),
+            self.backrest('sync', False),
+            self.backrest('async', True)]
+        if self.bench.own:
+            client = os.path.join(self.bench.bindir, 'pg_backupctl')
+            found.append(Archiving('pg_backupctl', library='pg_backupctl', folder=self.store('own'),
+                                   fetch='%s wal-get --repo file://%s %%f %%p' % (client, self.store('own'))))
+        return [c for c in found if re.search(os.environ.get('BENCH_ONLY', ''), c.key)]
+
+    # ---- switching ----
+
+    def archive_nothing(self):
+        self.cluster.set('archive_library', '')
+        self.cluster.set('archive_command', 'false')
+
+    def waiting(self):
+        status = os.path.join(self.cluster.folder, 'pg_wal', 'archive_status')
+        return sum(name.endswith('.ready') for name in os.listdir(status))
+
+    def drain(self):
+        while self.waiting() > 0:
+            time.sleep(0.005)
+
+    def use(self, contender):
+        self.cluster.set('archive_command', contender.command)
+        self.cluster.set('archive_library', contender.library)
+
+    def prepare(self, contender):
+        """Empty store, nothing waiting."""
+        self.cluster.set('archive_library', '')
+        self.cluster.set('archive_command', 'true')
+        self.cluster.psql('CHECKPOINT; SELECT pg_switch_wal()')
+        self.drain()
+        shutil.rmtree(contender.folder, ignore_errors=True)
+        os.makedirs(contender.folder, mode=0o700)
+        self.forget()
+        if contender.before:
+            contender.before()
+
+    def forget(self):
+        """A new, empty repository under an old name is refused; here it is on purpose."""
+        spool = os.path.join(self.cluster.folder, 'pg_backupctl')
+        for name in os.listdir(spool) if os.path.isdir(spool) else []:
+            if name.startswith('repository.'):
+                os.unlink(os.path.join(spool, name))
+
+    def note(self, what, contender, value):
+        self.samples.setdefault((what, contender.key), []).append(value)
+
+    # ---- measurements ----
+
+    def archiver_memory(self, ended, contender):
+        while not ended.wait(0.02):
+            for pid, (parent, _) in measure.process_table().items():
+                try:
+                    with open('/proc/%d/cmdline' % pid, 'rb') as f:
+                        command = f.read().replace(b'\0', b' ').decode(errors='replace')
+                    if command.startswith('postgres: archiver') and parent == self.cluster.pid():
+                        anonymous = measure.process_memory(pid)[0]
+                        self.memory[contender.key] = max(self.memory.get(contender.key, 0), anonymous)
+                except OSError:
+                    continue
+
+    def backlog(self, contender, round_number):
+        self.prepare(contender)
+        self.archive_nothing()
+        self.cluster.psql('SELECT setseed(0.25);' + FILL % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
+        self.cluster.psql('SELECT pg_switch_wal()')
+        segments = self.waiting()
+        os.sync()
+        ended = threading.Event()
+        sampler = threading.Thread(target=self.archiver_memory, args=(ended, contender))
+        if round_number == 0:
+            sampler.start()
+        cpu = busy_seconds()
+        began = time.monotonic()
+        self.use(contender)
+        self.drain()
+        wall = time.monotonic() - began
+        time.sleep(0.3)             # children that end
+        cpu = busy_seconds() - cpu
+        if round_number == 0:
+            ended.set()
+            sampler.join()
+            return
+        self.note('backlog segments/s', contender, segments / wall)
+        self.note('backlog s', contender, wall)
+        self.note('backlog CPU s', contender, cpu)
+        self.note('backlog stored MB', contender, size_of(contender.folder) / 1e6)
+        self.note('backlog segments', contender, segments)
+        self.bench.say('  %-20s backlog of %d segments: %6.2f s, %6.2f s CPU, %7.1f MB stored'
+                       % (contender.key, segments, wall, cpu, size_of(contender.folder) / 1e6))
+
+    def one_switch(self, status):
+        lsn = self.session('INSERT INTO wal_fill SELECT md5(i::text) FROM generate_series(1, 100) i;'
+                           "SELECT pg_walfile_name(pg_current_wal_lsn())")
+        done = os.path.join(status, lsn + '.done')
+        began = time.monotonic()
+        self.session('SELECT 1 FROM pg_switch_wal()')
+        while not os.path.exists(done):
+            if time.monotonic() - began > 60:
+                raise RuntimeError('segment %s is not archived' % lsn)
+            time.sleep(0.0002)
+        return (time.monotonic() - began) * 1000
+
+    def session(self, sql):
+        """One statement in a psql that stays, so that its start is in no figure."""
+        self.psql.stdin.write(sql + ';\n\\echo end\n')
+        self.psql.stdin.flush()
+        last = ''
+        for line in self.psql.stdout:
+            if line.strip() == 'end':
+                return last
+            last = line.strip()
+        raise RuntimeError('psql has ended')
+
+    def switches(self, contender, round_number):
+        self.prepare(contender)
+        self.use(contender)
+        status = os.path.join(self.cluster.folder, 'pg_wal', 'archive_status')
+        self.psql = subprocess.Popen(
+            [self.cluster.tool('psql'), '-X', '-q', '-A', '-t'] + self.cluster.connection(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
+        try:
+            self.one_switch(status)
+            times = sorted(self.one_switch(status) for _ in range(SWITCHES))
+        finally:
+            self.psql.stdin.close()
+            self.psql.wait()
+        if round_number == 0:
+            return
+        self.note('switch ms', contender, times[len(times) // 2])
+        self.note('switch p95 ms', contender, times[int(len(times) * 0.95)])
+        self.bench.say('  %-20s one switch: %6.1f ms, p95 %6.1f ms'
+                       % (contender.key, times[len(times) // 2], times[int(len(times) * 0.95)]))
+
+    def replay(self, contender, round_number):
+        """Recovery of a base backup over the backlog, by that restore_command."""
+        target = os.path.join(self.bench.work, 'wal-restored')
+        base = os.path.join(self.bench.work, 'wal-base')
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(base, ignore_errors=True)
+        self.prepare(contender)
+        self.use(contender)
+        self.cluster.call(self.cluster.tool('pg_basebackup'), '-D', base, '-X', 'none', '-c', 'fast',
+                          *self.cluster.connection()[:6])
+        self.cluster.psql('SELECT setseed(0.25);' + FILL % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
+        self.cluster.psql("SELECT pg_create_restore_point('end'); SELECT pg_switch_wal()")
+        time.sleep(0.2)
+        self.drain()
+        copy = type(self.cluster)(self.cluster.bindir, target, self.cluster.socket,
+                                  self.cluster.port + 1, self.cluster.log + '.replay')
+        shutil.copytree(base, target, symlinks=True)
+        open(os.path.join(target, 'recovery.signal'), 'w').close()
+        with open(os.path.join(target, 'postgresql.auto.conf'), 'w') as f:
+            f.write("restore_command = '%s'\nrecovery_target_name = 'end'\nrecovery_target_action = promote\n"
+                    "recovery_target_timeline = current\narchive_mode = off\nport = %d\nfsync = off\n"
+                    "shared_preload_libraries = ''\n"
+                    % (contender.fetch.replace("'", "''"), copy.port))
+        log = copy.log + '.server'
+        if os.path.exists(log):
+            os.unlink(log)
+        try:
+            self.bench.start(copy)
+            for _ in range(3000):
+                if copy.psql('SELECT pg_is_in_recovery()') == 'f':
+                    break
+                time.sleep(0.1)
+        finally:
+            if copy.running():
+                copy.stop()
+            self.bench.started.remove(copy)
+            shutil.rmtree(target, ignore_errors=True)
+        with open(log) as f:
+            found = re.search(r'redo done at .*elapsed: ([\d.]+) s', f.read())
+        if round_number > 0:
+            self.note('replay s', contender, float(found.group(1)))
+            self.bench.say('  %-20s replay of %d segments: %6.2f s'
+                           % (contender.key, BACKLOG_SEGMENTS, float(found.group(1))))
+
+    # ---- all of it ----
+
+    def run(self):
+        self.cluster.create("max_wal_size = 4GB\nwal_keep_size = 0\nsynchronous_commit = on\n"
+                            "shared_preload_libraries = '%s'\n%s" % (
+                                'pg_backupctl' if self.bench.own else '',
+                                "pg_backupctl.repositories = 'main=file://%s'\n"
+                                "pg_backupctl.rpo_target = 0\n" % self.store('own')
+                                if self.bench.own else ''))
+        self.bench.start(self.cluster)
+        self.cluster.psql('CREATE TABLE wal_fill (t text)')
+        field = self.contenders()
+        for what, step in (('backlog', self.backlog), ('switch', self.switches), ('replay', self.replay)):
+            for round_number in range(self.bench.rounds + 1):
+                self.bench.say('wal, %s, %s' % (what, 'round %d of %d' % (round_number, self.bench.rounds)
+                                                if round_number else 'warm-up round'))
+                turn = len(field) * round_number // (self.bench.rounds + 1)
+                for contender in field[turn:] + field[:turn]:
+                    if contender.key in self.bench.dropped:
+                        continue
+                    try:
+                        step(contender, round_number)
+                    except (OSError, RuntimeError, AttributeError, subprocess.SubprocessError) as error:
+                        self.bench.fail(contender, what, error)
+        self.cluster.stop()
+        return {'samples': {'%s | %s' % key: values for key, values in self.samples.items()},
+                'archiver_private_kib': self.memory}
