@@ -96,6 +96,7 @@ bkc_phase_name(BkcPhase phase)
 		[BKC_PHASE_COPYING] = "copying files",
 		[BKC_PHASE_STOPPING] = "stopping",
 		[BKC_PHASE_WAL] = "storing WAL",
+		[BKC_PHASE_WAL_ARCHIVE] = "waiting for WAL archive",
 		[BKC_PHASE_MANIFEST] = "writing manifest",
 		[BKC_PHASE_VERIFYING] = "verifying files",
 		[BKC_PHASE_SETTLING] = "settling leftovers",

@@ -57,6 +57,7 @@ typedef enum BkcPhase
 	BKC_PHASE_COPYING,
 	BKC_PHASE_STOPPING,
 	BKC_PHASE_WAL,
+	BKC_PHASE_WAL_ARCHIVE,
 	BKC_PHASE_MANIFEST,
 	BKC_PHASE_VERIFYING,
 	BKC_PHASE_SETTLING,
@@ -75,6 +76,8 @@ typedef struct BkcJobArgs
 	char		options[BKC_OPTIONS_MAX];	/* as given, JSON text */
 	bool		fast_checkpoint;
 	bool		abort_on_checksum;
+	bool		wal_in_archive; /* the archive has the backup's WAL ... */
+	int			archive_wait;	/* ... so many seconds after its end */
 	int			jobs;
 	char		compression[32];	/* "" = of the repository */
 	bool		latest;			/* verify: the latest backup ... */

@@ -120,6 +120,7 @@ bkc_queue_add(TimeLineID timeline, XLogSegNo segno)
 int
 bkc_queue_todo(uint32 usable, TimeLineID *timeline, XLogSegNo *last)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	const BkcWalItem *newest = NULL;
 	int			n = 0;
 
@@ -132,7 +133,8 @@ bkc_queue_todo(uint32 usable, TimeLineID *timeline, XLogSegNo *last)
 		if (item->timeline == 0)
 			continue;
 		for (int r = 0; r < BKC_MAX_REPOS; r++)
-			todo = todo || ((usable & (1u << r)) != 0 && item->state[r] == BKC_WAL_TODO);
+			todo = todo || ((usable & (1u << r)) != 0 && item->state[r] == BKC_WAL_TODO &&
+							bkc_wal->repos[r].retry_at <= now);
 		n += todo;
 		if (newest == NULL || before(newest, item))
 			newest = item;

@@ -53,8 +53,8 @@ extern bool bkc_queue_take(uint32 usable, TimeLineID *timeline, XLogSegNo *segno
 extern void bkc_queue_add(TimeLineID timeline, XLogSegNo segno);
 
 /*
- * How many have something to do for any of these repositories, and the last segment that was
- * entered.
+ * How many have something to do for any of these repositories (but for those in back-off),
+ * and the last segment that was entered.
  */
 extern int	bkc_queue_todo(uint32 usable, TimeLineID *timeline, XLogSegNo *last);
 

@@ -178,11 +178,20 @@ bkc_wal_note_reported(const char *file)
 	LWLockRelease(bkc_wal->lock);
 }
 
+/* Also with a folder or with its ending. */
+static bool
+is_our_library(const char *library)
+{
+	const char *slash = strrchr(library, '/');
+	const char *base = slash ? slash + 1 : library;
+
+	return strcmp(base, "pg_backupctl") == 0 || strcmp(base, "pg_backupctl.so") == 0;
+}
+
 bool
 bkc_wal_archiving(void)
 {
-	if (!bkc_set_enabled || XLogArchiveLibrary == NULL ||
-		strcmp(XLogArchiveLibrary, "pg_backupctl") != 0)
+	if (!bkc_set_enabled || XLogArchiveLibrary == NULL || !is_our_library(XLogArchiveLibrary))
 		return false;
 	return RecoveryInProgress() ? XLogArchivingAlways() : XLogArchivingActive();
 }
