@@ -257,22 +257,135 @@ FROM @extschema@.backup_jobs() j,
 COMMENT ON VIEW @extschema@.backup_progress IS 'running backups and verifications';
 
 -- ---------------------------------------------------------------------------
+-- WAL
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.backup_archiver_state(
+	OUT repository text, OUT status text,
+	OUT last_archived_file text, OUT last_archived_time timestamptz,
+	OUT archived_to pg_lsn, OUT timeline bigint,
+	OUT backlog_segments bigint, OUT backlog_bytes bigint, OUT waiting_since timestamptz,
+	OUT failures bigint, OUT last_error text, OUT failed_file text,
+	OUT failed_at timestamptz, OUT retry_at timestamptz,
+	OUT rate_bytes bigint, OUT wal_rate_bytes bigint,
+	OUT pg_wal_free_bytes bigint, OUT disk_full_seconds double precision,
+	OUT possible_loss_bytes bigint, OUT safe_until timestamptz, OUT shipped_to pg_lsn,
+	OUT files bigint, OUT archived_bytes bigint, OUT stored_bytes bigint,
+	OUT chunks bigint, OUT streamer_error text)
+RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'bkc_sql_archiver_state'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_archiver_state()
+	IS 'WAL archiving as it stands in shared memory and pg_wal; see the view backup_archiver';
+
+CREATE VIEW @extschema@.backup_archiver AS
+SELECT a.repository, a.status, a.last_archived_file, a.last_archived_time,
+	a.archived_to, a.timeline, a.backlog_segments,
+	pg_catalog.pg_size_pretty(a.backlog_bytes) AS backlog,
+	pg_catalog.date_trunc('second', GREATEST(n.now - a.waiting_since, interval '0')) AS oldest_waiting,
+	a.failures, a.last_error, a.failed_at, a.retry_at,
+	pg_catalog.pg_size_pretty(a.rate_bytes) || '/s' AS rate,
+	pg_catalog.make_interval(secs => pg_catalog.round(a.disk_full_seconds::numeric)::float8) AS disk_full_in,
+	pg_catalog.pg_size_pretty(a.possible_loss_bytes) AS possible_loss,
+	CASE WHEN a.possible_loss_bytes = 0 THEN interval '0'
+		WHEN a.possible_loss_bytes > 0
+		THEN pg_catalog.date_trunc('milliseconds', GREATEST(n.now - a.safe_until, interval '0'))
+	END AS possible_loss_age,
+	a.failed_file, a.streamer_error, a.backlog_bytes, a.rate_bytes, a.wal_rate_bytes,
+	a.pg_wal_free_bytes, a.possible_loss_bytes, a.shipped_to, a.safe_until,
+	a.files, a.archived_bytes, a.stored_bytes, a.chunks
+FROM @extschema@.backup_archiver_state() a,
+	LATERAL (SELECT pg_catalog.clock_timestamp() AS now) n;
+
+COMMENT ON VIEW @extschema@.backup_archiver IS 'WAL archiving, one row for each repository; counts are since the server''s start';
+COMMENT ON COLUMN @extschema@.backup_archiver.status IS 'archiving; behind: more than one segment waits; failing: tried again at retry_at; refused: another data directory owns the repository; off: pg_backupctl.enabled is off, WAL waits; standby: its primary archives; not configured: archive_mode or archive_library';
+COMMENT ON COLUMN @extschema@.backup_archiver.archived_to IS 'all WAL before it, since the server''s start, is in the repository as whole segments';
+COMMENT ON COLUMN @extschema@.backup_archiver.backlog_segments IS 'whole segments that wait in pg_wal for this repository';
+COMMENT ON COLUMN @extschema@.backup_archiver.last_error IS 'stays after it has passed; failed_at says when it was';
+COMMENT ON COLUMN @extschema@.backup_archiver.disk_full_in IS 'when pg_wal''s file system will be full as things go; null when it is not getting there';
+COMMENT ON COLUMN @extschema@.backup_archiver.possible_loss IS 'WAL that would be lost with this server; null as long as it is not known';
+COMMENT ON COLUMN @extschema@.backup_archiver.possible_loss_age IS 'what was committed longer ago would not be lost';
+
+CREATE FUNCTION @extschema@.backup_recovery_windows(
+	OUT repository text, OUT timeline bigint,
+	OUT earliest_time timestamptz, OUT latest_time timestamptz,
+	OUT earliest_lsn pg_lsn, OUT latest_lsn pg_lsn,
+	OUT backups bigint, OUT first_backup text, OUT last_backup text)
+RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'bkc_sql_recovery_windows'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_recovery_windows()
+	IS 'what can be restored, asked from the repositories; see the view backup_recovery_window';
+
+CREATE VIEW @extschema@.backup_recovery_window AS
+SELECT w.repository, w.timeline, w.earliest_time, w.latest_time, w.earliest_lsn, w.latest_lsn,
+	w.backups, w.first_backup, w.last_backup
+FROM @extschema@.backup_recovery_windows() w;
+
+COMMENT ON VIEW @extschema@.backup_recovery_window IS 'times that can be restored, for each repository and timeline; asks the repositories, which takes seconds; a gap in the WAL ends a window';
+
+CREATE FUNCTION @extschema@.backup_take_over(repository text DEFAULT NULL)
+RETURNS boolean
+	AS 'MODULE_PATHNAME', 'bkc_sql_take_over'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_take_over(text)
+	IS 'make this data directory the one that writes to a repository (default: to all); superuser only';
+
+CREATE FUNCTION @extschema@.backup_wal_conflict_resolve(file text, reason text)
+RETURNS integer
+	AS 'MODULE_PATHNAME', 'bkc_sql_wal_conflict_resolve'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_wal_conflict_resolve(text, text)
+	IS 'let this server''s content of a WAL file win where a repository holds another; returns in how many; superuser only';
+
+-- ---------------------------------------------------------------------------
+-- the set-up
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.backup_check(
+	repository text DEFAULT NULL)
+RETURNS TABLE (repository text, check_name text, status text, finding text, advice text)
+	AS 'MODULE_PATHNAME', 'bkc_sql_check'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_check(text)
+	IS 'try the whole set-up (default: with all repositories) and explain each finding: ok, warning or failed';
+
+-- ---------------------------------------------------------------------------
 -- rights: nothing for PUBLIC, reading for pg_monitor
 -- ---------------------------------------------------------------------------
 
 REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
-	@extschema@.backup_progress FROM PUBLIC;
+	@extschema@.backup_progress, @extschema@.backup_archiver,
+	@extschema@.backup_recovery_window FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_now(text, text, boolean, text, interval, jsonb),
 	@extschema@.backup_cancel(bigint),
 	@extschema@.backup_verify(bigint, text),
 	@extschema@.register_backup(text, text, bigint, jsonb),
 	@extschema@.update_backup_verification(bigint, text, boolean),
-	@extschema@.backup_jobs()
+	@extschema@.backup_jobs(),
+	@extschema@.backup_archiver_state(),
+	@extschema@.backup_recovery_windows(),
+	@extschema@.backup_take_over(text),
+	@extschema@.backup_wal_conflict_resolve(text, text),
+	@extschema@.backup_check(text)
 	FROM PUBLIC;
 REVOKE ALL ON PROCEDURE
 	@extschema@.backup_run(text, text, boolean, text, interval, jsonb, bigint) FROM PUBLIC;
 
 GRANT SELECT ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
-	@extschema@.backup_progress TO pg_monitor;
-GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs() TO pg_monitor;
+	@extschema@.backup_progress, @extschema@.backup_archiver,
+	@extschema@.backup_recovery_window TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
+	@extschema@.backup_archiver_state(),
+	@extschema@.backup_recovery_windows() TO pg_monitor;

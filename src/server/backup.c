@@ -12,7 +12,8 @@
  *		copy			workers; the leader stores WAL meanwhile
  *		pg_control		after every other read has ended
  *		stop			switches WAL
- *		WAL				up to the stop segment
+ *		WAL				up to the stop segment; with option "wal": "archive" only
+ *						the proof that the archive has it
  *		manifest		the commit point: now the backup exists
  *		row "completed"	an index entry; if it cannot be written the backup is
  *						complete all the same, and settle will see it
@@ -24,6 +25,7 @@
 #include "access/xlog_internal.h"
 #include "backup.h"
 #include "backup_manifest.h"
+#include "backup_wal.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/host.h"
@@ -39,6 +41,7 @@
 #include "format/names.h"
 #include "job.h"
 #include "miscadmin.h"
+#include "ownership.h"
 #include "ownfiles.h"
 #include "pgstat.h"
 #include "pipe/object.h"
@@ -178,6 +181,9 @@ preflight(Leader *l)
 		bkc_ereport(ERROR, &err);
 	}
 	bkc_preflight_cluster(l->store, l->repo, l->sysid);
+	check(bkc_ownership_check(l->repo, l->store, &err), &err);
+	if (args->wal_in_archive)
+		bkc_backup_archive_preflight(l->repo);
 	if (!bkc_settle_rows(&err))
 		bkc_ereport(WARNING, &err);
 
@@ -422,10 +428,6 @@ store_rest_of_wal(Leader *l)
 	BkcError	err;
 
 	progress_phase(l, BKC_PHASE_WAL, PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
-	if (l->pg.stop_tli != l->pg.start_tli)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the server changed its timeline during the backup")));
 	XLByteToPrevSeg(l->pg.stop_lsn, l->collector.last, wal_segment_size);
 	for (;;)
 	{
@@ -439,6 +441,24 @@ store_rest_of_wal(Leader *l)
 	}
 	if (l->collector.slot)
 		bkc_pg_slot_cleanup();
+}
+
+static void
+secure_wal(Leader *l)
+{
+	BkcError	err;
+
+	if (l->pg.stop_tli != l->pg.start_tli)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the server changed its timeline during the backup")));
+	if (l->collector.archived)
+	{
+		progress_phase(l, BKC_PHASE_WAL_ARCHIVE, PROGRESS_BASEBACKUP_PHASE_WAIT_WAL_ARCHIVE);
+		bkc_backup_archive_wait(l->job, l->repo, l->store, &l->pg);
+	}
+	else
+		store_rest_of_wal(l);
 	bkc_own_history(l->copier, &l->extras, l->pg.stop_tli);
 	check(bkc_copier_finish(l->copier, &err), &err);
 	bkc_copier_close(&l->copier);
@@ -526,6 +546,7 @@ fill_header(const Leader *l, BkcManifestHeader *h)
 	h->segment_blocks = RELSEG_SIZE;
 	h->wal_segment_size = (uint32) wal_segment_size;
 	h->data_checksums = DataChecksumsEnabled();
+	h->wal_in_archive = l->job->args.wal_in_archive;
 	h->start_time = l->start_time;
 	h->stop_time = Max(bkc_host->now(), l->start_time); /* the clock may have been set back */
 	h->timeline = l->pg.start_tli;
@@ -616,7 +637,9 @@ bkc_backup_run(BkcJob *job)
 	preflight(l);
 	announce_intent(l);
 
-	l->collector.slot = bkc_collect_slot();
+	/* the archive keeps what it has not got yet by itself */
+	l->collector.archived = job->args.wal_in_archive;
+	l->collector.slot = !l->collector.archived && bkc_collect_slot();
 	register_persistent_abort_backup_handler();
 	progress_phase(l, BKC_PHASE_CHECKPOINT, PROGRESS_BASEBACKUP_PHASE_WAIT_CHECKPOINT);
 	bkc_pg_backup_start(&l->pg, l->label, job->args.fast_checkpoint);
@@ -625,7 +648,7 @@ bkc_backup_run(BkcJob *job)
 		workers = copy_between_start_and_stop(l);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(do_pg_abort_backup, BoolGetDatum(false));
-	store_rest_of_wal(l);
+	secure_wal(l);
 	complete(l, workers);
 	pgstat_progress_end_command();
 	leader_close(l);

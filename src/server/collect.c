@@ -190,8 +190,11 @@ store_segment(BkcCollector *c, BkcError *err)
 bool
 bkc_collect_step(BkcCollector *c, BkcError *err)
 {
-	XLogRecPtr	flushed = GetFlushRecPtr(NULL);
+	XLogRecPtr	flushed;
 
+	if (c->archived)
+		return true;
+	flushed = GetFlushRecPtr(NULL);
 	while (!bkc_collect_finished(c))
 	{
 		XLogRecPtr	end;

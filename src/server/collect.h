@@ -1,7 +1,8 @@
 /*
  * collect.h
  *		The WAL of a backup: each segment from start to stop is stored as soon
- *		as it is complete, whatever archive_mode says.
+ *		as it is complete, whatever archive_mode says, unless the backup relies
+ *		on the archive.
  */
 #ifndef BKC_SERVER_COLLECT_H
 #define BKC_SERVER_COLLECT_H
@@ -41,6 +42,7 @@ typedef struct BkcCollector
 	XLogSegNo	next;			/* first segment that is not stored yet */
 	XLogSegNo	last;			/* the stop segment, PG_UINT64_MAX before it is known */
 	bool		slot;			/* a replication slot keeps the segments */
+	bool		archived;		/* the archive has them: nothing is stored */
 } BkcCollector;
 
 /*

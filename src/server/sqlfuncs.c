@@ -35,6 +35,9 @@ PG_FUNCTION_INFO_V1(bkc_sql_jobs);
 #define ARG_RETENTION	4
 #define ARG_OPTIONS		5
 
+/* seconds; longer than an archiver's pause after its failures */
+#define ARCHIVE_WAIT	300
+
 Datum
 bkc_sql_install_check(PG_FUNCTION_ARGS)
 {
@@ -104,11 +107,31 @@ take_compression(BkcJobArgs *args, const char *name, const char *value)
 	strlcpy(args->compression, value, sizeof(args->compression));
 }
 
+static void
+take_wal(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->wal_in_archive = strcmp(value, "archive") == 0;
+	if (!args->wal_in_archive && strcmp(value, "backup") != 0)
+		option_error(name, value, "Use backup (the backup stores its own WAL) or archive.");
+}
+
+static void
+take_archive_wait(BkcJobArgs *args, const char *name, const char *value)
+{
+	uint64_t	n;
+
+	if (!bkc_parse_u64(value, 86400, &n) || n < 1)
+		option_error(name, value, "Use a number of seconds from 1 to 86400.");
+	args->archive_wait = (int) n;
+}
+
 static const Option options[] = {
+	{"archive_wait", take_archive_wait},
 	{"checkpoint", take_checkpoint},
 	{"checksum_failure", take_checksum_failure},
 	{"compression", take_compression},
 	{"jobs", take_jobs},
+	{"wal", take_wal},
 	{NULL, NULL}
 };
 
@@ -234,6 +257,7 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 	memset(args, 0, sizeof(*args));
 	args->kind = BKC_JOB_BACKUP;
 	args->fast_checkpoint = true;
+	args->archive_wait = ARCHIVE_WAIT;
 	args->jobs = bkc_set_jobs;
 	strlcpy(args->requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args->requested_by));
 	strlcpy(args->type, "full", sizeof(args->type));

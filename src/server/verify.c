@@ -3,8 +3,8 @@
  *		See verify.h.
  *
  * Level "files": every pack's size, envelope, footer and index; every file's
- * frames, size and SHA-256; the WAL from start to stop.  A damaged file does
- * not hide the next one.  What could not be asked (network, permissions) is
+ * frames, size and SHA-256; the WAL from start to stop, in the backup or in the
+ * archive.  A damaged file does not hide the next one.  What could not be asked (network, permissions) is
  * an error of the job and no verdict.
  */
 #include "pgcompat.h"
@@ -20,6 +20,7 @@
 #include "pgstat.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
+#include "pipe/walproof.h"
 #include "settings.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
@@ -126,6 +127,35 @@ verify_files(Verify *v)
 			v->bytes += entry->size;
 			pg_atomic_fetch_add_u64(&v->job->files_done, 1);
 		}
+	}
+}
+
+static void
+verify_wal(Verify *v)
+{
+	const BkcManifestHeader *header = &v->backup->header;
+	uint64_t	segno;
+	uint64_t	last;
+	BkcError	err;
+
+	if (!bkc_backup_check_wal(v->backup, &err))
+	{
+		finding(v, &err);
+		return;
+	}
+	if (!header->wal_in_archive)
+		return;
+	if (!bkc_walproof_range(header, &segno, &last, &err))
+	{
+		finding(v, &err);
+		return;
+	}
+	for (; segno <= last; segno++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!bkc_walproof_segment(v->store, header->system_identifier, header->timeline, segno,
+								  header->wal_segment_size, true, &err))
+			finding(v, &err);
 	}
 }
 
@@ -255,7 +285,6 @@ bkc_verify_run(BkcJob *job)
 {
 	Verify	   *v = palloc0(sizeof(*v));
 	int64		began = bkc_host->now();
-	BkcError	err;
 
 	v->job = job;
 	initStringInfo(&v->findings);
@@ -265,8 +294,7 @@ bkc_verify_run(BkcJob *job)
 	{
 		verify_packs(v);
 		verify_files(v);
-		if (!bkc_backup_check_wal(v->backup, &err))
-			finding(v, &err);
+		verify_wal(v);
 	}
 	publish(v, began);
 	verify_close(v);

@@ -1,0 +1,58 @@
+/*
+ * walstatus.h
+ *		How WAL archiving stands, for the view backup_archiver and for
+ *		backup_check(): shared memory beside what waits in pg_wal.
+ */
+#ifndef BKC_SERVER_WALSTATUS_H
+#define BKC_SERVER_WALSTATUS_H
+
+#include "pgcompat.h"
+
+#include "walshared.h"
+#include "waldisk.h"
+
+/* What is the same for all repositories, looked at once. */
+typedef struct BkcWalServer
+{
+	const char *unable;			/* why WAL goes nowhere: a status; NULL = it is sent */
+	BkcWalWaiting waiting;
+	uint64		free;			/* in pg_wal's file system */
+	double		wal_rate;		/* bytes of WAL a second */
+	XLogRecPtr	position;		/* flushed (on a standby: received) up to here */
+	TimeLineID	timeline;
+	TimestampTz now;
+} BkcWalServer;
+
+typedef struct BkcWalStatus
+{
+	/*
+	 * archiving, behind (more than one segment waits), failing, refused (another
+	 * data directory owns the repository), off (pg_backupctl.enabled), standby (its primary
+	 * archives), not configured (archive_mode, archive_library)
+	 */
+	const char *status;
+	BkcRepoState state;			/* a copy */
+	uint64		backlog_segments;	/* wait in pg_wal and are not known to be durable there */
+	uint64		backlog;		/* bytes of them */
+	double		full_seconds;	/* until pg_wal's file system is full; < 0: it is not getting there */
+
+	/* what would be lost with this server; the view of one moment */
+	bool		loss_known;
+	uint64		loss;			/* bytes of WAL */
+	TimestampTz loss_since;		/* what was written before is safe; 0 = not known */
+} BkcWalStatus;
+
+/* Both ereport.  The library must be preloaded. */
+extern void bkc_walstatus_server(BkcWalServer *server);
+
+/* false when shared memory has no place for the repository. */
+extern bool bkc_walstatus_repo(const BkcWalServer *server, const BkcRepoDef *repo,
+							   BkcWalStatus *status);
+
+/* Is that what keeps WAL from being archived?  NULL when it is archived. */
+extern const char *bkc_walstatus_unable(void);
+
+/* Everybody who sends WAL to a repository tries again now, whatever was refused or failed. */
+extern void bkc_walstatus_retry(const BkcRepoDef *repo);
+
+#endif							/* BKC_SERVER_WALSTATUS_H */
