@@ -144,6 +144,8 @@ typedef struct ManifestGet
 	BkcDecompressor *decompressor;
 	BkcManifestReader *reader;
 	BkcBuffer	text;			/* plain bytes not yet taken as lines */
+	bool		peek;			/* only the first line is wanted */
+	bool		peeked;
 	BkcManifestHeader header;
 	BkcEntry	entry;
 	BkcPackInfo pack;
@@ -157,6 +159,7 @@ get_header(ManifestGet *get, BkcError *err)
 							 "manifest \"%s\" is that of backup \"%s\" of cluster %llu",
 							 get->name, get->header.label,
 							 (unsigned long long) get->header.system_identifier);
+	get->peeked = get->peek;
 	return get->scan->header == NULL || get->scan->header(get->scan->arg, &get->header, err);
 }
 
@@ -199,6 +202,8 @@ get_lines(ManifestGet *get, BkcError *err)
 			return false;
 		pos += len + 1;
 		left -= len + 1;
+		if (get->peeked)
+			return true;
 	}
 	if (left > BKC_MANIFEST_LINE_MAX)
 		return bkc_error_set(err, BKC_ERR_CORRUPT,
@@ -251,10 +256,23 @@ get_all(ManifestGet *get, BkcStore *store, BkcError *err)
 			break;
 		if (!get_frame(get, &frame, err))
 			return false;
+		if (get->peeked)
+			return true;
 	}
 	if (get->text.len > 0)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "manifest \"%s\" ends within a line", get->name);
 	return bkc_manifest_reader_finish(get->reader, err);
+}
+
+static void
+get_close(ManifestGet *get)
+{
+	bkc_object_reader_close(get->object);
+	bkc_decompressor_free(get->decompressor);
+	bkc_manifest_reader_free(get->reader);
+	bkc_buffer_free(&get->text);
+	bkc_manifest_header_free(&get->header);
+	bkc_entry_free(&get->entry);
 }
 
 bool
@@ -271,11 +289,29 @@ bkc_manifest_scan(BkcStore *store, uint64_t sysid, const char *label,
 	ok = get_all(&get, store, err);
 	if (ok && totals != NULL)
 		*totals = *bkc_manifest_reader_totals(get.reader);
-	bkc_object_reader_close(get.object);
-	bkc_decompressor_free(get.decompressor);
-	bkc_manifest_reader_free(get.reader);
-	bkc_buffer_free(&get.text);
-	bkc_manifest_header_free(&get.header);
-	bkc_entry_free(&get.entry);
+	get_close(&get);
+	return ok;
+}
+
+bool
+bkc_manifest_peek(BkcStore *store, uint64_t sysid, const char *label, BkcManifestHeader *header,
+				  BkcError *err)
+{
+	static const BkcManifestScan nothing = {0};
+	ManifestGet get = {.scan = &nothing, .sysid = sysid, .label = label, .peek = true};
+	char		name[BKC_NAME_MAX];
+	bool		ok;
+
+	memset(header, 0, sizeof(*header));
+	if (!bkc_name_manifest(sysid, label, name, err))
+		return false;
+	get.name = name;
+	ok = get_all(&get, store, err);
+	if (ok)
+	{
+		*header = get.header;
+		memset(&get.header, 0, sizeof(get.header));
+	}
+	get_close(&get);
 	return ok;
 }

@@ -38,4 +38,11 @@ extern bool bkc_manifest_scan(BkcStore *store, uint64_t sysid, const char *label
 							  const BkcManifestScan *scan, BkcManifestTotals *totals,
 							  BkcError *err);
 
+/*
+ * Only the header: reads the first frame and proves nothing about the rest.
+ * On true the caller frees *header with bkc_manifest_header_free(); on false it is zeroed.
+ */
+extern bool bkc_manifest_peek(BkcStore *store, uint64_t sysid, const char *label,
+							  BkcManifestHeader *header, BkcError *err);
+
 #endif							/* BKC_PIPE_MANIFESTIO_H */

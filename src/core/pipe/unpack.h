@@ -77,7 +77,8 @@ extern bool bkc_backup_check_pack(BkcStore *store, const BkcBackup *backup, size
 
 /*
  * Is the WAL from start to stop LSN among the entries of root wal, each
- * segment of the right size?  The error names the first that is missing.
+ * segment of the right size?  The error names the first that is missing.  A backup that
+ * relies on the archive (wal_in_archive) needs none; see walmap.h for what the archive has.
  */
 extern bool bkc_backup_check_wal(const BkcBackup *backup, BkcError *err);
 

@@ -22,7 +22,7 @@ typedef struct BkcWalRun
 	uint64_t	last;
 } BkcWalRun;
 
-/* A segment that has chunks and no whole object. */
+/* A segment by itself. */
 typedef struct BkcWalTail
 {
 	uint32_t	timeline;
@@ -40,18 +40,21 @@ typedef struct BkcWalMap
 {
 	BkcStore   *store;			/* not owned */
 	uint64_t	sysid;
-	uint32_t	segment_size;	/* 0 when there is no WAL */
+	uint32_t	segment_size;	/* 0 when there is no WAL and the caller did not know it */
 	BkcWalRun  *runs;			/* by timeline and number */
 	size_t		nruns;
-	BkcWalTail *tails;			/* likewise */
+	BkcWalTail *tails;			/* likewise: chunks and no whole object */
 	size_t		ntails;
+	BkcWalTail *conflicts;		/* likewise: whole, with a conflict object beside it */
+	size_t		nconflicts;
 	BkcWalHistory *histories;	/* by timeline */
 	size_t		nhistories;
 } BkcWalMap;
 
 /*
  * List everything below wal/.  segment_size as far as the caller knows it, else 0: then the first
- * segment's info frame tells.  A damaged history object is a warning in the log, not a failure.
+ * segment whose info frame can be read tells.  A damaged history object is a warning in the log,
+ * not a failure.  The store must live as long as the map.
  */
 extern bool bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size,
 							BkcWalMap **map, BkcError *err);
@@ -82,13 +85,20 @@ typedef struct BkcWalPath
 
 /*
  * The path to the end of that timeline.  Without its history file it has one leg
- * (timeline 1 has none).  Free with bkc_walpath_free().
+ * (timeline 1 has none).  Legs join without a gap; an ancestor of which nothing is used has none.
+ * Free with bkc_walpath_free().
+ *
+ * The segment that holds a fork belongs to the child, as in the server: its first segment bears
+ * its own number, even when it begins in the middle.
  */
 extern bool bkc_walmap_path(const BkcWalMap *map, uint32_t timeline, BkcWalPath *path,
 							BkcError *err);
 extern void bkc_walpath_free(BkcWalPath *path);
 
-/* Is the LSN on that timeline on the path?  (As recovery from a backup there needs it.) */
+/*
+ * Is the LSN on that timeline on the path?  (As recovery from a backup there needs it: both ends
+ * of a leg belong to it, because a backup may stop exactly where its timeline was left.)
+ */
 extern bool bkc_walpath_contains(const BkcWalPath *path, uint32_t timeline, uint64_t lsn);
 
 /* The timeline with the highest number whose path contains the point. */
@@ -112,20 +122,28 @@ typedef struct BkcWalReach
 	uint64_t	end_lsn;		/* start_lsn when not even the first segment is there */
 	int64_t		end_time;		/* 0 when not known */
 	bool		open;			/* the last segment is put together from chunks */
-	char		missing[BKC_WAL_NAME_MAX];	/* first segment that is not there whole */
+
+	/* first segment that is not there whole; "" when the segment size is not known */
+	char		missing[BKC_WAL_NAME_MAX];
 	uint64_t	beyond;			/* whole segments on the path behind that: a gap when > 0 */
 	uint64_t	gap;			/* segments missing up to the first of them */
 	int64_t		beyond_time;	/* up to when the first of those reaches, 0 when none */
 } BkcWalReach;
 
-/* Follow the path from start_lsn (on leg's timeline) as far as there is WAL.  have may be NULL. */
+/*
+ * Follow the path from start_lsn (on leg's timeline) as far as there is WAL.  have may be NULL.
+ * BKC_ERR_INVALID when the path does not contain the start.  A segment or chunk whose info is
+ * damaged is a warning in the log: a segment's time is not known then, a chunk is not there.
+ */
 extern bool bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path,
 							 uint32_t timeline, uint64_t start_lsn,
 							 const BkcWalHave *have, BkcWalReach *reach, BkcError *err);
 
 /*
  * Between start_lsn and the reach's end: the first piece (segment or open end) that reaches to
- * that time or beyond.  *lsn is its start, *tli its timeline; BKC_ERR_NOT_FOUND when the end comes before.
+ * that time or beyond.  *lsn is its start, *tli its timeline; BKC_ERR_NOT_FOUND when the end comes
+ * before.  Where times cannot be read the answer may be too early, never too late, except that
+ * segments that only the backup has are passed over: they end before any time after the backup.
  */
 extern bool bkc_walmap_at_time(const BkcWalMap *map, const BkcWalPath *path,
 							   uint32_t timeline, uint64_t start_lsn, const BkcWalReach *reach,
@@ -139,13 +157,14 @@ typedef struct BkcWalGap
 	char		first[BKC_WAL_NAME_MAX];	/* missing segments */
 	char		last[BKC_WAL_NAME_MAX];
 	uint64_t	count;
-	int64_t		after_time;		/* cannot be restored: from here ... */
-	int64_t		before_time;	/* ... to here; 0 when not known */
+	int64_t		after_time;		/* cannot be restored: up to here the segment before reaches ... */
+	int64_t		before_time;	/* ... and up to here the one behind; 0 when not known */
 } BkcWalGap;
 
 /*
- * Gaps between whole segments of each timeline, and between a timeline's fork
- * and its first segment; *gaps is malloc'ed.
+ * Segments that are missing between whole ones on the path of any timeline: within it, before a
+ * fork, and from the fork to a timeline's first segment.  What lies before the first segment of a
+ * path is none (it may have expired).  By timeline and number; *gaps is malloc'ed.
  */
 extern bool bkc_walmap_gaps(const BkcWalMap *map, BkcWalGap **gaps, size_t *n, BkcError *err);
 
@@ -178,11 +197,15 @@ typedef struct BkcRecoveryWindow
 	uint32_t	backups;
 	uint64_t	start_lsn;		/* the first backup's stop */
 	uint64_t	end_lsn;
-	int64_t		start_time;
-	int64_t		end_time;
+	int64_t		start_time;		/* its stop */
+	int64_t		end_time;		/* at least the last backup's stop */
 } BkcRecoveryWindow;
 
-/* By timeline and time; *list is malloc'ed. */
+/*
+ * By timeline and time; *list is malloc'ed.  Backups of ancestors count, but a window that ends
+ * before its timeline begins is shown with the ancestor only.  A backup that cannot be made
+ * consistent with the WAL there is begins no window.
+ */
 extern bool bkc_recovery_windows(const BkcWalMap *map, const BkcBackupSpan *spans, size_t nspans,
 								 BkcRecoveryWindow **list, size_t *n, BkcError *err);
 

@@ -1,0 +1,348 @@
+/*
+ * walmap_load.c
+ *		Listing a repository's WAL.
+ *
+ * A listing is no snapshot: while it runs, segments are stored and chunks go.
+ * What it shows as a hole at the end of a timeline is therefore asked for
+ * once more, by name.
+ */
+#include "pipe/walmap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/host.h"
+#include "pipe/walmap_inner.h"
+#include "pipe/walobj.h"
+
+#define SIZE_CANDIDATES		8	/* objects that are asked for the segment size */
+#define RECENT_HOLE			16	/* segments; what helpers send ahead of the archiver */
+#define HISTORY_MAX			(1024 * 1024)
+
+/* ---- the segment size ---- */
+
+typedef struct SizeProbe
+{
+	char		names[SIZE_CANDIDATES][BKC_NAME_MAX];
+	size_t		n;
+} SizeProbe;
+
+static bool
+probe_take(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	SizeProbe  *probe = arg;
+	BkcWalName	parsed;
+
+	if (!bkc_name_parse_wal(name, &parsed) ||
+		(parsed.type != BKC_WALNAME_SEGMENT && parsed.type != BKC_WALNAME_CHUNK))
+		return true;
+	memcpy(probe->names[probe->n++], name, strlen(name) + 1);	/* valid, so it fits */
+	if (probe->n < SIZE_CANDIDATES)
+		return true;
+	return bkc_error_set(err, BKC_ERR_STATE, "enough names");	/* ends the listing */
+}
+
+/* The first object that can be read tells; the first one's error when none can. */
+static bool
+probe_size(BkcWalMap *map, const char *root, BkcError *err)
+{
+	SizeProbe  *probe = calloc(1, sizeof(*probe));
+	BkcError	first = {0};
+	bool		ok;
+
+	if (probe == NULL)
+		return bkc_error_oom(err);
+	ok = bkc_store_list(map->store, root, true, probe_take, probe, err) ||
+		probe->n == SIZE_CANDIDATES;
+	for (size_t i = 0; ok && i < probe->n && map->segment_size == 0; i++)
+	{
+		BkcWalInfo	info;
+
+		if (bkc_wal_info(map->store, probe->names[i], &info, err))
+			map->segment_size = info.segment_size;
+		else if (bkc_walmap_is_damage(err->code))
+			first = first.code == BKC_OK ? *err : first;
+		else
+			ok = false;
+	}
+	if (ok && map->segment_size == 0 && first.code != BKC_OK)
+	{
+		*err = first;
+		ok = false;
+	}
+	free(probe);
+	return ok;
+}
+
+/* ---- the listing ---- */
+
+typedef struct Listing
+{
+	BkcWalMap  *map;
+	size_t		runs_cap;
+	size_t		tails_cap;
+	size_t		conflicts_cap;
+	uint32_t   *histories;
+	size_t		nhistories;
+	size_t		histories_cap;
+} Listing;
+
+static bool
+take_segment(Listing *listing, uint32_t timeline, uint64_t segno, BkcError *err)
+{
+	BkcWalMap  *map = listing->map;
+	BkcWalRun  *last = map->nruns > 0 ? &map->runs[map->nruns - 1] : NULL;
+
+	if (last != NULL && last->timeline == timeline && last->last + 1 == segno)
+	{
+		last->last = segno;
+		return true;
+	}
+	if (last != NULL &&
+		(last->timeline > timeline || (last->timeline == timeline && last->last >= segno)))
+		return bkc_error_set(err, BKC_ERR_INTERNAL,
+							 "objects of repository \"%s\" are not listed in order",
+							 map->store->location);
+	if (!bkc_walmap_grow((void **) &map->runs, &listing->runs_cap, map->nruns,
+						 sizeof(*map->runs), err))
+		return false;
+	map->runs[map->nruns++] = (BkcWalRun) {timeline, segno, segno};
+	return true;
+}
+
+/* Into one of the lists of single segments, once. */
+static bool
+take_single(BkcWalTail **list, size_t *n, size_t *cap, uint32_t timeline, uint64_t segno,
+			BkcError *err)
+{
+	if (*n > 0 && (*list)[*n - 1].timeline == timeline && (*list)[*n - 1].segno == segno)
+		return true;
+	if (!bkc_walmap_grow((void **) list, cap, *n, sizeof(**list), err))
+		return false;
+	(*list)[(*n)++] = (BkcWalTail) {timeline, segno};
+	return true;
+}
+
+/* A segment, its conflict object or a chunk of it. */
+static bool
+take_wal(Listing *listing, const BkcWalName *name, BkcError *err)
+{
+	BkcWalMap  *map = listing->map;
+	const BkcWalRun *last;
+	uint32_t	timeline;
+	uint64_t	segno;
+
+	/* another segment size has other names; nothing can be said about those */
+	if (!bkc_wal_segment_parse(name->file, map->segment_size, &timeline, &segno))
+		return true;
+	if (name->type == BKC_WALNAME_SEGMENT && !name->conflict)
+		return take_segment(listing, timeline, segno, err);
+
+	last = map->nruns > 0 ? &map->runs[map->nruns - 1] : NULL;
+	if (name->type == BKC_WALNAME_SEGMENT)
+		return take_single(&map->conflicts, &map->nconflicts, &listing->conflicts_cap,
+						   timeline, segno, err);
+	if (last != NULL && last->timeline == timeline && last->last == segno)
+		return true;			/* whole, so its chunks do not count any more */
+	return take_single(&map->tails, &map->ntails, &listing->tails_cap, timeline, segno, err);
+}
+
+static bool
+take_history(Listing *listing, uint32_t timeline, BkcError *err)
+{
+	if (!bkc_walmap_grow((void **) &listing->histories, &listing->histories_cap,
+						 listing->nhistories, sizeof(*listing->histories), err))
+		return false;
+	listing->histories[listing->nhistories++] = timeline;
+	return true;
+}
+
+static bool
+take_name(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	Listing    *listing = arg;
+	BkcWalName	parsed;
+
+	if (!bkc_host_check(err))
+		return false;
+	if (!bkc_name_parse_wal(name, &parsed))
+		return true;
+	switch (parsed.type)
+	{
+		case BKC_WALNAME_SEGMENT:
+		case BKC_WALNAME_CHUNK:
+			return listing->map->segment_size == 0 || take_wal(listing, &parsed, err);
+		case BKC_WALNAME_HISTORY:
+			return parsed.conflict || take_history(listing, parsed.timeline, err);
+		case BKC_WALNAME_BACKUP:
+		case BKC_WALNAME_PARTIAL:
+			return true;
+	}
+	return true;
+}
+
+/* ---- what came while it was listed ---- */
+
+static bool
+segment_came(const BkcWalMap *map, uint32_t timeline, uint64_t segno, bool *came, BkcError *err)
+{
+	char		file[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+	uint64_t	size;
+
+	bkc_wal_segment_name(timeline, segno, map->segment_size, file);
+	if (!bkc_name_wal_file(map->sysid, file, NULL, name, err))
+		return false;
+	*came = bkc_store_stat(map->store, name, &size, err);
+	return *came || err->code == BKC_ERR_NOT_FOUND;
+}
+
+/* Lengthen a run up to, but not including, the segment before end. */
+static bool
+lengthen(BkcWalMap *map, size_t i, uint64_t end, BkcError *err)
+{
+	BkcWalRun  *run = &map->runs[i];
+	bool		came = true;
+
+	if (end <= run->last || end - run->last - 1 > RECENT_HOLE)
+		return true;
+	while (came && run->last + 1 < end)
+	{
+		if (!segment_came(map, run->timeline, run->last + 1, &came, err))
+			return false;
+		run->last += came;
+	}
+	return true;
+}
+
+static void
+join_runs(BkcWalMap *map, size_t i)
+{
+	map->runs[i].last = map->runs[i + 1].last;
+	map->nruns--;
+	memmove(&map->runs[i + 1], &map->runs[i + 2], (map->nruns - i - 1) * sizeof(*map->runs));
+}
+
+/* The newest hole of each timeline, between runs or before a segment with chunks. */
+static bool
+ask_again(BkcWalMap *map, BkcError *err)
+{
+	for (size_t i = map->nruns; i-- > 0;)
+	{
+		BkcWalRun  *run = &map->runs[i];
+		BkcWalRun  *next = i + 1 < map->nruns ? run + 1 : NULL;
+		bool		newest = next == NULL || next->timeline != run->timeline;
+		size_t		tail = bkc_waltail_at(map->tails, map->ntails, run->timeline, run->last);
+
+		if (newest && tail < map->ntails && map->tails[tail].timeline == run->timeline)
+		{
+			if (!lengthen(map, i, map->tails[tail].segno + 1, err))
+				return false;
+			if (run->last == map->tails[tail].segno)
+			{
+				map->ntails--;
+				memmove(&map->tails[tail], &map->tails[tail + 1],
+						(map->ntails - tail) * sizeof(*map->tails));
+			}
+		}
+		if (newest || (i + 2 < map->nruns && run[2].timeline == run->timeline))
+			continue;
+		if (!lengthen(map, i, next->first, err))
+			return false;
+		if (run->last + 1 == next->first)
+			join_runs(map, i);
+	}
+	return true;
+}
+
+/* ---- histories ---- */
+
+/* The content of a small object, through a file in memory. */
+static bool
+read_text(BkcStore *store, const char *name, BkcBuffer *text, BkcError *err)
+{
+	BkcWalInfo	info;
+	ssize_t		got = 0;
+	int			fd;
+	bool		ok;
+
+	if (!bkc_wal_info(store, name, &info, err))
+		return false;
+	if (info.size > HISTORY_MAX)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" has %llu bytes, too many for a "
+							 "timeline's history", name, (unsigned long long) info.size);
+	fd = memfd_create("history", MFD_CLOEXEC);
+	if (fd < 0)
+		return bkc_error_os(err, errno, "could not make a file in memory");
+	ok = bkc_wal_read(store, name, fd, name, &info, err) &&
+		bkc_buffer_reserve(text, HISTORY_MAX + 1, err);
+	if (ok)
+	{
+		got = pread(fd, text->data, HISTORY_MAX, 0);
+		ok = got >= 0 || bkc_error_os(err, errno, "could not read a file in memory");
+	}
+	if (ok)
+	{
+		text->len = (size_t) got;
+		text->data[text->len] = '\0';
+	}
+	close(fd);
+	return ok;
+}
+
+static bool
+load_history(BkcWalMap *map, uint32_t timeline, BkcBuffer *text, BkcError *err)
+{
+	char		file[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+
+	bkc_buffer_reset(text);
+	bkc_wal_history_name(timeline, file);
+	if (bkc_wal_find(map->store, map->sysid, file, name, err) &&
+		read_text(map->store, name, text, err) &&
+		bkc_walmap_add_history(map, timeline, bkc_buffer_str(text), text->len, err))
+		return true;
+	if (!bkc_walmap_is_damage(err->code))
+		return false;
+	bkc_log(BKC_LOG_WARNING, "history of timeline %u cannot be used: %s", timeline, err->message);
+	bkc_error_clear(err);
+	return true;
+}
+
+bool
+bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size, BkcWalMap **map,
+				BkcError *err)
+{
+	Listing		listing = {0};
+	BkcBuffer	text = {0};
+	char		root[BKC_NAME_MAX];
+	bool		ok;
+
+	*map = NULL;
+	if (!bkc_name_wal_root(sysid, root, err))
+		return false;
+	listing.map = calloc(1, sizeof(*listing.map));
+	if (listing.map == NULL)
+		return bkc_error_oom(err);
+	listing.map->store = store;
+	listing.map->sysid = sysid;
+	listing.map->segment_size = segment_size;
+	ok = (segment_size != 0 || probe_size(listing.map, root, err)) &&
+		bkc_store_list(store, root, true, take_name, &listing, err) &&
+		ask_again(listing.map, err);
+	for (size_t i = 0; ok && i < listing.nhistories; i++)
+		ok = bkc_host_check(err) && load_history(listing.map, listing.histories[i], &text, err);
+	bkc_buffer_free(&text);
+	free(listing.histories);
+	if (!ok)
+	{
+		bkc_walmap_free(listing.map);
+		return false;
+	}
+	*map = listing.map;
+	return true;
+}

@@ -1,0 +1,326 @@
+/*
+ * walmap_reach.c
+ *		How far the WAL on a path reaches, and which piece reaches a time.
+ *
+ * Runs are followed, not segments, so that the cost does not grow with the
+ * amount of WAL.
+ */
+#include "pipe/walmap.h"
+
+#include <string.h>
+
+#include "base/host.h"
+#include "base/text.h"
+#include "pipe/walmap_inner.h"
+#include "pipe/walobj.h"
+
+/* Where something comes from. */
+typedef enum Source
+{
+	SOURCE_NONE,
+	SOURCE_ARCHIVE,
+	SOURCE_HAVE
+} Source;
+
+typedef struct Walk
+{
+	const BkcWalMap *map;
+	const BkcWalPath *path;
+	const BkcWalHave *have;		/* NULL: nothing */
+	uint64_t	cur;			/* the first segment that is not there */
+	size_t		leg;			/* to which it belongs */
+	Source		source;			/* of the segment before it */
+	uint32_t	timeline;		/* likewise */
+} Walk;
+
+static bool
+check_start(const BkcWalPath *path, uint32_t timeline, uint64_t start_lsn, BkcError *err)
+{
+	char		lsn[32];
+
+	if (bkc_walpath_contains(path, timeline, start_lsn))
+		return true;
+	bkc_format_lsn(start_lsn, lsn, sizeof(lsn));
+	return bkc_error_set(err, BKC_ERR_INVALID, "timeline %u does not come from %s on timeline %u",
+						 path->n > 0 ? path->legs[path->n - 1].timeline : 0, lsn, timeline);
+}
+
+/* Does the backup hold that segment?  *last: the last one that it holds. */
+static bool
+have_covers(const BkcWalMap *map, const BkcWalHave *have, uint64_t segno, uint64_t *last)
+{
+	if (have == NULL || have->end_lsn <= have->start_lsn)
+		return false;
+	*last = (have->end_lsn - 1) / map->segment_size;
+	return segno >= have->start_lsn / map->segment_size && segno <= *last;
+}
+
+/* Go from segment to segment as long as they are there. */
+static void
+walk(Walk *w)
+{
+	const BkcWalMap *map = w->map;
+
+	for (;;)
+	{
+		uint64_t	first;
+		uint64_t	next;
+		uint64_t	last;
+		uint32_t	timeline;
+		size_t		run;
+
+		if (w->cur >= bkc_walmap_segments_end(map))
+			return;
+		w->leg = bkc_walpath_leg_at(map, w->path, w->cur);
+		timeline = w->path->legs[w->leg].timeline;
+		bkc_walpath_segments(map, w->path, w->leg, &first, &next);
+		run = bkc_walmap_run_at(map, timeline, w->cur);
+		if (run < map->nruns && map->runs[run].timeline == timeline &&
+			map->runs[run].first <= w->cur)
+		{
+			last = map->runs[run].last;
+			w->source = SOURCE_ARCHIVE;
+		}
+		else if (w->have != NULL && w->have->timeline == timeline &&
+				 have_covers(map, w->have, w->cur, &last))
+		{
+			/* one by one: the archive may have the next, and that tells its time */
+			last = w->cur;
+			w->source = SOURCE_HAVE;
+		}
+		else
+			return;
+		w->timeline = timeline;
+		w->cur = last + 1 < next ? last + 1 : next;
+	}
+}
+
+/* The end of the segments before cur, and its time. */
+static bool
+closed_end(const Walk *w, uint64_t start_lsn, BkcWalReach *reach, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	uint64_t	end;
+
+	if (w->source == SOURCE_NONE)
+		return true;
+	reach->timeline = w->timeline;
+	end = w->cur >= bkc_walmap_segments_end(map) ? UINT64_MAX : w->cur * map->segment_size;
+	if (w->source == SOURCE_HAVE)
+	{
+		/* behind the backup's stop its last segment has nothing to restore */
+		end = w->have->end_lsn < end ? w->have->end_lsn : end;
+		reach->end_time = w->have->time;
+	}
+	else if (!bkc_walmap_time(map, w->timeline, w->cur - 1, &reach->end_time, err))
+		return false;
+	reach->end_lsn = end > start_lsn ? end : start_lsn;
+	return true;
+}
+
+/*
+ * The segment with a fork is the child's.  When it is not there, but the
+ * backup holds its parent's, the server reads that one: it is good up to the fork.
+ */
+static void
+parent_of_fork(const Walk *w, BkcWalReach *reach)
+{
+	uint64_t	fork = w->path->legs[w->leg].begin;
+	uint64_t	last;
+	uint64_t	end;
+
+	if (w->leg == 0 || fork / w->map->segment_size != w->cur ||
+		!have_covers(w->map, w->have, w->cur, &last) ||
+		!bkc_walpath_contains(w->path, w->have->timeline, w->have->start_lsn))
+		return;
+	end = w->have->end_lsn < fork ? w->have->end_lsn : fork;
+	if (end <= reach->end_lsn)
+		return;
+	reach->timeline = w->have->timeline;
+	reach->end_lsn = end;
+	reach->end_time = w->have->time;
+}
+
+/*
+ * Chunks count at the very end only: of the last timeline's newest segment.
+ * wal-get serves them under the same condition.
+ */
+static bool
+open_end(const Walk *w, BkcWalReach *reach, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	uint32_t	timeline = w->path->legs[w->leg].timeline;
+	size_t		run = bkc_walmap_run_at(map, timeline, w->cur);
+	size_t		tail = bkc_waltail_at(map->tails, map->ntails, timeline, w->cur);
+	uint64_t	end;
+	int64_t		time;
+
+	if (w->leg + 1 != w->path->n ||
+		!bkc_waltail_has(map->tails, map->ntails, timeline, w->cur) ||
+		(run < map->nruns && map->runs[run].timeline == timeline) ||
+		(tail + 1 < map->ntails && map->tails[tail + 1].timeline == timeline))
+		return true;
+	if (bkc_wal_chunks_end(map->store, map->sysid, reach->missing, &end, &time, err))
+	{
+		if (end > reach->end_lsn)
+		{
+			reach->timeline = timeline;
+			reach->end_lsn = end;
+			reach->end_time = time;
+			reach->open = true;
+		}
+		return true;
+	}
+	if (!bkc_walmap_is_damage(err->code))
+		return false;
+	if (err->code != BKC_ERR_NOT_FOUND)
+		bkc_log(BKC_LOG_WARNING, "%s", err->message);
+	bkc_error_clear(err);
+	return true;
+}
+
+/* Whole segments behind the end. */
+static bool
+look_beyond(const Walk *w, BkcWalReach *reach, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+
+	for (size_t i = w->leg; i < w->path->n; i++)
+	{
+		uint32_t	timeline = w->path->legs[i].timeline;
+		uint64_t	first;
+		uint64_t	next;
+
+		bkc_walpath_segments(map, w->path, i, &first, &next);
+		if (first <= w->cur)
+			first = w->cur + 1;
+		for (size_t r = bkc_walmap_run_at(map, timeline, first);
+			 r < map->nruns && map->runs[r].timeline == timeline && map->runs[r].first < next; r++)
+		{
+			const BkcWalRun *run = &map->runs[r];
+			uint64_t	from = run->first > first ? run->first : first;
+			uint64_t	to = run->last < next - 1 ? run->last : next - 1;
+
+			if (from > to)
+				continue;
+			if (reach->beyond == 0)
+			{
+				reach->gap = from - w->cur;
+				if (!bkc_walmap_time(map, timeline, from, &reach->beyond_time, err))
+					return false;
+			}
+			reach->beyond += to - from + 1;
+		}
+	}
+	return true;
+}
+
+bool
+bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeline,
+				 uint64_t start_lsn, const BkcWalHave *have, BkcWalReach *reach, BkcError *err)
+{
+	Walk		w = {.map = map, .path = path, .have = have};
+
+	memset(reach, 0, sizeof(*reach));
+	reach->timeline = timeline;
+	reach->end_lsn = start_lsn;
+	if (!check_start(path, timeline, start_lsn, err))
+		return false;
+	if (map->segment_size == 0)
+	{
+		if (have != NULL && have->timeline == timeline && have->end_lsn > start_lsn)
+		{
+			reach->end_lsn = have->end_lsn;
+			reach->end_time = have->time;
+		}
+		return true;
+	}
+	w.cur = start_lsn / map->segment_size;
+	walk(&w);
+	if (!closed_end(&w, start_lsn, reach, err))
+		return false;
+	if (w.cur >= bkc_walmap_segments_end(map))
+		return true;
+	bkc_wal_segment_name(path->legs[w.leg].timeline, w.cur, map->segment_size, reach->missing);
+	parent_of_fork(&w, reach);
+	return open_end(&w, reach, err) && look_beyond(&w, reach, err);
+}
+
+/* ---- by time ---- */
+
+/* The time of the first segment of from .. end - 1 that can be read; *found = end when none can. */
+static bool
+readable_from(const BkcWalMap *map, const BkcWalPath *path, uint64_t from, uint64_t end,
+			  uint64_t *found, int64_t *time, BkcError *err)
+{
+	*time = 0;
+	for (*found = from; *found < end; ++*found)
+	{
+		uint32_t	timeline = path->legs[bkc_walpath_leg_at(map, path, *found)].timeline;
+
+		if (!bkc_host_check(err) || !bkc_walmap_time(map, timeline, *found, time, err))
+			return false;
+		if (*time != 0)
+			return true;
+	}
+	return true;
+}
+
+/* The first segment from which on to last - 1 all are in the archive. */
+static uint64_t
+archived_from(const BkcWalMap *map, const BkcWalPath *path, uint64_t segno, uint64_t last)
+{
+	uint64_t	from = segno;
+
+	while (segno < last)
+	{
+		size_t		leg = bkc_walpath_leg_at(map, path, segno);
+		size_t		run = bkc_walmap_run_at(map, path->legs[leg].timeline, segno);
+		uint64_t	first;
+		uint64_t	next;
+
+		if (!bkc_walmap_has(map, path->legs[leg].timeline, segno))
+		{
+			from = ++segno;
+			continue;
+		}
+		bkc_walpath_segments(map, path, leg, &first, &next);
+		segno = map->runs[run].last + 1 < next ? map->runs[run].last + 1 : next;
+	}
+	return from;
+}
+
+bool
+bkc_walmap_at_time(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeline,
+				   uint64_t start_lsn, const BkcWalReach *reach, int64_t time,
+				   uint32_t *tli, uint64_t *lsn, BkcError *err)
+{
+	uint64_t	low;
+	uint64_t	last;			/* of this one it is known that it reaches that far, or not at all */
+	uint64_t	end;
+
+	if (!check_start(path, timeline, start_lsn, err))
+		return false;
+	if (map->segment_size == 0 || reach->end_lsn <= start_lsn ||
+		(reach->end_time != 0 && reach->end_time < time))
+		return bkc_error_set(err, BKC_ERR_NOT_FOUND, "the WAL ends before that time");
+	end = last = (reach->end_lsn - 1) / map->segment_size;
+	low = archived_from(map, path, start_lsn / map->segment_size, last);
+	while (low < last)
+	{
+		uint64_t	mid = low + (last - low) / 2;
+		uint64_t	found;
+		int64_t		reached;
+
+		/* one that cannot be read may be it, so the search goes on before it */
+		if (!readable_from(map, path, mid, last, &found, &reached, err))
+			return false;
+		if (found < last && reached < time)
+			low = found + 1;
+		else
+			last = mid;
+	}
+	*tli = low == end ? reach->timeline : path->legs[bkc_walpath_leg_at(map, path, low)].timeline;
+	*lsn = low * map->segment_size;
+	return true;
+}
