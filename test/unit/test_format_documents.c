@@ -16,6 +16,7 @@
 #define SYSID	UINT64_C(18446744073709551615)
 #define LABEL	"20261120T120301Z-full-7f3a"
 #define NAME	"1/some/object"
+#define OWNER	"18446744073709551615/owner/00000017"
 
 static BkcClusterDoc
 sample_cluster(void)
@@ -44,6 +45,18 @@ sample_note(void)
 	.first_failure = "frame 7 is damaged"};
 
 	return note;
+}
+
+static BkcOwnerDoc
+sample_owner(void)
+{
+	BkcOwnerDoc doc = {.number = 17, .system_identifier = SYSID,
+		.owner = "0123456789abcdef0123456789abcdef", .host = "db1",
+		.data_directory = "/var/lib/postgresql/15/main", .timeline = 3,
+		.lsn = UINT64_C(0x1736000028), .time = INT64_C(1795176181000007), .reason = "takeover",
+	.by = "alice"};
+
+	return doc;
 }
 
 static void
@@ -117,6 +130,103 @@ note_round_trip(void **state)
 	assert_true(bkc_verifynote_decode(bkc_buffer_str(&out), out.len, NAME, &back, &err));
 	assert_true(back.ok);
 	assert_string_equal(back.first_failure, "");
+	bkc_buffer_free(&out);
+}
+
+static void
+owner_round_trip(void **state)
+{
+	BkcOwnerDoc doc = sample_owner();
+	BkcOwnerDoc back;
+	BkcBuffer	out = {0};
+	BkcError	err;
+
+	assert_true(bkc_ownerdoc_encode(&doc, &out, &err));
+	assert_string_equal(bkc_buffer_str(&out),
+						"{\"pg_backupctl_owner\":1,"
+						"\"system_identifier\":\"18446744073709551615\",\"number\":17,"
+						"\"owner\":\"0123456789abcdef0123456789abcdef\",\"host\":\"db1\","
+						"\"data_directory\":\"/var/lib/postgresql/15/main\",\"timeline\":3,"
+						"\"lsn\":\"17/36000028\",\"time\":\"2026-11-20T12:03:01.000007Z\","
+						"\"reason\":\"takeover\",\"by\":\"alice\"}");
+	if (!bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len, OWNER, &back, &err))
+		fail_msg("%s", err.message);
+	assert_memory_equal(&back, &doc, sizeof(doc));
+
+	/* the server itself, the longest texts, the first and the last number */
+	memset(&doc.by, 0, sizeof(doc.by));
+	memset(doc.data_directory + 1, 0xFF, sizeof(doc.data_directory) - 2);
+	memset(doc.host, 'h', sizeof(doc.host) - 1);
+	doc.number = 99999999;
+	doc.lsn = 0;
+	bkc_buffer_reset(&out);
+	assert_true(bkc_ownerdoc_encode(&doc, &out, &err));
+	assert_true(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
+									"18446744073709551615/owner/99999999", &back, &err));
+	assert_memory_equal(&back, &doc, sizeof(doc));
+	doc.number = 1;
+	bkc_buffer_reset(&out);
+	assert_true(bkc_ownerdoc_encode(&doc, &out, &err));
+	assert_true(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
+									"18446744073709551615/owner/00000001", &back, &err));
+
+	/* under the name of another number or cluster it counts for nothing */
+	assert_false(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
+									 "18446744073709551615/owner/00000002", &back, &err));
+	assert_int_equal(err.code, BKC_ERR_CORRUPT);
+	assert_false(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
+									 "1844674407370955161/owner/00000001", &back, &err));
+	assert_int_equal(err.code, BKC_ERR_CORRUPT);
+	bkc_buffer_free(&out);
+}
+
+static void
+owner_refuses(void **state)
+{
+	const BkcOwnerDoc good = sample_owner();
+	BkcOwnerDoc doc;
+	BkcOwnerDoc back;
+	BkcBuffer	out = {0};
+	BkcError	err;
+
+#define REFUSED(change, field) \
+	doc = good; \
+	change; \
+	bkc_error_clear(&err); \
+	assert_false(bkc_ownerdoc_encode(&doc, &out, &err)); \
+	assert_int_equal(err.code, BKC_ERR_INVALID); \
+	assert_non_null(strstr(err.message, field)); \
+	assert_int_equal(out.len, 0)
+
+	REFUSED(doc.number = 0, "number");
+	REFUSED(doc.number = 100000000, "number");
+	REFUSED(doc.system_identifier = 0, "system_identifier");
+	REFUSED(doc.owner[0] = '\0', "owner");
+	REFUSED(doc.owner[3] = 'X', "owner");
+	REFUSED(memset(doc.owner, 'a', sizeof(doc.owner)), "owner");
+	REFUSED(memset(doc.host, 'a', sizeof(doc.host)), "host");
+	REFUSED(doc.data_directory[0] = 'v', "data_directory");
+	REFUSED(doc.data_directory[0] = '\0', "data_directory");
+	REFUSED(memset(doc.data_directory, '/', sizeof(doc.data_directory)), "data directory");
+	REFUSED(doc.timeline = 0, "timeline");
+	REFUSED(doc.time = -1, "time");
+	REFUSED(doc.reason[0] = '\0', "reason");
+	REFUSED(doc.reason[0] = 'T', "reason");
+	REFUSED(memset(doc.reason, 'a', sizeof(doc.reason)), "reason");
+	REFUSED(memset(doc.by, 'a', sizeof(doc.by)), "role");
+
+	/* later versions and fields are not guessed at; every beginning is refused */
+	assert_true(bkc_ownerdoc_encode(&good, &out, &err));
+	for (size_t len = 0; len < out.len; len++)
+		assert_false(bkc_ownerdoc_decode(bkc_buffer_str(&out), len, OWNER, &back, &err));
+	out.len--;
+	assert_true(bkc_buffer_append_str(&out, ",\"until\":1}", &err));
+	assert_false(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len, OWNER, &back, &err));
+	assert_non_null(strstr(err.message, "until"));
+	bkc_buffer_reset(&out);
+	assert_true(bkc_buffer_append_str(&out, "{\"pg_backupctl_owner\":2}", &err));
+	assert_false(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len, OWNER, &back, &err));
+	assert_int_equal(err.code, BKC_ERR_UNSUPPORTED);
 	bkc_buffer_free(&out);
 }
 
@@ -357,6 +467,8 @@ main(void)
 		cmocka_unit_test(cluster_round_trip),
 		cmocka_unit_test(begin_round_trip),
 		cmocka_unit_test(note_round_trip),
+		cmocka_unit_test(owner_round_trip),
+		cmocka_unit_test(owner_refuses),
 		cmocka_unit_test(any_text_survives),
 		cmocka_unit_test(encode_refuses),
 		cmocka_unit_test(cluster_refuses),

@@ -103,6 +103,112 @@ header_round_trip(void **state)
 	bkc_buffer_free(&out);
 }
 
+/* A header for a backup whose WAL is in the archive, and that entry of root "wal" behind it. */
+static bool
+write_archived(const char *wal_file, BkcBuffer *out, BkcError *err)
+{
+	BkcManifestHeader h = sample_header();
+	BkcManifestWriter *w = bkc_manifest_writer_new(err);
+	BkcEntry	e = sample_file_entry(wal_file, 0);
+	bool		ok;
+
+	assert_non_null(w);
+	h.wal_in_archive = true;
+	e.root = BKC_ROOT_WAL;
+	assert_true(bkc_manifest_write_header(w, &h, out, err));
+	ok = bkc_manifest_write_entry(w, &e, out, err) && bkc_manifest_write_trailer(w, out, err);
+	bkc_manifest_writer_free(w);
+	bkc_manifest_header_free(&h);
+	bkc_entry_free(&e);
+	return ok;
+}
+
+static void
+wal_in_the_archive(void **state)
+{
+	static const char key[] = ",\"wal\":\"archive\"";
+	BkcBuffer	out = {0};
+	SampleLines l;
+	BkcManifestReader *r;
+	BkcError	err;
+	char	   *found;
+
+	/* it has histories, but no segments of its own */
+	assert_true(write_archived("00000002.history", &out, &err));
+	found = strstr(bkc_buffer_str(&out), key);
+	assert_non_null(found);
+	assert_true(found < strchr(bkc_buffer_str(&out), '\n'));
+	if (!sample_read_text(bkc_buffer_str(&out), out.len, NULL, &err))
+		fail_msg("%s", err.message);
+	memset(&l, 0, sizeof(l));
+	r = bkc_manifest_reader_new(SAMPLE_NAME, &err);
+	assert_non_null(r);
+	assert_true(sample_feed(r, bkc_buffer_str(&out), strcspn(bkc_buffer_str(&out), "\n"), &l, &err));
+	assert_true(l.header.wal_in_archive);
+	bkc_manifest_reader_free(r);
+	sample_free_lines(&l);
+
+	bkc_buffer_reset(&out);
+	assert_false(write_archived("000000070000000000000036", &out, &err));
+	assert_int_equal(err.code, BKC_ERR_INVALID);
+	assert_non_null(strstr(err.message, "segment"));
+	bkc_buffer_free(&out);
+}
+
+/* The reader judges by itself; and the key has one value. */
+static void
+wal_in_the_archive_is_checked(void **state)
+{
+	static const char *const values[] = {
+		"\"backup\"", "\"Archive\"", "\"archive \"", "\"\"", "true", "1", "null"
+	};
+	BkcBuffer	header = {0};
+	BkcBuffer	out = {0};
+	SampleLines l;
+	BkcManifestReader *r;
+	BkcManifestWriter *w;
+	BkcError	err;
+	char	   *line;
+	size_t		i;
+
+	static const char segment[] = "{\"root\":\"wal\",\"path\":\"000000070000000000000036\","
+		"\"type\":\"file\",\"mode\":\"0600\",\"mtime\":1,\"size\":0,\"sha256\":"
+		"\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}";
+
+	w = bkc_manifest_writer_new(&err);
+	assert_non_null(w);
+	sample_put_header(w, &header);
+	bkc_manifest_writer_free(w);
+	line = (char *) header.data;
+	assert_null(strstr(line, "\"wal\""));
+	header.len -= 2;			/* "}" and newline */
+	for (i = 0; i <= sizeof(values) / sizeof(values[0]); i++)
+	{
+		bool		good = i == sizeof(values) / sizeof(values[0]);
+
+		memset(&l, 0, sizeof(l));
+		bkc_buffer_reset(&out);
+		assert_true(bkc_buffer_append(&out, header.data, header.len, &err));
+		assert_true(bkc_buffer_printf(&out, &err, ",\"wal\":%s}",
+									  good ? "\"archive\"" : values[i]));
+		r = bkc_manifest_reader_new(SAMPLE_NAME, &err);
+		assert_non_null(r);
+		assert_int_equal(sample_feed(r, bkc_buffer_str(&out), out.len, &l, &err), good);
+		if (!good)
+			assert_non_null(strstr(err.message, "\"wal\""));
+		else
+		{
+			assert_false(sample_feed(r, segment, strlen(segment), &l, &err));
+			assert_int_equal(err.code, BKC_ERR_CORRUPT);
+			assert_non_null(strstr(err.message, "a segment in a backup whose WAL"));
+		}
+		bkc_manifest_reader_free(r);
+		sample_free_lines(&l);
+	}
+	bkc_buffer_free(&header);
+	bkc_buffer_free(&out);
+}
+
 static void
 sample_is_accepted(void **state)
 {
@@ -561,6 +667,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_round_trip),
+		cmocka_unit_test(wal_in_the_archive),
+		cmocka_unit_test(wal_in_the_archive_is_checked),
 		cmocka_unit_test(sample_is_accepted),
 		cmocka_unit_test(empty_manifest),
 		cmocka_unit_test(random_entries_round_trip),
