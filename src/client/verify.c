@@ -19,6 +19,8 @@
 #include "base/host.h"
 #include "base/text.h"
 #include "format/names.h"
+#include "format/pgfiles.h"
+#include "pipe/walproof.h"
 
 #include "crew.h"
 #include "host.h"
@@ -221,6 +223,42 @@ add_finding(Verify *verify, const char *kind, const char *name, const BkcError *
 	return take_finding(verify, &finding, err);
 }
 
+/* A finding about the WAL; false only where the work had to end. */
+static bool
+wal_finding(Verify *verify, const char *name, BkcError *err)
+{
+	BkcError	found = *err;
+
+	return !ends_the_work(err->code) && add_finding(verify, "wal", name, &found, err);
+}
+
+/* The WAL from start to stop: listed in the backup, or read from the archive. */
+static bool
+check_wal(Verify *verify, const char *label, BkcError *err)
+{
+	const BkcManifestHeader *header = &verify->backup->header;
+	uint64_t	segno;
+	uint64_t	last;
+
+	if (!bkc_backup_check_wal(verify->backup, err))
+		return wal_finding(verify, label, err);
+	if (!header->wal_in_archive)
+		return true;
+	if (!bkc_walproof_range(header, &segno, &last, err))
+		return wal_finding(verify, label, err);
+	for (; segno <= last; segno++)
+	{
+		char		name[BKC_WAL_NAME_MAX];
+
+		bkc_wal_segment_name(header->timeline, segno, header->wal_segment_size, name);
+		if (!bkc_walproof_segment(verify->session.store, verify->session.sysid, header->timeline,
+								  segno, header->wal_segment_size, true, err) &&
+			!wal_finding(verify, name, err))
+			return false;
+	}
+	return true;
+}
+
 /* Load, look at the WAL, let the crew read everything.  False only where the work had to end. */
 static bool
 check_backup(Verify *verify, const char *label, BkcCrewCounts *counts, BkcError *err)
@@ -245,13 +283,8 @@ check_backup(Verify *verify, const char *label, BkcCrewCounts *counts, BkcError 
 		return !ends_the_work(err->code) &&
 			add_finding(verify, "manifest", label, &found, err);
 	}
-	if (!bkc_backup_check_wal(verify->backup, err))
-	{
-		BkcError	found = *err;
-
-		if (ends_the_work(err->code) || !add_finding(verify, "wal", label, &found, err))
-			return false;
-	}
+	if (!check_wal(verify, label, err))
+		return false;
 	bkc_progress_begin(&verify->progress, "verified", verify->backup->totals.bytes);
 	spec.nitems = verify->backup->nunits + verify->backup->npacks;
 	ok = bkc_crew_run(&spec, counts, &verify->session.place, err);

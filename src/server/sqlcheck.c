@@ -121,8 +121,7 @@ time_text(int64 unix_usec)
 {
 	if (unix_usec == 0)
 		return "an unknown time";
-	return pstrdup(timestamptz_to_str(unix_usec -
-									  (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY));
+	return pstrdup(timestamptz_to_str(bkc_from_unix(unix_usec)));
 }
 
 static const char *
@@ -450,7 +449,8 @@ check_gaps(Check *c)
 		put(c, "gap", past ? ATTENTION : FAILED,
 			psprintf("timeline %u lacks %llu WAL segment%s, \"%s\" to \"%s\": no time between %s and %s can be restored",
 					 gap->timeline, (unsigned long long) gap->count, gap->count == 1 ? "" : "s",
-					 gap->first, gap->last, time_text(gap->after_time), time_text(gap->before_time)),
+					 gap->first, gap->last, time_text(gap->after_time),
+					 time_text(gap->before_time)),
 			past ? "Later backups do not need them." :
 			"Take a backup now: times after it can be restored without the missing segments.");
 	}

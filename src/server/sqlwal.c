@@ -63,12 +63,10 @@ add_time(Row *row, TimestampTz time)
 	add(row, TimestampTzGetDatum(time), time == 0);
 }
 
-/* microseconds since 1970, as the core counts them */
 static void
 add_unix_time(Row *row, int64 usec)
 {
-	add(row, TimestampTzGetDatum(usec - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY),
-		usec == 0);
+	add(row, TimestampTzGetDatum(bkc_from_unix(usec)), usec == 0);
 }
 
 static void

@@ -3,9 +3,9 @@
  *		See verify.h.
  *
  * Level "files": every pack's size, envelope, footer and index; every file's
- * frames, size and SHA-256; the WAL from start to stop, in the backup or in the
- * archive.  A damaged file does not hide the next one.  What could not be asked (network, permissions) is
- * an error of the job and no verdict.
+ * frames, size and SHA-256; the WAL from start to stop, in the backup or in
+ * the archive.  A damaged file does not hide the next one.  What could not be
+ * asked (network, permissions) is an error of the job and no verdict.
  */
 #include "pgcompat.h"
 

@@ -8,6 +8,7 @@
 
 #include "pgcompat.h"
 
+#include "datatype/timestamp.h"
 #include "walshared.h"
 #include "waldisk.h"
 
@@ -34,13 +35,20 @@ typedef struct BkcWalStatus
 	BkcRepoState state;			/* a copy */
 	uint64		backlog_segments;	/* wait in pg_wal and are not known to be durable there */
 	uint64		backlog;		/* bytes of them */
-	double		full_seconds;	/* until pg_wal's file system is full; < 0: it is not getting there */
+	double		full_seconds;	/* until pg_wal's file system is full; < 0: never */
 
 	/* what would be lost with this server; the view of one moment */
 	bool		loss_known;
 	uint64		loss;			/* bytes of WAL */
 	TimestampTz loss_since;		/* what was written before is safe; 0 = not known */
 } BkcWalStatus;
+
+/* From microseconds since 1970, as the core counts them. */
+static inline TimestampTz
+bkc_from_unix(int64 usec)
+{
+	return usec - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+}
 
 /* Both ereport.  The library must be preloaded. */
 extern void bkc_walstatus_server(BkcWalServer *server);

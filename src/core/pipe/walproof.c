@@ -28,7 +28,7 @@ bkc_walproof_range(const BkcManifestHeader *header, uint64_t *first, uint64_t *l
 	}
 	*first = header->start_lsn / size;
 
-	/* the stop LSN is the end of the last record: a stop at a segment's first byte does not need it */
+	/* behind the last record: a stop at a segment's first byte does not need it */
 	*last = (header->stop_lsn - 1) / size;
 	return true;
 }
