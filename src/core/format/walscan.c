@@ -412,6 +412,12 @@ bkc_walscan_lsn(const BkcWalScanner *scanner)
 	return scanner->lsn;
 }
 
+uint64_t
+bkc_walscan_last(const BkcWalScanner *scanner)
+{
+	return scanner->prev;
+}
+
 void
 bkc_walscan_free(BkcWalScanner *scanner)
 {

@@ -56,6 +56,9 @@ extern bool bkc_walscan_ended(const BkcWalScanner *scanner);
 
 /* Behind the last valid record. */
 extern uint64_t bkc_walscan_lsn(const BkcWalScanner *scanner);
+
+/* Start of that record; 0 when there was none yet. */
+extern uint64_t bkc_walscan_last(const BkcWalScanner *scanner);
 extern void bkc_walscan_free(BkcWalScanner *scanner);	/* NULL is fine */
 
 #endif							/* BKC_FORMAT_WALSCAN_H */
