@@ -220,6 +220,13 @@ bool
 bkc_object_open(BkcStore *store, const char *name, BkcKind kind,
 				BkcObjectReader **r, BkcError *err)
 {
+	return bkc_object_open_head(store, name, kind, UINT64_MAX, r, err);
+}
+
+bool
+bkc_object_open_head(BkcStore *store, const char *name, BkcKind kind, uint64_t max,
+					 BkcObjectReader **r, BkcError *err)
+{
 	BkcObjectReader *new;
 	uint8_t		bytes[BKC_ENVELOPE_SIZE];
 
@@ -230,7 +237,7 @@ bkc_object_open(BkcStore *store, const char *name, BkcKind kind,
 	if (new == NULL)
 		return bkc_error_oom(err);
 	memcpy(new->name, name, strlen(name) + 1);
-	if (!bkc_store_open_read(store, name, 0, UINT64_MAX, &new->in, err) ||
+	if (!bkc_store_open_read(store, name, 0, max, &new->in, err) ||
 		!reader_exact(new, bytes, sizeof(bytes), "its envelope", err) ||
 		!bkc_envelope_decode(bytes, name, &new->env, err))
 		goto fail;

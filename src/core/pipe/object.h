@@ -44,6 +44,13 @@ extern void bkc_object_close(BkcObjectWriter *w);
 /* Opens, reads and checks the envelope; kind must match. */
 extern bool bkc_object_open(BkcStore *store, const char *name, BkcKind kind,
 							BkcObjectReader **r, BkcError *err);
+
+/*
+ * The same for who wants only frames within the first max bytes: no more is asked of the
+ * store.  Whatever lies behind them seems to be cut off.
+ */
+extern bool bkc_object_open_head(BkcStore *store, const char *name, BkcKind kind, uint64_t max,
+								 BkcObjectReader **r, BkcError *err);
 extern const BkcEnvelope *bkc_object_envelope(const BkcObjectReader *r);
 
 /*

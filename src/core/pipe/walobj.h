@@ -5,9 +5,10 @@
  *
  *		object = envelope info-frame data-frame+
  *
- * The writer reads a file twice: for its SHA-256, which stands in the info
- * frame at the beginning, and to store it.  The second reading is hashed, too, so that a
- * file that changed in between is never stored under a wrong hash.
+ * What is stored has exactly the SHA-256 that stands in the info frame at its
+ * beginning.  Up to 16 MiB are read once and held, compressed, until the hash is
+ * known; larger files are read twice and hashed both times, so that one that changed in
+ * between is not stored (BKC_ERR_STATE).
  */
 #ifndef BKC_PIPE_WALOBJ_H
 #define BKC_PIPE_WALOBJ_H
@@ -22,7 +23,10 @@
 
 /* ---- writing ---- */
 
-/* Holds buffers and compression contexts for file after file: about 4 MiB. */
+/*
+ * Holds buffers and compression contexts for file after file: about 3 MiB, and the largest
+ * file of up to 16 MiB in its compressed form.  Never more than 24 MiB, whatever the segment size.
+ */
 typedef struct BkcWalWriter BkcWalWriter;
 
 /* store stays the caller's and must live longer. */
@@ -51,7 +55,8 @@ typedef struct BkcWalFile
 /*
  * Store a file, create-only.  true: it is durable in this repository.
  * When other content has the name: BKC_ERR_EXISTS, with both hashes in the detail and
- * the way out in the hint; nothing is changed.  Segments must have exactly segment_size bytes (partial
+ * the way out in the hint; nothing is changed.  BKC_ERR_CORRUPT when what has the name is damaged
+ * (as far as its info frame shows).  Segments must have exactly segment_size bytes (partial
  * ones, too).  *stored: bytes of the object, 0 unless BKC_WAL_STORED.
  */
 extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
@@ -60,7 +65,8 @@ extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
 /*
  * Store the file's content as a conflict object beside the one that has its
  * name: from then on put() gives BKC_WAL_RESOLVED and readers get this
- * content.  BKC_ERR_STATE when there is no conflict.
+ * content.  BKC_ERR_STATE when there is no conflict: a damaged object is one.
+ * reason and by must not be empty.
  */
 extern bool bkc_walwriter_resolve(BkcWalWriter *writer, const BkcWalFile *file,
 								  const char *reason, const char *by, BkcError *err);
@@ -81,14 +87,15 @@ extern bool bkc_wal_info(BkcStore *store, const char *name, BkcWalInfo *info, Bk
 
 /*
  * The content of one object into fd (from its present position); every digest, the
- * size and the SHA-256 are checked.  fd may be -1: read and check only.
+ * size and the SHA-256 are checked.  fd may be -1: read and check only.  What was written before a
+ * failure is of no use.
  */
 extern bool bkc_wal_read(BkcStore *store, const char *name, int fd, const char *path,
 						 BkcWalInfo *info, BkcError *err);
 
 /*
  * The object to read for a file (not for partial segments): the plain one, or
- * the newest conflict object beside it.  Lists names that begin so; BKC_ERR_NOT_FOUND
+ * conflict object beside it that has the newest time.  Lists the folder; BKC_ERR_NOT_FOUND
  * when there is none.
  */
 extern bool bkc_wal_find(BkcStore *store, uint64_t sysid, const char *file,
@@ -99,9 +106,16 @@ extern bool bkc_wal_find(BkcStore *store, uint64_t sysid, const char *file,
  * row from offset 0, lengthened by an older one's where that agrees with it in every byte
  * (FORMAT.md says why).  BKC_ERR_NOT_FOUND when there is nothing from offset 0.
  *
- * bkc_wal_chunks_end() tells how far and until when; bkc_wal_chunks_read() writes the
- * bytes to fd and zeros from there (or from until, when that is earlier; UINT64_MAX: no such limit)
- * to the segment's end.
+ * A damaged chunk ends its row, with a warning in the log; when nothing from offset 0 is left
+ * because of that: BKC_ERR_CORRUPT, as nothing was proven absent.  BKC_ERR_UNAVAILABLE when chunks
+ * vanish meanwhile: then the whole segment is there now.  For the same reason who has looked for that
+ * before must look again after BKC_ERR_NOT_FOUND.
+ *
+ * bkc_wal_chunks_end() tells how far and until when (by info frames, and by content only when
+ * generations are to be compared); bkc_wal_chunks_read() writes the bytes to fd, a
+ * file, from its present position on, and zeros from their end (or from until, when that is earlier;
+ * UINT64_MAX: no such limit) to the segment's end; *end_lsn is where the zeros begin.  fd may be -1:
+ * read and check only.
  */
 extern bool bkc_wal_chunks_end(BkcStore *store, uint64_t sysid, const char *segment,
 							   uint64_t *end_lsn, int64_t *time, BkcError *err);
@@ -109,11 +123,17 @@ extern bool bkc_wal_chunks_read(BkcStore *store, uint64_t sysid, const char *seg
 								uint32_t segment_size, uint64_t until, int fd, const char *path,
 								uint64_t *end_lsn, int64_t *time, BkcError *err);
 
-/* The highest generation that has chunks of that segment and how far that reaches; 0 when none. */
+/*
+ * The highest generation that has chunks of that segment and how far that reaches (0 when its
+ * beginning is missing or damaged); both 0 when there are no chunks.
+ */
 extern bool bkc_wal_chunks_newest(BkcStore *store, uint64_t sysid, const char *segment,
 								  uint64_t *generation, uint64_t *end_lsn, BkcError *err);
 
-/* Remove a segment's chunks; only when the whole segment is durable. */
+/*
+ * Remove a segment's chunks; only when the whole segment is durable (BKC_ERR_STATE when there are
+ * chunks and it is not there).
+ */
 extern bool bkc_wal_chunks_remove(BkcStore *store, uint64_t sysid, const char *segment,
 								  BkcError *err);
 
