@@ -394,7 +394,8 @@ parse_base(const char *name, BkcWalName *parsed)
 	if (chunks != NULL)
 	{
 		if (base != chunks + strlen(CHUNKS_INFIX) || strlen(base) != CHUNK_NAME_LEN ||
-			chunks - name < SEGMENT_LEN || !classify_part(chunks - SEGMENT_LEN, SEGMENT_LEN, parsed))
+			chunks - name < SEGMENT_LEN ||
+			!classify_part(chunks - SEGMENT_LEN, SEGMENT_LEN, parsed))
 			return false;
 		parsed->type = BKC_WALNAME_CHUNK;
 		parsed->generation = hex_value(base, 16);
