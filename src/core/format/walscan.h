@@ -23,7 +23,7 @@ typedef struct BkcWalXact
 {
 	uint64_t	lsn;			/* start of the record */
 	uint64_t	end_lsn;		/* behind it */
-	uint32_t	xid;			/* as in recovery_target_xid */
+	uint32_t	xid;			/* as in recovery_target_xid; of a prepared one: its own */
 	int64_t		time;			/* microseconds since 1970 */
 	bool		commit;
 } BkcWalXact;
@@ -48,13 +48,16 @@ extern bool bkc_walscan_new(uint64_t start_lsn, uint32_t segment_size,
 							void (*point) (void *arg, const BkcWalPoint *point, bool *stop),
 							void *arg, BkcWalScanner **scanner, BkcError *err);
 
-/* The following bytes.  Errors: out of memory only. */
+/* The following bytes, in pieces of any size.  Memory does not grow. */
 extern bool bkc_walscan_feed(BkcWalScanner *scanner, const void *data, size_t len, BkcError *err);
 
 /* No more of it: the end of valid WAL was seen, or a callback said stop. */
 extern bool bkc_walscan_ended(const BkcWalScanner *scanner);
 
-/* Behind the last valid record. */
+/*
+ * Behind the last valid record (its end rounded up to 8, as the server counts; behind a
+ * switch of segments: the next one's start).  The start before there is any.
+ */
 extern uint64_t bkc_walscan_lsn(const BkcWalScanner *scanner);
 
 /* Start of that record; 0 when there was none yet. */
