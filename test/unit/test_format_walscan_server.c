@@ -54,7 +54,7 @@ become(const char *dir)
 		_exit(126);
 }
 
-/* Run a program of the server with that input; its output is server->out.  Returns the wait status. */
+/* Run a program of the server; its output is server->out afterwards.  Returns the wait status. */
 static int
 run(Server *server, const char *input, const char *const *argv)
 {
