@@ -652,10 +652,12 @@ without_callbacks(void **state)
 	wal_xact(&w, COMMIT, 1, 1);
 	wal_main(&w, 0, 0x70, 0, point, sizeof(point));
 	assert_true(bkc_walscan_new(START, WAL_SEGMENT, NULL, NULL, NULL, &scanner, &err));
+	assert_int_equal(bkc_walscan_last(scanner), 0);
 	assert_true(bkc_walscan_feed(scanner, w.bytes.data, w.bytes.len, &err));
 	assert_true(bkc_walscan_feed(scanner, NULL, 0, &err));
 	assert_false(bkc_walscan_ended(scanner));
 	assert_int_equal(bkc_walscan_lsn(scanner), wal_pos(&w));
+	assert_int_equal(bkc_walscan_last(scanner), START + 0x50);
 	bkc_walscan_free(scanner);
 	bkc_walscan_free(NULL);
 	wal_free(&w);
