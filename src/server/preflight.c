@@ -7,17 +7,17 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "base/host.h"
 #include "base/text.h"
 #include "catalog.h"
 #include "errors.h"
 #include "format/documents.h"
 #include "format/names.h"
+#include "knowncluster.h"
 #include "miscadmin.h"
+#include "ownership.h"
 #include "pipe/object.h"
 #include "preflight.h"
 #include "settings.h"
-#include "utils/guc.h"
 
 static void
 check(bool ok, const BkcError *err)
@@ -65,9 +65,9 @@ refuse_lost_repository(const BkcRepoDef *repo)
 			 errhint("Check that it is mounted and that its URL is right.  If the backups are gone for good, delete their rows from backup_catalog.")));
 }
 
-/* The cluster object: made by the first backup, compared by all others. */
-void
-bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid)
+/* Read and compare the cluster object; false when there is none. */
+static bool
+compare_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid)
 {
 	char		name[BKC_NAME_MAX];
 	BkcBuffer	text = {0};
@@ -76,20 +76,11 @@ bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid)
 	bool		ok;
 
 	check(bkc_name_cluster(sysid, name, &err), &err);
-	ok = bkc_document_get(store, name, BKC_KIND_CLUSTER, &text, &err);
-	if (ok)
-		ok = bkc_clusterdoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);
-	else if (err.code == BKC_ERR_NOT_FOUND)
-	{
-		refuse_lost_repository(repo);
-		doc.system_identifier = sysid;
-		strlcpy(doc.name, cluster_name, sizeof(doc.name));
-		doc.pg_version_num = BKC_PG_VERSION;
-		doc.created = bkc_host->now();
-		ok = bkc_clusterdoc_encode(&doc, &text, &err) &&
-			bkc_document_put(store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len, &err);
-	}
+	ok = bkc_document_get(store, name, BKC_KIND_CLUSTER, &text, &err) &&
+		bkc_clusterdoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);
 	bkc_buffer_free(&text);
+	if (!ok && err.code == BKC_ERR_NOT_FOUND)
+		return false;
 	check(ok, &err);
 	if (doc.system_identifier != sysid)
 		ereport(ERROR,
@@ -98,6 +89,22 @@ bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid)
 				 errdetail("Object \"%s\" says system identifier %llu, this cluster has %llu.",
 						   name, (unsigned long long) doc.system_identifier,
 						   (unsigned long long) sysid)));
+	return true;
+}
+
+/*
+ * The cluster object is made by whoever writes first, and compared by all
+ * others; who may write is settled before anything else is stored.
+ */
+void
+bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid)
+{
+	BkcError	err;
+
+	if (!compare_cluster(store, repo, sysid))
+		refuse_lost_repository(repo);
+	check(bkc_known_cluster(repo, store, &err), &err);
+	check(bkc_ownership_check(repo, store, &err), &err);
 }
 
 double

@@ -15,8 +15,8 @@
 extern void bkc_preflight_server(void);
 
 /*
- * The cluster object is ours; made when the repository has none, unless the
- * catalog knows backups there.
+ * The cluster object is ours (made when the repository has none, unless the
+ * catalog or the data directory knows better), and this server may write there.
  */
 extern void bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid);
 

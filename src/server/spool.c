@@ -15,9 +15,9 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "common/file_perm.h"
 #include "errors.h"
+#include "marks.h"
 #include "miscadmin.h"
 #include "shared.h"
 #include "spool.h"
@@ -51,75 +51,13 @@ bkc_spool_init(void)
 				 errmsg("could not create directory \"%s\": %m", BKC_SPOOL_DIR)));
 }
 
-/* "<32 hex digits> <inode>\n" of this very file? */
-static bool
-owner_read(const char *path, char owner[BKC_OWNER_ID_MAX])
-{
-	BkcBuffer	buf = {0};
-	BkcError	err;
-	struct stat st;
-	unsigned long long inode;
-	bool		ok = false;
-	uint8_t		id[16];
-
-	if (bkc_file_slurp(path, 256, &buf, &err) && stat(path, &st) == 0 && buf.len > 33)
-	{
-		strlcpy(owner, bkc_buffer_str(&buf), 33);
-		ok = bkc_hex_decode(owner, id, sizeof(id)) &&
-			sscanf(bkc_buffer_str(&buf) + 32, " %llu", &inode) == 1 &&
-			inode == (unsigned long long) st.st_ino;
-	}
-	bkc_buffer_free(&buf);
-	return ok;
-}
-
-/*
- * A new identity, in a file that keeps its inode when it gets its name.  The
- * shared lock is held over this little work, once in the life of a data
- * directory: two processes at once must not end with different identities.
- */
-static void
-owner_create(const char *path, char owner[BKC_OWNER_ID_MAX])
-{
-	const char *tmp = BKC_SPOOL_DIR "/owner.new";
-	BkcError	err;
-	uint8_t		id[16];
-	char		text[128];
-	struct stat st;
-	int			fd;
-	bool		ok;
-
-	if (!bkc_random(id, sizeof(id), &err))
-		bkc_ereport(ERROR, &err);
-	bkc_hex_encode(id, sizeof(id), owner);
-	(void) unlink(tmp);
-	fd = bkc_file_create(tmp, pg_file_create_mode, &err);
-	if (fd < 0)
-		bkc_ereport(ERROR, &err);
-	ok = fstat(fd, &st) == 0 || bkc_error_os(&err, errno, "could not stat file \"%s\"", tmp);
-	snprintf(text, sizeof(text), "%s %llu\n", owner, (unsigned long long) st.st_ino);
-	ok = ok && bkc_file_write(fd, tmp, text, strlen(text), &err);
-	if (ok)
-		ok = bkc_file_close(fd, tmp, &err);
-	else
-		close(fd);
-	if (!ok)
-		bkc_ereport(ERROR, &err);
-	durable_rename(tmp, path, ERROR);
-}
-
 void
 bkc_spool_owner(char owner[BKC_OWNER_ID_MAX])
 {
-	const char *path = BKC_SPOOL_DIR "/owner";
+	BkcError	err;
 
-	bkc_spool_init();
-	if (owner_read(path, owner))
-		return;
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	if (!owner_read(path, owner))
-		owner_create(path, owner);
-	LWLockRelease(bkc_shared->lock);
+	if (!bkc_identity_get(owner, &err))
+		bkc_ereport(ERROR, &err);
 }
 
 static void

@@ -2,7 +2,7 @@
  * spool.h
  *		$PGDATA/pg_backupctl: the one folder of ours in the data directory.
  *
- *		owner				who this data directory is (see bkc_spool_owner)
+ *		owner, standby, ...	marks of this data directory (marks.h)
  *		<label>.files		the file list of a running backup
  *		<label>.<worker>	what a copy worker has stored
  *
@@ -30,6 +30,7 @@ extern void bkc_spool_init(void);
  * The file also holds its own inode number, so that a copy of the directory
  * (a clone, pg_basebackup, a snapshot copied by files) gets a new identity
  * while a changed host name, mount point or container does not matter.
+ * ereports; bkc_identity_get() does not.
  */
 extern void bkc_spool_owner(char owner[BKC_OWNER_ID_MAX]);
 

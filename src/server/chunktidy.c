@@ -1,0 +1,187 @@
+/*
+ * chunktidy.c
+ *		See chunktidy.h.
+ */
+#include "pgcompat.h"
+
+#include <sys/stat.h>
+
+#include "base/fault.h"
+#include "chunktidy.h"
+#include "format/names.h"
+#include "format/pgfiles.h"
+#include "pipe/walobj.h"
+#include "walshared.h"
+
+#define MISSED_MS		30000	/* until a whole segment that was not there is looked for again */
+#define MISSED_MAX		3
+
+/* ---- is a file durable? ---- */
+
+bool
+bkc_tidy_is_ready(const char *file)
+{
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	StatusFilePath(path, file, ".ready");
+	return stat(path, &st) == 0;
+}
+
+bool
+bkc_tidy_known(int repo, TimeLineID timeline, XLogSegNo segno)
+{
+	const BkcRepoState *state = &bkc_wal->repos[repo];
+	bool		durable;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	durable = state->prefix_tli == timeline &&
+		state->prefix_lsn >= (segno + 1) * wal_segment_size;
+	for (int i = 0; i < BKC_WAL_QUEUE && !durable; i++)
+	{
+		const BkcWalItem *item = &bkc_wal->queue.items[i];
+
+		durable = item->timeline == timeline && item->segno == segno &&
+			item->state[repo] == BKC_WAL_DURABLE;
+	}
+	LWLockRelease(bkc_wal->lock);
+	return durable;
+}
+
+bool
+bkc_tidy_ask(BkcStore *store, const char *file, bool *there, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	uint64_t	size;
+
+	if (!bkc_name_wal_file(GetSystemIdentifier(), file, NULL, name, err))
+		return false;
+	*there = bkc_store_stat(store, name, &size, err);
+	return *there || err->code == BKC_ERR_NOT_FOUND;
+}
+
+/* ---- the list ---- */
+
+static void
+drop(BkcTidy *tidy, int i)
+{
+	tidy->n--;
+	memmove(&tidy->items[i], &tidy->items[i + 1], sizeof(BkcTidyItem) * (tidy->n - i));
+}
+
+void
+bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno)
+{
+	BkcTidyItem item = {.timeline = timeline, .segno = segno};
+
+	for (int i = 0; i < tidy->n; i++)
+		if (tidy->items[i].timeline == timeline && tidy->items[i].segno == segno)
+			return;
+	if (tidy->n == BKC_TIDY_MAX)
+		drop(tidy, 0);
+	tidy->items[tidy->n++] = item;
+}
+
+static bool
+item_due(const BkcTidy *tidy, const BkcTidyItem *item, int repo)
+{
+	char		file[MAXFNAMELEN];
+
+	if ((item->timeline == tidy->timeline && item->segno == tidy->open) ||
+		item->look_at > GetCurrentTimestamp())
+		return false;
+	XLogFileName(file, item->timeline, item->segno, wal_segment_size);
+	return bkc_tidy_known(repo, item->timeline, item->segno) || !bkc_tidy_is_ready(file);
+}
+
+bool
+bkc_tidy_due(const BkcTidy *tidy, int repo)
+{
+	for (int i = 0; i < tidy->n; i++)
+		if (item_due(tidy, &tidy->items[i], repo))
+			return true;
+	return false;
+}
+
+static bool
+run_item(BkcTidy *tidy, int i, BkcStore *store, BkcError *err)
+{
+	BkcTidyItem *item = &tidy->items[i];
+	char		file[MAXFNAMELEN];
+	bool		there;
+
+	XLogFileName(file, item->timeline, item->segno, wal_segment_size);
+	if (!bkc_tidy_ask(store, file, &there, err))
+		return false;
+	if (there)
+	{
+		if (!bkc_fault(BKC_FAULT_CHUNK_REMOVE, err) ||
+			!bkc_wal_chunks_remove(store, GetSystemIdentifier(), file, err))
+			return false;
+		drop(tidy, i);
+	}
+	else if (++item->missed >= MISSED_MAX || item->timeline != tidy->timeline)
+		drop(tidy, i);
+	else
+		item->look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MISSED_MS);
+	return true;
+}
+
+bool
+bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err)
+{
+	for (int i = tidy->n - 1; i >= 0; i--)
+		if (item_due(tidy, &tidy->items[i], repo) && !run_item(tidy, i, store, err))
+			return false;
+	return true;
+}
+
+/* ---- what earlier processes have left ---- */
+
+typedef struct Folder
+{
+	BkcTidy    *tidy;
+	char		whole[BKC_NAME_MAX];	/* the last whole segment that was listed */
+} Folder;
+
+/* In byte order a segment comes right before the folder of its chunks. */
+static bool
+folder_entry(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	Folder	   *folder = arg;
+	const char *base;
+	size_t		len = strlen(folder->whole);
+	uint32_t	timeline;
+	uint64_t	segno;
+
+	base = strrchr(name, '/');
+	if (base != NULL && bkc_wal_is_segment(base + 1))
+		strlcpy(folder->whole, name, sizeof(folder->whole));
+	else if (len > 0 && strncmp(name, folder->whole, len) == 0 &&
+			 strcmp(name + len, ".chunks/") == 0)
+	{
+		base = strrchr(folder->whole, '/') + 1;
+		if (bkc_wal_segment_parse(base, wal_segment_size, &timeline, &segno))
+			bkc_tidy_add(folder->tidy, timeline, segno);
+	}
+	return true;
+}
+
+static bool
+find_in_log(BkcTidy *tidy, BkcStore *store, uint32 log, BkcError *err)
+{
+	Folder		folder = {.tidy = tidy};
+	char		prefix[BKC_NAME_MAX];
+
+	return bkc_name_wal_log(GetSystemIdentifier(), tidy->timeline, log, prefix, err) &&
+		bkc_store_list(store, prefix, false, folder_entry, &folder, err);
+}
+
+bool
+bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err)
+{
+	uint32		log = (uint32) (tidy->open / XLogSegmentsPerXLogId(wal_segment_size));
+
+	return find_in_log(tidy, store, log, err) &&
+		(log == 0 || find_in_log(tidy, store, log - 1, err));
+}

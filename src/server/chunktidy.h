@@ -1,0 +1,65 @@
+/*
+ * chunktidy.h
+ *		Chunks that are to go from a repository when their segment is whole
+ *		there, and what is known about that.
+ *
+ * Nothing here raises.
+ */
+#ifndef BKC_SERVER_CHUNKTIDY_H
+#define BKC_SERVER_CHUNKTIDY_H
+
+#include "pgcompat.h"
+
+#include "access/xlog_internal.h"
+#include "store/store.h"
+#include "utils/timestamp.h"
+
+#define BKC_TIDY_MAX	32
+
+typedef struct BkcTidyItem
+{
+	TimeLineID	timeline;
+	XLogSegNo	segno;
+	TimestampTz look_at;		/* not before */
+	int			missed;			/* how often the whole segment was not there */
+} BkcTidyItem;
+
+/* Zeroed is empty.  It is a memory only: what is lost with it, the next streamer finds. */
+typedef struct BkcTidy
+{
+	TimeLineID	timeline;		/* of the open segment, by the caller: */
+	XLogSegNo	open;			/* it is not asked about */
+	BkcTidyItem items[BKC_TIDY_MAX];
+	int			n;
+} BkcTidy;
+
+/* Chunks of that segment are in the repository. */
+extern void bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno);
+
+/*
+ * Add what earlier processes have left beside whole segments, in the folder of the log that
+ * holds the open segment and in the one before.
+ */
+extern bool bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err);
+
+/* Is something worth a question to the repository?  Asks nobody. */
+extern bool bkc_tidy_due(const BkcTidy *tidy, int repo);
+
+/*
+ * Remove chunks of segments that are whole there.  A segment that is neither waiting for the
+ * archiver nor in the repository is the end of a timeline that was left: its chunks stay.
+ */
+extern bool bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err);
+
+/* ---- is a file durable? ---- */
+
+/* Does it wait for the archiver? */
+extern bool bkc_tidy_is_ready(const char *file);
+
+/* As shared memory knows it: the archiver has reported the segment, or a helper has sent it. */
+extern bool bkc_tidy_known(int repo, TimeLineID timeline, XLogSegNo segno);
+
+/* Ask the repository. */
+extern bool bkc_tidy_ask(BkcStore *store, const char *file, bool *there, BkcError *err);
+
+#endif							/* BKC_SERVER_CHUNKTIDY_H */

@@ -1,0 +1,54 @@
+/*
+ * marks.h
+ *		Marks: small files in our folder of the data directory that know their
+ *		own inode, so that a copy of the directory does not have them.
+ *
+ *		owner		who this data directory is:		<32 hex digits> <inode>
+ *		standby		it was seen streaming:			<inode> <system identifier> <timeline>
+ *		takeover	restore --take-over left it:	<inode>
+ *		taken		backup_take_over() accepted WAL beyond our position:
+ *												<inode> <system identifier> <timeline>
+ *
+ * A mark is used up for one repository after the other: each adds a line
+ * "used <repository>" to the file, which keeps its inode.  (In "taken" these lines say for
+ * which repositories it holds.)  Nothing here raises.
+ */
+#ifndef BKC_SERVER_MARKS_H
+#define BKC_SERVER_MARKS_H
+
+#include "pgcompat.h"
+
+#include "base/error.h"
+#include "format/documents.h"
+
+#define BKC_MARK_STANDBY	"standby"
+#define BKC_MARK_TAKEOVER	"takeover"
+#define BKC_MARK_TAKEN		"taken"
+
+#define BKC_MARK_USED_MAX	4096	/* bytes of names */
+
+typedef struct BkcMark
+{
+	TimeLineID	timeline;		/* 0 in a takeover mark */
+	char		used[BKC_MARK_USED_MAX];	/* names, each ended by a line break */
+} BkcMark;
+
+/* Is there a valid mark of this data directory and cluster? */
+extern bool bkc_mark_read(const char *name, BkcMark *mark);
+extern bool bkc_mark_is_used(const BkcMark *mark, const char *repository);
+
+/* A new one, not used by anybody, in place of what is there. */
+extern bool bkc_mark_write(const char *name, TimeLineID timeline, BkcError *err);
+
+/* Add the line; durable. */
+extern bool bkc_mark_use(const char *name, const char *repository, BkcError *err);
+extern void bkc_mark_remove(const char *name);
+
+/*
+ * The identity of this data directory; made when there is none, or anew in
+ * any case.
+ */
+extern bool bkc_identity_get(char owner[BKC_OWNER_ID_MAX], BkcError *err);
+extern bool bkc_identity_renew(char owner[BKC_OWNER_ID_MAX], BkcError *err);
+
+#endif							/* BKC_SERVER_MARKS_H */
