@@ -1,6 +1,6 @@
 /*
  * list.c
- *		pg_backupctl list: the clusters and backups of a repository.
+ *		pg_backupctl list: the clusters, backups and WAL of a repository.
  *
  * A damaged manifest is shown in its place and makes the exit status 4, but
  * hides no other backup.
@@ -19,6 +19,7 @@
 #include "pipe/object.h"
 
 #include "json.h"
+#include "list_wal.h"
 #include "progress.h"
 #include "report.h"
 #include "session.h"
@@ -50,6 +51,8 @@ typedef struct Row
 	uint32_t	timeline;
 	uint64_t	start_lsn;
 	uint64_t	stop_lsn;
+	uint32_t	wal_segment_size;
+	bool		wal_in_archive;
 	BkcManifestTotals totals;
 	BkcError	error;			/* ROW_DAMAGED */
 } Row;
@@ -68,6 +71,8 @@ take_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 	row->timeline = header->timeline;
 	row->start_lsn = header->start_lsn;
 	row->stop_lsn = header->stop_lsn;
+	row->wal_segment_size = header->wal_segment_size;
+	row->wal_in_archive = header->wal_in_archive;
 	return true;
 }
 
@@ -252,25 +257,58 @@ typedef struct Listing
 	size_t		ndamaged;
 } Listing;
 
+/* What the WAL map wants to know of a complete backup. */
+static void
+make_span(const Row *row, BkcBackupSpan *span)
+{
+	memset(span, 0, sizeof(*span));
+	memcpy(span->label, row->label, sizeof(span->label));
+	span->timeline = row->timeline;
+	span->start_lsn = row->start_lsn;
+	span->stop_lsn = row->stop_lsn;
+	span->start_time = row->start_time;
+	span->stop_time = row->stop_time;
+	span->segment_size = row->wal_segment_size;
+	span->pg_version_num = row->pg_version_num;
+	span->wal_in_archive = row->wal_in_archive;
+}
+
+/* The cluster's object of --json, in the list of clusters; borrowed.  NULL when memory is short. */
+static json_t *
+add_cluster(Listing *listing, const BkcClusterInfo *cluster, json_t *backups)
+{
+	json_t	   *object = json_pack("{s:o, s:o, s:o, s:o, s:O}", "system_identifier",
+								   bkc_json_id(cluster->system_identifier),
+								   "name", bkc_json_text(cluster->name),
+								   "pg_version_num", bkc_json_u64(cluster->pg_version_num),
+								   "created", bkc_json_time(cluster->created),
+								   "backups", backups);
+
+	return bkc_json_append(listing->clusters, object) ? object : NULL;
+}
+
 static bool
 list_cluster(Listing *listing, const BkcClusterInfo *cluster, BkcError *err)
 {
 	BkcBackupRef *refs = NULL;
+	BkcBackupSpan *spans = NULL;
 	size_t		n = 0;
+	size_t		nspans = 0;
 	json_t	   *backups = NULL;
+	json_t	   *object = NULL;
 	bool		ok;
 
 	ok = bkc_repo_backups(listing->session.store, cluster->system_identifier, &refs, &n, err);
+	if (ok)
+	{
+		spans = calloc(n + 1, sizeof(*spans));
+		ok = spans != NULL || bkc_error_oom(err);
+	}
 	if (ok && listing->clusters != NULL)
 	{
 		backups = json_array();
-		ok = bkc_json_append(listing->clusters,
-							 json_pack("{s:o, s:o, s:o, s:o, s:O}", "system_identifier",
-									   bkc_json_id(cluster->system_identifier),
-									   "name", bkc_json_text(cluster->name),
-									   "pg_version_num", bkc_json_u64(cluster->pg_version_num),
-									   "created", bkc_json_time(cluster->created),
-									   "backups", backups)) || bkc_error_oom(err);
+		object = add_cluster(listing, cluster, backups);
+		ok = object != NULL || bkc_error_oom(err);
 	}
 	else if (ok)
 		print_heading(cluster, n);
@@ -284,12 +322,17 @@ list_cluster(Listing *listing, const BkcClusterInfo *cluster, BkcError *err)
 			break;
 		listing->nbackups++;
 		listing->ndamaged += row.state == ROW_DAMAGED;
+		if (row.state == ROW_COMPLETE)
+			make_span(&row, &spans[nspans++]);
 		if (backups == NULL)
 			print_row(&row);
 		else
 			ok = bkc_json_append(backups, row_json(&row)) || bkc_error_oom(err);
 	}
+	ok = ok && bkc_list_wal(listing->session.store, cluster->system_identifier, spans, nspans,
+							object, err);
 	json_decref(backups);
+	free(spans);
 	free(refs);
 	return ok;
 }
@@ -377,7 +420,7 @@ static const BkcOptionDef list_options[] = {
 
 const BkcCommand bkc_command_list = {
 	.name = "list",
-	.summary = "show the clusters and backups of a repository",
+	.summary = "show the clusters, backups and WAL of a repository",
 	.options = list_options,
 	.notes = "Exit status 3 when there is no backup, 4 when a manifest is damaged (the others are\n"
 	"shown all the same).\n",

@@ -45,7 +45,7 @@ const char *const bkc_exit_help =
 	"Exit status:\n"
 	"  0    done\n"
 	"  2    wrong usage\n"
-	"  3    not found: no such cluster or backup, or the repository holds none\n"
+	"  3    not found: no such cluster or backup, no WAL up to the target, or none at all\n"
 	"  4    damaged, or verification failed\n"
 	"  5    the repository cannot be reached or read\n"
 	"  6    the target folder was refused or cannot be written\n"

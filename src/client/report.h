@@ -30,7 +30,7 @@ typedef enum BkcExit
 	BKC_EXIT_OK = 0,
 	BKC_EXIT_ABSENT = 1,		/* wal-get only: the repository has no such file */
 	BKC_EXIT_USAGE = 2,
-	BKC_EXIT_NOT_FOUND = 3,		/* no such cluster or backup, or none at all */
+	BKC_EXIT_NOT_FOUND = 3,		/* no such cluster, backup or WAL, or none at all */
 	BKC_EXIT_CORRUPT = 4,		/* damaged, or verification failed */
 	BKC_EXIT_REPOSITORY = 5,	/* repository cannot be reached or read */
 	BKC_EXIT_TARGET = 6,		/* target folder refused or not writable */

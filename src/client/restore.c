@@ -12,12 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "base/text.h"
 #include "format/names.h"
 
 #include "host.h"
-#include "json.h"
 #include "main.h"
 #include "report.h"
 
@@ -95,132 +93,17 @@ check_packs(const BkcRestore *r, BkcError *err)
 static bool
 load_backup(BkcRestore *r, BkcError *err)
 {
-	char		label[BKC_LABEL_MAX];
 	bool		ok;
 
 	ok = bkc_session_open(&r->session, r->options, err) &&
-		bkc_session_cluster(&r->session, r->options, err) &&
-		bkc_session_backup(&r->session, bkc_option(r->options, "backup"), label, err);
+		bkc_session_cluster(&r->session, r->options, err);
 	r->place = r->session.place;
-	if (!ok)
-		return false;
-	r->place = BKC_AT_REPOSITORY;
-	return bkc_backup_load(r->session.store, r->session.sysid, label, &r->backup, err) &&
-		bkc_backup_check_wal(r->backup, err) &&
+	return ok && bkc_restore_choose(r, err) &&
+		bkc_restore_wal_check(r, err) &&
 		check_packs(r, err);
 }
 
-/* ---- what is told ---- */
-
-static void
-print_beginning(const BkcRestore *r)
-{
-	const BkcManifestHeader *header = &r->backup->header;
-	char		size[40];
-	char		from[24];
-	char		to[24];
-
-	bkc_format_size(r->plan_bytes, size, sizeof(size));
-	bkc_format_lsn(header->start_lsn, from, sizeof(from));
-	bkc_format_lsn(header->stop_lsn, to, sizeof(to));
-	printf("cluster %" PRIu64 "%s%s%s, backup %s, %s in %" PRIu64 " files; WAL from %s to %s on timeline %u is complete\n",
-		   header->system_identifier, r->session.cluster_name[0] != '\0' ? " (" : "",
-		   r->session.cluster_name, r->session.cluster_name[0] != '\0' ? ")" : "",
-		   header->label, size, r->plan_files, from, to, header->timeline);
-	fflush(stdout);
-}
-
-/* "pg_ctl -D DIR start", quoted where a shell needs it; NULL when memory is short */
-static char *
-start_command(const BkcRestore *r)
-{
-	BkcBuffer	text = {0};
-	BkcError	err;
-
-	if (bkc_buffer_append_str(&text, "pg_ctl -D ", &err) &&
-		bkc_shell_quote(&text, r->dirs[0].path, &err) &&
-		bkc_buffer_append_str(&text, " start", &err))
-		return (char *) text.data;
-	bkc_buffer_free(&text);
-	return NULL;
-}
-
-static void
-print_end(const BkcRestore *r)
-{
-	char	   *command = start_command(r);
-	char		size[40];
-	char		took[40];
-	char		rate[48];
-
-	bkc_format_size(r->plan_bytes, size, sizeof(size));
-	bkc_format_duration(r->usec, took, sizeof(took));
-	bkc_format_rate(r->plan_bytes, r->usec, rate, sizeof(rate));
-	printf("restored %s in %s (%s), every file verified\n", size, took, rate);
-	if (r->backup->totals.bad_blocks > 0)
-		printf("%" PRIu64 " blocks had wrong page checksums when the backup was taken: see \"pg_backupctl list\"\n",
-			   r->backup->totals.bad_blocks);
-	for (size_t i = 1; i < r->ndirs; i++)
-		printf("tablespace %u is in %s\n", r->dirs[i].oid, r->dirs[i].link);
-	if (r->take_over)
-		printf("this is the successor of the lost cluster: pg_backupctl is on in it, archiving as it was\n");
-	else
-		printf("this is a clone: pg_backupctl and archiving are off in it (--take-over makes it the successor)\n");
-	printf("start it with:  %s\n", command != NULL ? command : "pg_ctl start");
-	free(command);
-}
-
-static json_t *
-tablespaces_json(const BkcRestore *r)
-{
-	json_t	   *array = json_array();
-
-	for (size_t i = 1; array != NULL && i < r->ndirs; i++)
-	{
-		if (!bkc_json_append(array, json_pack("{s:o, s:o, s:o}", "oid", bkc_json_u64(r->dirs[i].oid),
-											  "original", bkc_json_text(r->dirs[i].original),
-											  "path", bkc_json_text(r->dirs[i].link))))
-		{
-			json_decref(array);
-			array = NULL;
-		}
-	}
-	return array;
-}
-
-static bool
-print_json(const BkcRestore *r)
-{
-	const BkcManifestHeader *header = &r->backup->header;
-	char	   *command = start_command(r);
-	json_t	   *object;
-	uint64_t	rate = 0;
-
-	if (r->usec > 0)
-		rate = (uint64_t) ((double) r->plan_bytes * 1e6 / (double) r->usec);
-	object = json_pack("{s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
-					   "status", "ok", "exit_status", BKC_EXIT_OK,
-					   "system_identifier", bkc_json_id(header->system_identifier),
-					   "cluster_name", bkc_json_text(r->session.cluster_name),
-					   "backup", header->label,
-					   "pgdata", bkc_json_text(r->dirs[0].path),
-					   "files", bkc_json_u64(r->plan_files),
-					   "bytes", bkc_json_u64(r->plan_bytes),
-					   "seconds", bkc_json_seconds(r->usec),
-					   "bytes_per_second", bkc_json_u64(rate),
-					   "timeline", bkc_json_u64(header->timeline));
-	if (object != NULL)
-	{
-		bkc_json_set(object, "start_lsn", bkc_json_lsn(header->start_lsn));
-		bkc_json_set(object, "stop_lsn", bkc_json_lsn(header->stop_lsn));
-		bkc_json_set(object, "bad_blocks", bkc_json_u64(r->backup->totals.bad_blocks));
-		bkc_json_set(object, "clone", json_boolean(!r->take_over));
-		bkc_json_set(object, "tablespaces", tablespaces_json(r));
-		bkc_json_set(object, "start_command", bkc_json_text(command));
-	}
-	free(command);
-	return bkc_json_print(object);
-}
+/* ---- the command ---- */
 
 static void
 warn_about_root(void)
@@ -230,13 +113,13 @@ warn_about_root(void)
 						   "give them to the server's user (chown -R) or run the restore as that user");
 }
 
-/* ---- the command ---- */
-
 static bool
 do_restore(BkcRestore *r, BkcError *err)
 {
 	r->place = BKC_AT_COMMAND_LINE;
-	if (!bkc_option_jobs(r->options, &r->jobs, err) || !find_program(r, err))
+	if (!bkc_option_jobs(r->options, &r->jobs, err) ||
+		!bkc_goal_parse(r->options, r->take_over, &r->goal, err) ||
+		!find_program(r, err))
 		return false;
 
 	/* look at everything first ... */
@@ -244,7 +127,7 @@ do_restore(BkcRestore *r, BkcError *err)
 		!bkc_restore_target_check(r, err))
 		return false;
 	if (!r->json)
-		print_beginning(r);
+		bkc_restore_tell_beginning(r);
 	warn_about_root();
 
 	/* ... then write */
@@ -264,6 +147,7 @@ restore_free(BkcRestore *r)
 		free(r->extras[i].rel);
 	free(r->extras);
 	free(r->program);
+	bkc_restore_way_free(&r->way);
 	bkc_backup_free(r->backup);
 	bkc_session_close(&r->session);
 }
@@ -284,8 +168,8 @@ run_restore(const BkcOptions *options)
 	{
 		r.usec = bkc_client_clock() - r.started;
 		if (!r.json)
-			print_end(&r);
-		else if (!print_json(&r))
+			bkc_restore_tell_end(&r);
+		else if (!bkc_restore_tell_json(&r))
 			status = BKC_EXIT_OTHER;
 	}
 	else
@@ -306,7 +190,16 @@ static const BkcOptionDef restore_options[] = {
 	BKC_OPTION_REPO,
 	{"pgdata", 'D', "DIR", true, "the new data directory: empty or absent"},
 	BKC_OPTION_CLUSTER,
-	{"backup", 0, "LABEL", false, "a label or \"latest\" (default)"},
+	{"backup", 0, "LABEL", false, "a label, or \"latest\" (default): the newest one that ends\nbefore the target"},
+	{"target-time", 0, "TIME", false, "recover to this time, e.g. '2026-11-20 12:30:00+00'"},
+	{"target-lsn", 0, "LSN", false, "... to this WAL location"},
+	{"target-xid", 0, "XID", false, "... to the end of this transaction"},
+	{"target-name", 0, "NAME", false, "... to this pg_create_restore_point()"},
+	{"immediate", 0, NULL, false, "... to the end of the backup (default: all WAL there is)"},
+	{"target-timeline", 0, "N", false, "along this timeline: a number, \"current\" (the\nbackup's) or \"latest\" (default)"},
+	{"target-inclusive", 0, "on|off", false, "include the target itself (default: on)"},
+	{"target-action", 0, "ACTION", false, "what to do there: promote (default), pause or shutdown"},
+	{"standby", 0, NULL, false, "restore a standby, which follows by wal-get"},
 	{"tablespace-map", 'T', "OLD=NEW", false, "put the tablespace that was at OLD into NEW;\nmay be given several times"},
 	BKC_OPTION_JOBS,
 	{"force", 0, NULL, false, "replace DIR when it is the data directory of a stopped\nserver or holds an unfinished restore"},
@@ -322,7 +215,8 @@ const BkcCommand bkc_command_restore = {
 	.options = restore_options,
 	.notes = "Every file's hash is checked while it is written.  Until all is done and on disk\n"
 	"there is no pg_control, so that an interrupted restore can never be started.\n"
-	"The restored cluster recovers to the end of the backup and begins a new timeline.\n"
+	"Before that, WAL is checked from the backup to the target: a missing segment is named.\n"
+	"The restored cluster recovers when it is started, and then begins a new timeline.\n"
 	"Folders of tablespaces must be empty or absent.  Run it as the server's user.\n",
 	.run = run_restore
 };

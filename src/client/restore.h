@@ -3,14 +3,16 @@
  *		What the parts of restore share: one struct, and the order in which they
  *		work on it.
  *
+ *		restore_goal	how far, along which timeline, from which backup (restore_goal.h)
  *		restore_plan	where every entry of the manifest goes
  *		restore_target	may these folders be written to?
  *		restore_space	is there room?
  *		restore_begin	marker, clearing
  *		restore_files	folders and files, by a crew of workers
  *		restore_config	configuration: postgresql.auto.conf and what starts it
- *		restore_label	backup_label, tablespace_map, recovery.signal, links
+ *		restore_label	backup_label, tablespace_map, the signal file, links
  *		restore_finish	backup_manifest, sync, pg_control
+ *		restore_tell	what is told about it
  *
  * Nothing is written before restore_begin.  From then on until the
  * end there is no global/pg_control, without which no server starts.
@@ -28,12 +30,14 @@
 #include "pipe/unpack.h"
 
 #include "progress.h"
+#include "restore_goal.h"
 #include "session.h"
 
 #define BKC_RESTORE_MARKER	"pg_backupctl.restoring"
 #define BKC_CONTROL_FILE	"global/pg_control"
 #define BKC_CONTROL_TEMP	"global/pg_control.restoring"
 #define BKC_CONFIG_DIR		"pg_backupctl_config"
+#define BKC_TAKEOVER_MARK	"pg_backupctl/takeover"	/* the server removes it when it has claimed */
 
 #define BKC_SKIP			UINT32_MAX
 
@@ -86,8 +90,12 @@ typedef struct BkcRestore
 	char	   *program;		/* absolute path of this program */
 	BkcPlace	place;			/* where the last failure happened */
 
-	/* restore_plan */
+	/* restore_goal.h */
+	BkcGoal		goal;
+	BkcWay		way;
 	BkcBackup  *backup;
+
+	/* restore_plan */
 	BkcPlaceDir *dirs;			/* [0] is PGDATA */
 	size_t		ndirs;
 	BkcPlanned *planned;
@@ -155,6 +163,12 @@ extern bool bkc_restore_get(const BkcRestore *r, const char *rel, BkcBuffer *con
 							BkcError *err);
 extern bool bkc_restore_exists(const BkcRestore *r, const char *rel);
 
+/*
+ * Write a file that holds its own inode's number, so that a copy of it says
+ * that it is one.
+ */
+extern bool bkc_restore_put_mark(BkcRestore *r, const char *rel, BkcError *err);
+
 /* ---- restore_config.c ---- */
 
 extern bool bkc_restore_config(BkcRestore *r, BkcError *err);
@@ -173,5 +187,13 @@ extern bool bkc_tablespace_map_rewrite(const char *text, const BkcManifestHeader
 /* ---- restore_finish.c ---- */
 
 extern bool bkc_restore_finish(BkcRestore *r, BkcError *err);
+
+/* ---- restore_tell.c ---- */
+
+extern void bkc_restore_tell_beginning(const BkcRestore *r);
+extern void bkc_restore_tell_end(const BkcRestore *r);
+
+/* One object instead of both; false when it could not be made. */
+extern bool bkc_restore_tell_json(const BkcRestore *r);
 
 #endif							/* BKC_CLIENT_RESTORE_H */

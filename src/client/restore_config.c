@@ -47,12 +47,19 @@ is_in(const char *name, const char *const *list, size_t n)
 	return false;
 }
 
+/* A successor goes on where the cluster ended, and a standby may become one. */
+static bool
+is_clone(const BkcRestore *r)
+{
+	return !r->take_over && !r->goal.standby;
+}
+
 static bool
 is_dropped(const BkcRestore *r, const char *name)
 {
 	return strncmp(name, "recovery_target", 15) == 0 || bkc_config_is_place(name) ||
 		is_in(name, dropped, sizeof(dropped) / sizeof(dropped[0])) ||
-		(!r->take_over &&
+		(is_clone(r) &&
 		 is_in(name, dropped_by_clone, sizeof(dropped_by_clone) / sizeof(dropped_by_clone[0])));
 }
 
@@ -104,6 +111,19 @@ put_word(BkcBuffer *command, const char *word, BkcError *err)
 	return ok;
 }
 
+/* Where recovery goes; a standby goes on without end along the latest timeline. */
+static bool
+put_limits(const BkcRestore *r, BkcBuffer *command, BkcError *err)
+{
+	char		lsn[24];
+
+	if (r->goal.standby)
+		return true;
+	bkc_format_lsn(r->way.until, lsn, sizeof(lsn));
+	return bkc_buffer_printf(command, err, " --timeline %u", r->way.timeline) &&
+		(r->way.until == 0 || bkc_buffer_printf(command, err, " --until %s", lsn));
+}
+
 static bool
 put_restore_command(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 {
@@ -114,8 +134,10 @@ put_restore_command(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 	ok = put_word(&command, r->program, err) &&
 		bkc_buffer_append_str(&command, " wal-get --repo ", err) &&
 		put_word(&command, r->session.repo, err) &&
-		bkc_buffer_printf(&command, err, " --cluster %" PRIu64 " --backup %s %%f %%p",
+		bkc_buffer_printf(&command, err, " --cluster %" PRIu64 " --backup %s",
 						  header->system_identifier, header->label) &&
+		put_limits(r, &command, err) &&
+		bkc_buffer_append_str(&command, " %f %p", err) &&
 		bkc_conf_put(out, "restore_command", bkc_buffer_str(&command), err);
 	bkc_buffer_free(&command);
 	return ok;
@@ -161,9 +183,7 @@ static bool
 put_recovery(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 {
 	static const char *const emptied[] = {
-		"recovery_target", "recovery_target_name", "recovery_target_time",
-		"recovery_target_xid", "recovery_target_lsn", "primary_conninfo", "primary_slot_name",
-		"archive_cleanup_command", "recovery_end_command"
+		"primary_conninfo", "primary_slot_name", "archive_cleanup_command", "recovery_end_command"
 	};
 
 	for (size_t i = 0; i < sizeof(emptied) / sizeof(emptied[0]); i++)
@@ -171,9 +191,7 @@ put_recovery(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 		if (!bkc_conf_put(out, emptied[i], "", err))
 			return false;
 	}
-	return bkc_conf_put(out, "recovery_target_timeline", "current", err) &&
-		bkc_conf_put(out, "recovery_target_inclusive", "on", err) &&
-		bkc_conf_put(out, "recovery_target_action", "pause", err) &&
+	return bkc_goal_settings(&r->goal, &r->way, out, err) &&
 		bkc_conf_put(out, "recovery_min_apply_delay", "0", err) &&
 		(r->backup->header.pg_version_num >= 160000 ||
 		 bkc_conf_put(out, "promote_trigger_file", "", err));
@@ -198,6 +216,8 @@ put_in_place(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 static bool
 put_role(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 {
+	if (r->goal.standby)
+		return bkc_buffer_append_str(out, OUR_COMMENT " a standby, which may be promoted\n", err);
 	if (r->take_over)
 		return bkc_buffer_append_str(out, OUR_COMMENT " the successor of the lost cluster\n", err) &&
 			bkc_conf_put(out, "pg_backupctl.enabled", "on", err);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -49,8 +50,20 @@ remember(BkcRestore *r, const char *rel, const BkcBuffer *content, BkcError *err
 	return bkc_sha256(bkc_buffer_str(content), content->len, extra->sha256, err);
 }
 
-bool
-bkc_restore_put(BkcRestore *r, const char *rel, const BkcBuffer *content, BkcError *err)
+/* "<inode>\n" of the file itself. */
+static bool
+inode_text(int fd, const char *rel, BkcBuffer *content, BkcError *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return bkc_error_os(err, errno, "could not stat file \"%s\"", rel);
+	return bkc_buffer_printf(content, err, "%llu\n", (unsigned long long) st.st_ino);
+}
+
+/* mark (may be NULL) is filled with the file's inode and written instead of content. */
+static bool
+put(BkcRestore *r, const char *rel, const BkcBuffer *content, BkcBuffer *mark, BkcError *err)
 {
 	const char *base;
 	int			parent;
@@ -72,6 +85,12 @@ bkc_restore_put(BkcRestore *r, const char *rel, const BkcBuffer *content, BkcErr
 		bkc_error_os(err, errno, "could not create file \"%s\"", rel);
 		goto done;
 	}
+	if (mark != NULL)
+	{
+		if (!inode_text(fd, rel, mark, err))
+			goto done;
+		content = mark;
+	}
 	if (!bkc_file_write(fd, rel, bkc_buffer_str(content), content->len, err))
 		goto done;
 	if (r->group_access && fchmod(fd, 0640) != 0)
@@ -87,6 +106,22 @@ done:
 	if (fd >= 0)
 		close(fd);
 	close(parent);
+	return ok;
+}
+
+bool
+bkc_restore_put(BkcRestore *r, const char *rel, const BkcBuffer *content, BkcError *err)
+{
+	return put(r, rel, content, NULL, err);
+}
+
+bool
+bkc_restore_put_mark(BkcRestore *r, const char *rel, BkcError *err)
+{
+	BkcBuffer	mark = {0};
+	bool		ok = put(r, rel, NULL, &mark, err);
+
+	bkc_buffer_free(&mark);
 	return ok;
 }
 

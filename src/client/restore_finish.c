@@ -47,7 +47,7 @@ compare_extra(const void *key, const void *item)
 static bool
 is_signal(const char *rel)
 {
-	return strcmp(rel, "recovery.signal") == 0;
+	return strcmp(rel, "recovery.signal") == 0 || strcmp(rel, "standby.signal") == 0;
 }
 
 static bool

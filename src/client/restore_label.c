@@ -1,6 +1,6 @@
 /*
  * restore_label.c
- *		backup_label, tablespace_map, recovery.signal, and the tablespaces' links.
+ *		backup_label, tablespace_map, the signal file, and the tablespaces' links.
  *
  * A server that starts recovery makes the links in pg_tblspc from
  * tablespace_map and replaces those that are there.  Both are made from the
@@ -184,7 +184,9 @@ bkc_restore_label(BkcRestore *r, BkcError *err)
 										&text, err) &&
 			bkc_restore_put(r, "tablespace_map", &text, err);
 	bkc_buffer_reset(&text);
-	ok = ok && bkc_restore_put(r, "recovery.signal", &text, err);
+	ok = ok && bkc_restore_put(r, r->goal.standby ? "standby.signal" : "recovery.signal", &text, err);
+	if (ok && r->take_over)
+		ok = bkc_restore_put_mark(r, BKC_TAKEOVER_MARK, err);
 	bkc_buffer_free(&text);
 	return ok;
 }

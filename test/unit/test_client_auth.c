@@ -11,12 +11,14 @@
 
 #include "../../src/client/conffile.c"
 #include "../../src/client/authfile.c"
+#include "../../src/client/options.c"
 #include "../../src/client/restore_config.c"
 #include "../../src/client/restore_confpath.c"
 #include "../../src/client/restore_confmake.c"
 #include "../../src/client/restore_confwalk.c"
 #include "../../src/client/restore_confauth.c"
 #include "../../src/client/restore_extra.c"
+#include "../../src/client/restore_goal.c"
 #include "test_client_cluster.h"
 
 /* ---- grammar ---- */

@@ -66,6 +66,7 @@ cluster_setup(void **state)
 	c->r.planned = c->planned;
 	for (size_t i = 0; i < 8; i++)
 		c->planned[i].dir = BKC_SKIP;
+	c->r.way.timeline = 1;
 	c->r.program = "/usr/bin/pg_backupctl";
 	c->r.session.repo = "file:///b%20c/it's";
 	c->backup.entries = c->entries;

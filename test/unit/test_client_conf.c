@@ -11,12 +11,14 @@
 
 #include "../../src/client/conffile.c"
 #include "../../src/client/authfile.c"
+#include "../../src/client/options.c"
 #include "../../src/client/restore_config.c"
 #include "../../src/client/restore_confpath.c"
 #include "../../src/client/restore_confmake.c"
 #include "../../src/client/restore_confwalk.c"
 #include "../../src/client/restore_confauth.c"
 #include "../../src/client/restore_extra.c"
+#include "../../src/client/restore_goal.c"
 #include "test_client_cluster.h"
 
 /* ---- grammar ---- */
@@ -158,7 +160,7 @@ test_auto_conf(void **state)
 	assert_value(c, AUTO_CONF, "work_mem", "5MB");
 	assert_value(c, AUTO_CONF, "primary_conninfo", "");
 	assert_value(c, AUTO_CONF, "recovery_target_lsn", "");
-	assert_value(c, AUTO_CONF, "recovery_target_timeline", "current");
+	assert_value(c, AUTO_CONF, "recovery_target_timeline", "1");
 	assert_value(c, AUTO_CONF, "archive_mode", "off");
 	assert_value(c, AUTO_CONF, "pg_backupctl.enabled", "off");
 	assert_value(c, AUTO_CONF, "synchronous_standby_names", "");
@@ -167,7 +169,8 @@ test_auto_conf(void **state)
 	assert_value(c, AUTO_CONF, "max_worker_processes", NULL);
 	assert_value(c, AUTO_CONF, "restore_command",
 				 "/usr/bin/pg_backupctl wal-get --repo 'file:///b%%20c/it'\\''s' "
-				 "--cluster 7435718529102938471 --backup 20261120T120301Z-full-7f3a %f %p");
+				 "--cluster 7435718529102938471 --backup 20261120T120301Z-full-7f3a "
+				 "--timeline 1 %f %p");
 	assert_false(bkc_restore_exists(&c->r, "nothing"));
 
 	/* what was fine is not written again, and the peer default is not forced on it */
@@ -190,6 +193,53 @@ test_take_over(void **state)
 	assert_value(c, AUTO_CONF, "archive_mode", "on");
 	assert_value(c, AUTO_CONF, "pg_backupctl.enabled", "on");
 	assert_value(c, AUTO_CONF, "promote_trigger_file", NULL);
+}
+
+static void
+test_target(void **state)
+{
+	Cluster    *c = *state;
+
+	c->r.goal.kind = BKC_GOAL_TIME;
+	c->r.goal.time = INT64_C(1795176181500000);
+	c->r.goal.exclusive = true;
+	c->r.goal.action = "shutdown";
+	c->r.way.timeline = 3;
+	c->r.way.until = UINT64_C(0x100000028);
+	cluster_put(c, "postgresql.conf", "");
+	cluster_put(c, "postgresql.auto.conf", "recovery_target_name = 'x'\n");
+	run_config(c);
+	assert_value(c, AUTO_CONF, "recovery_target_time", "2026-11-20 12:03:01.500000+00");
+	assert_value(c, AUTO_CONF, "recovery_target_name", "");
+	assert_value(c, AUTO_CONF, "recovery_target_lsn", "");
+	assert_value(c, AUTO_CONF, "recovery_target_inclusive", "off");
+	assert_value(c, AUTO_CONF, "recovery_target_action", "shutdown");
+	assert_value(c, AUTO_CONF, "recovery_target_timeline", "3");
+	assert_value(c, AUTO_CONF, "restore_command",
+				 "/usr/bin/pg_backupctl wal-get --repo 'file:///b%%20c/it'\\''s' "
+				 "--cluster 7435718529102938471 --backup 20261120T120301Z-full-7f3a "
+				 "--timeline 3 --until 1/28 %f %p");
+}
+
+/* A standby may become the primary: it keeps what belongs to one. */
+static void
+test_standby(void **state)
+{
+	Cluster    *c = *state;
+
+	c->r.goal.standby = true;
+	cluster_put(c, "postgresql.conf", "");
+	cluster_put(c, "postgresql.auto.conf",
+				"archive_mode = 'on'\nsynchronous_standby_names = '*'\nprimary_conninfo = 'x'\n");
+	run_config(c);
+	assert_value(c, AUTO_CONF, "archive_mode", "on");
+	assert_value(c, AUTO_CONF, "synchronous_standby_names", "*");
+	assert_value(c, AUTO_CONF, "pg_backupctl.enabled", NULL);
+	assert_value(c, AUTO_CONF, "primary_conninfo", "");
+	assert_value(c, AUTO_CONF, "recovery_target_timeline", "latest");
+	assert_value(c, AUTO_CONF, "restore_command",
+				 "/usr/bin/pg_backupctl wal-get --repo 'file:///b%%20c/it'\\''s' "
+				 "--cluster 7435718529102938471 --backup 20261120T120301Z-full-7f3a %f %p");
 }
 
 /* Everything that leads out of the folder is turned or left out. */
@@ -465,6 +515,8 @@ main(void)
 		cmocka_unit_test(test_put),
 		CLUSTER_TEST(test_auto_conf),
 		CLUSTER_TEST(test_take_over),
+		CLUSTER_TEST(test_target),
+		CLUSTER_TEST(test_standby),
 		CLUSTER_TEST(test_mend),
 		CLUSTER_TEST(test_mend_twice),
 		CLUSTER_TEST(test_outside),

@@ -1,0 +1,259 @@
+/*
+ * restore_wal.c
+ *		Is all WAL from the backup to the goal in the repository?  Before a byte
+ *		is written.
+ */
+#include "restore.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "pipe/walobj.h"
+
+#include "report.h"
+
+#define PAGE_HEADER_MAX	40		/* a location behind a page's header means the page's start */
+#define PAGE_MIN		1024
+
+/* ---- refusals ---- */
+
+/* Of which segment it is, and how it could be had all the same. */
+static bool
+missing_segment(const BkcRestore *r, const char *what, BkcError *err)
+{
+	const BkcWalReach *reach = &r->way.reach;
+	char		lsn[24];
+	char		reached[48] = "an unknown time";
+
+	bkc_format_lsn(reach->end_lsn, lsn, sizeof(lsn));
+	if (reach->end_time != 0)
+		bkc_format_moment(reach->end_time, false, reached, sizeof(reached));
+	bkc_error_set(err, BKC_ERR_NOT_FOUND, "WAL segment %s, which is needed for %s, is not in the repository",
+				  reach->missing, what);
+	if (reach->beyond > 0)
+		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " segments are missing, and %" PRIu64 " later ones are there.",
+								r->way.backup.label, lsn, reach->timeline, reached, reach->gap,
+								reach->beyond);
+	return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s.",
+							r->way.backup.label, lsn, reach->timeline, reached);
+}
+
+/* A target behind all WAL. */
+static bool
+beyond_reach(const BkcRestore *r, BkcError *err)
+{
+	const BkcWay *way = &r->way;
+	char		goal[100];
+	char		lsn[24];
+	char		reached[48] = "an unknown time";
+
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	if (way->reach.beyond > 0)
+	{
+		missing_segment(r, goal, err);
+		return bkc_error_hint(err, "A target before the gap can be restored, and one behind it from a later backup.");
+	}
+	bkc_format_lsn(way->reach.end_lsn, lsn, sizeof(lsn));
+	if (way->reach.end_time != 0)
+		bkc_format_moment(way->reach.end_time, false, reached, sizeof(reached));
+	bkc_error_set(err, BKC_ERR_NOT_FOUND, "the WAL in the repository does not reach %s", goal);
+	bkc_error_detail(err, "On the way to timeline %u it ends at %s, %s%s%s%s.", way->timeline, lsn,
+					 reached, way->reach.missing[0] != '\0' ? "; the first missing segment is " : "",
+					 way->reach.missing,
+					 way->archived ? "" : "; the repository holds no WAL but that of backups");
+	return bkc_error_hint(err, "Without a target everything there is is restored; --target-timeline chooses another timeline.");
+}
+
+/* ---- a hole in the newest WAL ---- */
+
+/*
+ * Was the missing segment still on its way when the newest ones arrived?
+ * Only segments of the last timeline can be: the server that wrote the others is gone.
+ */
+static bool
+in_flight(const BkcWay *way)
+{
+	const BkcWalMap *map = way->map;
+	uint32_t	timeline;
+	uint64_t	missing;
+	uint64_t	highest = 0;
+
+	if (!bkc_wal_segment_parse(way->reach.missing, map->segment_size, &timeline, &missing) ||
+		timeline != way->timeline)
+		return false;
+	for (size_t i = 0; i < map->nruns; i++)
+	{
+		if (map->runs[i].timeline == timeline && map->runs[i].last > highest)
+			highest = map->runs[i].last;
+	}
+	return highest > missing && highest - missing <= BKC_WAL_IN_FLIGHT;
+}
+
+/* End in front of the hole, behind what chunks hold of its first segment. */
+static bool
+end_before_hole(BkcRestore *r, BkcError *err)
+{
+	BkcWay	   *way = &r->way;
+	uint64_t	end;
+	int64_t		time;
+
+	if (bkc_wal_chunks_end(r->session.store, r->session.sysid, way->reach.missing, &end, &time, err))
+	{
+		if (end > way->reach.end_lsn)
+		{
+			way->reach.end_lsn = end;
+			way->reach.end_time = time;
+			way->reach.timeline = way->timeline;
+			way->reach.open = true;
+		}
+	}
+	else if (err->code != BKC_ERR_NOT_FOUND && err->code != BKC_ERR_CORRUPT)
+		return false;
+	bkc_error_clear(err);
+	way->until = way->reach.end_lsn;
+	way->lost = true;
+	return true;
+}
+
+/* ---- one check for each kind of goal ---- */
+
+/*
+ * All there is, also when a transaction or a name is looked for: nobody
+ * knows in which segment that is.
+ */
+static bool
+check_whole(BkcRestore *r, BkcError *err)
+{
+	if (r->way.reach.beyond == 0)
+		return true;
+	if (in_flight(&r->way))
+		return end_before_hole(r, err);
+	missing_segment(r, "a recovery to the end", err);
+	return bkc_error_hint(err, "What is before the gap can be restored with --target-time or --target-lsn, the end of the backup with --immediate.");
+}
+
+/*
+ * The server fails when nothing in WAL lies behind the target, although all
+ * that was asked for is there.
+ */
+static void
+settle_end(BkcWay *way, const BkcGoalScan *scan)
+{
+	if (scan->found)
+		return;
+	way->at_end = true;
+	way->last = scan->last;
+	way->until = scan->end;
+}
+
+static bool
+check_time(BkcRestore *r, BkcError *err)
+{
+	const BkcManifestHeader *header = &r->backup->header;
+	BkcWay	   *way = &r->way;
+	BkcGoalScan scan;
+	uint32_t	timeline;
+	uint64_t	from;
+
+	if (way->reach.end_time != 0 && way->reach.end_time < r->goal.time)
+		return beyond_reach(r, err);
+	if (!bkc_walmap_at_time(way->map, &way->path, header->timeline, header->start_lsn, &way->reach,
+							r->goal.time, &timeline, &from, err) ||
+		!bkc_restore_scan(r, from, &scan, err))
+		return false;
+	settle_end(way, &scan);
+	return true;
+}
+
+static bool
+check_lsn(BkcRestore *r, BkcError *err)
+{
+	BkcWay	   *way = &r->way;
+	uint64_t	target = r->goal.lsn;
+	BkcGoalScan scan;
+
+	if (way->reach.end_lsn < target)
+		return beyond_reach(r, err);
+	if (!bkc_restore_scan(r, target, &scan, err))
+		return false;
+	if (!scan.found && scan.end < target &&
+		!(scan.end % PAGE_MIN == 0 && target - scan.end <= PAGE_HEADER_MAX))
+	{
+		way->reach.end_lsn = scan.end;
+		return beyond_reach(r, err);
+	}
+	settle_end(way, &scan);
+	return true;
+}
+
+/*
+ * A standby waits for what is missing: its primary may be alive and send it
+ * in the next moment.
+ */
+static void
+look_at_standby(const BkcRestore *r)
+{
+	const BkcWalReach *reach = &r->way.reach;
+
+	if (reach->beyond > 0)
+		bkc_report_warning("WAL segment %s is missing in the repository, later ones are there: the standby will wait for it there",
+						   reach->missing);
+}
+
+static bool
+check_goal(BkcRestore *r, BkcError *err)
+{
+	switch (r->goal.kind)
+	{
+		case BKC_GOAL_END:
+			if (!r->goal.standby)
+				return check_whole(r, err);
+			look_at_standby(r);
+			return true;
+		case BKC_GOAL_TIME:
+			return check_time(r, err);
+		case BKC_GOAL_LSN:
+			return check_lsn(r, err);
+		case BKC_GOAL_XID:
+		case BKC_GOAL_NAME:
+			return check_whole(r, err);
+		case BKC_GOAL_IMMEDIATE:
+			return true;
+	}
+	return true;
+}
+
+bool
+bkc_restore_wal_check(BkcRestore *r, BkcError *err)
+{
+	const BkcManifestHeader *header = &r->backup->header;
+	BkcWay	   *way = &r->way;
+	BkcWalHave	have = {
+		.timeline = header->timeline,
+		.start_lsn = header->start_lsn,
+		.end_lsn = header->wal_in_archive ? 0 : header->stop_lsn,
+		.time = header->stop_time
+	};
+
+	r->place = BKC_AT_REPOSITORY;
+	if (!header->wal_in_archive && !bkc_backup_check_wal(r->backup, err))
+		return false;
+	if (!bkc_walmap_reach(way->map, &way->path, header->timeline, header->start_lsn, &have,
+						  &way->reach, err))
+		return false;
+	if (way->reach.end_lsn < header->stop_lsn)
+	{
+		missing_segment(r, "the backup itself", err);
+		return bkc_error_hint(err, "The backup relies on the archive for its WAL; restore another one.");
+	}
+	way->archived = way->reach.open || way->reach.end_lsn > header->stop_lsn;
+	if (!check_goal(r, err))
+		return false;
+	if (way->at_end && way->last == 0 && r->goal.action != NULL &&
+		strcmp(r->goal.action, "promote") != 0)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "there is no record in WAL at which recovery could %s",
+							 r->goal.action);
+	return true;
+}
