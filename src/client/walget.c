@@ -2,16 +2,13 @@
  * walget.c
  *		pg_backupctl wal-get: the restore_command of restored clusters.
  *
- * Serves the WAL that is stored inside backups.  The server takes every exit
- * status from 1 to 125 for "there is no such file" and ends recovery there,
- * so 1 is given only after a repository that answered and a manifest that
- * was read to its end without finding the file; everything else is 254.  A
- * standby asks again by itself, while 254 would stop it, so it gets 1.
+ * The server takes every exit status from 1 to 125 for "there is no such
+ * file" and ends recovery there, so 1 is given only when every repository
+ * has proven it; everything else is 254.  A standby asks again by itself,
+ * while 254 would stop it, so it gets 1.
  */
-#include "main.h"
+#include "walget.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,243 +17,116 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "format/pgfiles.h"
-#include "pipe/manifestio.h"
-#include "pipe/stages.h"
+#include "base/text.h"
 
 #include "host.h"
+#include "main.h"
 #include "report.h"
-#include "session.h"
 
-#define TEMP_SUFFIX ".pg_backupctl"
+#define RETRY_SECONDS		30
+#define RETRY_SECONDS_MAX	3600
+#define SEGMENT_LEN			24
 
-/* A backup of which only the wanted file and the packs are kept. */
-typedef struct WalSearch
+/* ---- segments ---- */
+
+uint64_t
+bkc_walget_start(const BkcWalGet *w)
 {
-	const char *wanted;
-	BkcBackup	backup;			/* entries: the file, once found */
-	BkcEntry	entry;
-	bool		found;
-} WalSearch;
+	uint32_t	timeline;
+	uint64_t	segno = 0;
 
-static bool
-take_header(void *arg, const BkcManifestHeader *header, BkcError *err)
+	/* take_size() and the data directory's size have let it pass */
+	(void) bkc_wal_segment_parse(w->file, w->segment_size, &timeline, &segno);
+	return segno * w->segment_size;
+}
+
+bool
+bkc_walget_behind_until(const BkcWalGet *w)
 {
-	WalSearch  *search = arg;
+	return !w->history && w->until != UINT64_MAX && w->segment_size != 0 &&
+		bkc_walget_start(w) >= w->until;
+}
 
-	/* the numbers; strings belong to the scan */
-	memcpy(search->backup.header.label, header->label, sizeof(header->label));
-	search->backup.header.system_identifier = header->system_identifier;
-	search->backup.header.pg_version_num = header->pg_version_num;
-	search->backup.header.wal_segment_size = header->wal_segment_size;
-	search->backup.header.timeline = header->timeline;
+bool
+bkc_walget_take_size(BkcWalGet *w, uint32_t segment_size, const char *from, BkcError *err)
+{
+	uint32_t	timeline;
+	uint64_t	segno;
+
+	if (!bkc_wal_segment_parse(w->file, segment_size, &timeline, &segno))
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "%s: there is no WAL segment %s with a segment size of %" PRIu32,
+							 from, w->file, segment_size);
+	if (w->segment_size != 0 && w->segment_size != segment_size)
+		return bkc_error_set(err, BKC_ERR_CORRUPT, "%s: WAL segments have %" PRIu32 " bytes there and %" PRIu32 " here",
+							 from, segment_size, w->segment_size);
+	w->segment_size = segment_size;
 	return true;
 }
 
-static bool
-take_entry(void *arg, const BkcEntry *entry, BkcError *err)
-{
-	WalSearch  *search = arg;
+/* ---- the command line ---- */
 
-	if (entry->root != BKC_ROOT_WAL || entry->type != BKC_ENTRY_FILE ||
-		strcmp(entry->path, search->wanted) != 0 || search->found)
+static bool
+read_number(const BkcOptions *options, const char *name, uint64_t min, uint64_t max,
+			uint64_t *value, BkcError *err)
+{
+	const char *text = bkc_option(options, name);
+
+	if (text == NULL || (bkc_parse_u64(text, max, value) && *value >= min))
 		return true;
-	search->entry = *entry;
-	search->entry.link_target = NULL;
-	search->entry.bad_blocks = NULL;
-	search->entry.nbad_blocks = 0;
-	search->entry.path = strdup(entry->path);
-	search->entry.pieces = NULL;
-	if (entry->npieces > 0)
-	{
-		search->entry.pieces = calloc(entry->npieces, sizeof(BkcPiece));
-		if (search->entry.pieces != NULL)
-			memcpy(search->entry.pieces, entry->pieces, entry->npieces * sizeof(BkcPiece));
-	}
-	search->found = true;
-	return (search->entry.path != NULL && (entry->npieces == 0 || search->entry.pieces != NULL)) ||
-		bkc_error_oom(err);
+	return bkc_error_set(err, BKC_ERR_INVALID, "--%s \"%s\" is not a number from %" PRIu64 " to %" PRIu64,
+						 name, text, min, max);
 }
 
 static bool
-take_pack(void *arg, const BkcPackInfo *pack, BkcError *err)
+read_options(BkcWalGet *w, BkcError *err)
 {
-	BkcBackup  *backup = &((WalSearch *) arg)->backup;
-	BkcPackInfo *packs = reallocarray(backup->packs, backup->npacks + 1, sizeof(BkcPackInfo));
+	const char *until = bkc_option(w->options, "until");
+	const char *cluster = bkc_option(w->options, "cluster");
+	uint64_t	target = 0;
+	uint64_t	prefetch = BKC_WALGET_PREFETCH;
+	uint64_t	retry = RETRY_SECONDS;
+	uint64_t	sysid = 0;
 
-	if (packs == NULL)
-		return bkc_error_oom(err);
-	backup->packs = packs;
-	packs[backup->npacks++] = *pack;
-	return true;
-}
-
-static void
-search_free(WalSearch *search)
-{
-	bkc_entry_free(&search->entry);
-	free(search->backup.packs);
-	memset(search, 0, sizeof(*search));
-}
-
-/* The order that bkc_backup_find_pack() wants; a manifest may list them in any. */
-static int
-compare_packs(const void *a, const void *b)
-{
-	const BkcPackInfo *x = a;
-	const BkcPackInfo *y = b;
-
-	if (x->worker != y->worker)
-		return x->worker < y->worker ? -1 : 1;
-	return (x->number > y->number) - (x->number < y->number);
-}
-
-/* Looks into one backup; true means that its manifest was read to the end. */
-static bool
-search_backup(BkcSession *session, const char *label, WalSearch *search, BkcError *err)
-{
-	BkcManifestScan scan = {
-		.header = take_header,
-		.entry = take_entry,
-		.pack = take_pack,
-		.arg = search
-	};
-
-	if (!bkc_manifest_scan(session->store, session->sysid, label, &scan,
-						   &search->backup.totals, err))
+	w->label = bkc_option(w->options, "backup");
+	if (w->label != NULL && !bkc_label_valid(w->label))
+		return bkc_error_set(err, BKC_ERR_INVALID, "--backup \"%s\" is not a label", w->label);
+	if (!read_number(w->options, "timeline", 1, UINT32_MAX, &target, err) ||
+		!read_number(w->options, "prefetch", 0, BKC_WALGET_PREFETCH_MAX, &prefetch, err) ||
+		!read_number(w->options, "retry", 0, RETRY_SECONDS_MAX, &retry, err))
 		return false;
-	if (!search->found)
+	w->target = (uint32_t) target;
+	w->prefetch = (uint32_t) prefetch;
+	w->retry_ms = w->standby ? 0 : (int) retry * 1000;
+	w->until = UINT64_MAX;
+	if (until != NULL && !bkc_parse_lsn(until, &w->until))
+		return bkc_error_set(err, BKC_ERR_INVALID, "--until \"%s\" is no position in WAL", until);
+
+	if (cluster == NULL)
 		return true;
-	qsort(search->backup.packs, search->backup.npacks, sizeof(BkcPackInfo), compare_packs);
-	search->backup.entries = &search->entry;
-	search->backup.nentries = 1;
-	if (bkc_wal_is_segment(search->wanted) &&
-		search->entry.size != search->backup.header.wal_segment_size)
-		return bkc_error_set(err, BKC_ERR_CORRUPT, "WAL segment %s in backup %s has %" PRIu64 " bytes instead of %u",
-							 search->wanted, label, search->entry.size,
-							 search->backup.header.wal_segment_size);
+	if (!bkc_parse_u64(cluster, UINT64_MAX, &sysid) || sysid == 0)
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "--cluster \"%s\" is not a system identifier", cluster);
+		return bkc_error_hint(err, "\"pg_backupctl list\" shows the clusters of a repository.");
+	}
+	if (w->sysid != 0 && w->sysid != sysid)
+		return bkc_error_set(err, BKC_ERR_INVALID, "the data directory is of cluster %" PRIu64 ", not of %s",
+							 w->sysid, cluster);
+	w->sysid = sysid;
 	return true;
 }
 
-/* Unpack into a file under a temporary name, which is there only on success. */
 static bool
-unpack(BkcSession *session, const WalSearch *search, const char *temp, BkcError *err)
+read_file_name(BkcWalGet *w, BkcError *err)
 {
-	BkcUnpacker *unpacker = NULL;
-	BkcStage   *sink;
-	bool		ok;
-	int			fd;
-
-	if (unlink(temp) != 0 && errno != ENOENT)
-		return bkc_error_os(err, errno, "could not remove file \"%s\"", temp);
-	fd = bkc_file_create(temp, 0600, err);
-	if (fd < 0)
-		return false;
-	sink = bkc_stage_file_new(err);
-	if (sink != NULL)
-		bkc_stage_file_target(sink, fd, temp);
-	ok = sink != NULL &&
-		bkc_unpacker_new(session->store, &search->backup, sink, NULL, NULL, &unpacker, err) &&
-		bkc_unpack_file(unpacker, &search->entry, err) &&
-		bkc_file_fsync(fd, temp, err);
-	bkc_unpacker_close(unpacker);
-	if (!ok)
-		close(fd);
-	else
-		ok = bkc_file_close(fd, temp, err);
-	if (!ok)
-		(void) unlink(temp);
-	return ok;
+	w->history = bkc_wal_is_history(w->file);
+	w->timeline = bkc_wal_timeline(w->file);
+	if ((w->history || bkc_wal_is_segment(w->file)) && w->timeline != 0)
+		return true;
+	bkc_error_set(err, BKC_ERR_INVALID, "\"%s\" is no name of a WAL file", w->file);
+	return bkc_error_hint(err, "restore_command = 'pg_backupctl wal-get --repo URL --cluster ID %%f %%p'");
 }
 
-/*
- * The server looks at the final name only after we have ended well, and
- * removes it before it asks; what is there is complete or not there.
- */
-static bool
-deliver(BkcSession *session, const WalSearch *search, const char *path, BkcError *err)
-{
-	size_t		len = strlen(path);
-	char	   *temp = malloc(len + sizeof(TEMP_SUFFIX));
-	bool		ok;
-
-	if (temp == NULL)
-		return bkc_error_oom(err);
-	memcpy(temp, path, len);
-	memcpy(temp + len, TEMP_SUFFIX, sizeof(TEMP_SUFFIX));
-	ok = unpack(session, search, temp, err);
-	if (ok && rename(temp, path) != 0)
-	{
-		bkc_error_os(err, errno, "could not rename \"%s\" to \"%s\"", temp, path);
-		(void) unlink(temp);
-		ok = false;
-	}
-	free(temp);
-	return ok;
-}
-
-static bool
-get_from(BkcSession *session, const char *label, const char *wanted, const char *path,
-		 bool *found, BkcError *err)
-{
-	WalSearch	search = {.wanted = wanted};
-	bool		ok;
-
-	ok = search_backup(session, label, &search, err);
-	*found = ok && search.found;
-	if (*found)
-		ok = deliver(session, &search, path, err);
-	search_free(&search);
-	return ok;
-}
-
-/* All complete backups, newest first. */
-static bool
-get_from_any(BkcSession *session, const char *wanted, const char *path, bool *found, BkcError *err)
-{
-	BkcBackupRef *list = NULL;
-	size_t		n = 0;
-	bool		asked = false;
-	bool		ok;
-
-	ok = bkc_repo_backups(session->store, session->sysid, &list, &n, err);
-	for (size_t i = n; ok && !*found && i > 0; i--)
-	{
-		if (!list[i - 1].complete)
-			continue;
-		ok = get_from(session, list[i - 1].label, wanted, path, found, err);
-		asked = true;
-	}
-	free(list);
-	if (ok && !asked)
-		ok = bkc_error_set(err, BKC_ERR_STATE, "cluster %" PRIu64 " has no complete backup in repository \"%s\"",
-						   session->sysid, session->store->location);
-	return ok;
-}
-
-static bool
-wal_get(const BkcOptions *options, BkcSession *session, bool *found, BkcError *err)
-{
-	const char *label = bkc_option(options, "backup");
-	const char *wanted = bkc_operand(options, 0);
-	const char *path = bkc_operand(options, 1);
-
-	*found = false;
-	if (label != NULL && !bkc_label_valid(label))
-		return bkc_error_set(err, BKC_ERR_INVALID, "--backup \"%s\" is not a label", label);
-	if (!bkc_session_open(session, options, err) ||
-		!bkc_session_cluster(session, options, err))
-		return false;
-
-	/*
-	 * Which timelines are taken already is asked of all backups, so that two
-	 * successors of one backup do not choose the same one.
-	 */
-	if (label != NULL && bkc_wal_is_segment(wanted))
-		return get_from(session, label, wanted, path, found, err);
-	return get_from_any(session, wanted, path, found, err);
-}
+/* ---- the command ---- */
 
 /*
  * The server that stops sends us its signal too, and tells "stopped" from
@@ -270,41 +140,75 @@ end_by_signal(int signo)
 }
 
 static int
+could_not_ask(const BkcWalGet *w, const BkcError *err, BkcPlace place)
+{
+	bkc_report_error(err, place, false);
+	return w->standby ? BKC_EXIT_ABSENT : BKC_EXIT_COULD_NOT_ASK;
+}
+
+/* Sets everything that does not need a repository. */
+static bool
+begin(BkcWalGet *w, const BkcOptions *options, BkcError *err)
+{
+	struct stat st;
+
+	w->options = options;
+	w->file = bkc_operand(options, 0);
+	w->path = bkc_operand(options, 1);
+	w->standby = stat("standby.signal", &st) == 0;
+	while (bkc_option_nth(options, "repo", w->nrepos) != NULL)
+		w->nrepos++;
+	if (!read_file_name(w, err))
+		return false;
+	bkc_walspool_surroundings(w);
+	if (!read_options(w, err))
+		return false;
+	bkc_walspool_locate(w);
+	return true;
+}
+
+static int
 run_wal_get(const BkcOptions *options)
 {
-	const char *wanted = bkc_operand(options, 0);
-	BkcSession	session = {0};
+	BkcWalGet	w = {0};
 	BkcError	err;
-	struct stat st;
-	bool		found;
+	bool		delivered;
 	bool		ok;
 
-	if (!bkc_wal_is_segment(wanted) && !bkc_wal_is_history(wanted))
+	/* backup history files and partial segments are nothing that a recovery uses */
+	w.file = bkc_operand(options, 0);
+	if (bkc_wal_is_backup(w.file) || bkc_wal_is_partial(w.file))
+		return BKC_EXIT_ABSENT;
+	if (!begin(&w, options, &err))
+		return could_not_ask(&w, &err, BKC_AT_COMMAND_LINE);
+
+	if (!w.history && bkc_walspool_take(&w))
 	{
-		/* backup history files, partial segments: nothing of the kind is stored */
-		if (strlen(wanted) > 24 && strspn(wanted, "0123456789ABCDEF") == 24 && wanted[24] == '.')
-			return BKC_EXIT_ABSENT;
-		bkc_error_set(&err, BKC_ERR_INVALID, "\"%s\" is no name of a WAL file", wanted);
-		bkc_error_hint(&err, "restore_command = 'pg_backupctl wal-get --repo URL --cluster ID %%f %%p'");
-		bkc_report_error(&err, BKC_AT_COMMAND_LINE, false);
-		return BKC_EXIT_COULD_NOT_ASK;
+		bkc_walget_prefetch(&w);
+		return BKC_EXIT_OK;
 	}
 
-	ok = wal_get(options, &session, &found, &err);
-	bkc_session_close(&session);
+	/* asked for at both ends of a recovery: nothing is fetched ahead then */
+	if (w.history && !w.standby && w.spool_top[0] != '\0')
+		bkc_walspool_clear(&w);
+	ok = bkc_walget_ask(&w, &delivered, &err);
 	if (ok)
-		return found ? BKC_EXIT_OK : BKC_EXIT_ABSENT;
+		return delivered ? BKC_EXIT_OK : BKC_EXIT_ABSENT;
 	if (bkc_client_host_signal() != 0)
 		end_by_signal(bkc_client_host_signal());
-	bkc_error_context(&err, "%s", wanted);
-	bkc_report_error(&err, BKC_AT_REPOSITORY, false);
-	return stat("standby.signal", &st) == 0 ? BKC_EXIT_ABSENT : BKC_EXIT_COULD_NOT_ASK;
+	bkc_error_context(&err, "%s", w.file);
+	return could_not_ask(&w, &err, BKC_AT_REPOSITORY);
 }
 
 static const BkcOptionDef wal_get_options[] = {
-	BKC_OPTION_REPO,
-	BKC_OPTION_CLUSTER,
-	{"backup", 0, "LABEL", false, "look into this backup only (default: all, newest first)"},
+	{"repo", 0, "URL", true, "a repository; given several times, they are asked in this order"},
+	{"cluster", 0, "ID", false, "system identifier (default: the data directory's, or the only one)"},
+	{"backup", 0, "LABEL", false, "take segments out of this backup only (default: all, newest first)"},
+	{"timeline", 0, "N", false, "the timeline that recovery goes to"},
+	{"until", 0, "LSN", false, "nothing from this position on"},
+	{"prefetch", 0, "N", false, "segments to fetch ahead (default: 8; 0: none)"},
+	{"retry", 0, "SECONDS", false, "how long to ask again when a repository does not answer\n"
+	"(default: 30; a standby asks again by itself)"},
 	BKC_OPTION_HELP,
 	BKC_OPTION_END
 };
@@ -316,8 +220,9 @@ const BkcCommand bkc_command_wal_get = {
 	.noperands = 2,
 	.options = wal_get_options,
 	.notes = "restore_command = 'pg_backupctl wal-get --repo URL --cluster ID %f %p'\n"
-	"Exit status 0: the file is at %p.  1: the repository was asked and has no such file.\n"
-	"254: it could not be asked, so that recovery stops instead of ending too early\n"
+	"Exit status 0: the file is at %p.  1: every repository was asked and has no such file.\n"
+	"254: one could not be asked and none had it, the file is damaged, or it is missing\n"
+	"while later ones are there, so that recovery stops instead of ending too early\n"
 	"(1 in a standby, which asks again).\n",
 	.run = run_wal_get
 };

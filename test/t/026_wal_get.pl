@@ -10,7 +10,7 @@ use Test::More;
 
 my $node = bkc_node('main', initdb => ['--wal-segsize=1']);
 my $base = $node->basedir;
-my @wal_get = ('wal-get', '--repo', bkc_repo_url($node));
+my @wal_get = ('wal-get', '--retry', 0, '--repo', bkc_repo_url($node));
 
 $node->safe_psql('postgres', 'CREATE TABLE t AS SELECT generate_series(1, 1000) AS i');
 bkc_client([ @wal_get, '0' x 24, "$base/x" ]);
@@ -62,7 +62,7 @@ chdir '/' or die $!;
 # ---- could not ask ----
 
 for my $case (
-	[ 'no repository', 'wal-get', '--repo', "file://$base/nowhere", $names[0], "$base/absent" ],
+	[ 'no repository', 'wal-get', '--retry', 0, '--repo', "file://$base/nowhere", $names[0], "$base/absent" ],
 	[ 'an unknown cluster', @wal_get, '--cluster', '42', $names[0], "$base/absent" ],
 	[ 'an unknown backup', @wal_get, '--backup', '20200101T000000Z-full-0000', $names[0],
 		"$base/absent" ],
@@ -80,6 +80,7 @@ for my $case (
 $node->stop;
 my $copy = bkc_restore($node, 'copy');
 bkc_adopt($copy);
+$copy->append_conf('postgresql.auto.conf', "restore_command = 'pg_backupctl @wal_get %f %p'");
 rename bkc_repo_dir($node), "$base/away" or die $!;
 is($copy->start(fail_ok => 1), 0, 'without its repository the server does not start');
 like(slurp_file($copy->logfile),

@@ -15,7 +15,7 @@ $SIG{$_} = 'DEFAULT' for qw(HUP INT TERM);
 my $node    = bkc_node('main', small => 1);
 my $base    = $node->basedir;
 my $repo    = bkc_repo_dir($node);
-my @wal_get = ('wal-get', '--repo', bkc_repo_url($node));
+my @wal_get = ('wal-get', '--retry', 0, '--repo', bkc_repo_url($node));
 
 $node->safe_psql('postgres',
 	'CREATE TABLE numbers AS SELECT i FROM generate_series(1, 20000) AS i');
