@@ -69,13 +69,19 @@ bkc_ereport_report(int elevel, const BkcReport *report)
 			 report->hint[0] ? errhint("%s", report->hint) : 0));
 }
 
+/* An interrupt that raised an error within the core; everything is cancelled until it is told. */
+static bool interrupt_failed = false;
+
 void
 bkc_ereport(int elevel, const BkcError *err)
 {
 	BkcReport	report;
 
 	if (err->code == BKC_ERR_CANCELLED)
+	{
+		interrupt_failed = false;
 		CHECK_FOR_INTERRUPTS();
+	}
 	bkc_report_from_error(&report, err);
 	bkc_ereport_report(elevel, &report);
 }
@@ -117,7 +123,6 @@ static bool (*watch_stop) (void) = NULL;
 static void (*watch_poll) (void) = NULL;
 static bool polling = false;
 static instr_time last_poll;
-static bool interrupt_failed = false;
 
 /*
  * Service what PostgreSQL wants of every process (barriers, above all: DROP
@@ -221,6 +226,8 @@ static const BkcHost server_host = {
 void
 bkc_host_install(void)
 {
+	/* of an earlier call in this session, which has ended by that */
+	interrupt_failed = false;
 	bkc_host_set(&server_host);
 }
 

@@ -8,6 +8,7 @@
 #include "pgcompat.h"
 
 #include "access/xlog_internal.h"
+#include "base/error.h"
 
 typedef struct BkcWalWaiting
 {

@@ -41,6 +41,9 @@ my $sum = bkc_checksum($node);
 # Back up, look at the catalog, verify and restore; returns stored bytes.
 my $round = 0;
 
+# by name of the round; the cluster grows a little between two of them
+my (%stored, %original);
+
 sub try
 {
 	my ($what, $repository, $compression, $arguments) = @_;
@@ -60,10 +63,10 @@ sub try
 		args => [ '--backup', $backup->{label} ]);
 	bkc_judge($copy, $sum);
 	$copy->clean_node;
+	$original{$what} = $backup->{original_size_bytes};
 	return $backup->{backup_size_bytes};
 }
 
-my %stored;
 $stored{setting} = try('setting', 'main', 'lz4:3', q('full'));
 $stored{gzip} = try('URL', 'gz', 'gzip:9', q('full', 'gz'));
 $stored{none} = try('URL none', 'plain', 'none', q('full', 'plain'));
@@ -77,7 +80,7 @@ $node->reload;
 bkc_wait_for_sql($node, 'SHOW pg_backupctl.compression', 'gzip:1', 'changed by a reload');
 $stored{reloaded} = try('reloaded setting', 'main', 'gzip:1', q('full', 'main'));
 note(join(', ', map { "$_ $stored{$_}" } sort keys %stored));
-my $original = bkc_catalog($node)->{original_size_bytes};
+my $original = $original{'URL none'};
 cmp_ok($stored{none}, '>=', $original, 'none stores all bytes');
 cmp_ok($stored{none}, '<', $original * 1.01, 'and little more');
 cmp_ok($stored{$_}, '<', 0.6 * $original, "$_ compresses") for grep { $_ ne 'none' } keys %stored;
