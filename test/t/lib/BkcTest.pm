@@ -32,6 +32,7 @@ our @EXPORT = qw(
   bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
   bkc_poll bkc_wait_up bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_alive bkc_gone
   bkc_kill_postmaster bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
+  bkc_archiving bkc_shipped
 );
 
 # ---- servers ----
@@ -670,6 +671,30 @@ sub bkc_aftermath
 			"$what: the new backup passes verify");
 	}
 	return $backup;
+}
+
+# ---- archiving ----
+
+# Lines for postgresql.conf: WAL goes to the repository, the open segment every second.
+sub bkc_archiving
+{
+	return <<'CONF';
+archive_mode = on
+archive_library = 'pg_backupctl'
+pg_backupctl.rpo_target = 1s
+CONF
+}
+
+# Asserts that all WAL that is flushed now comes into every repository, in
+# whole segments or chunks.
+sub bkc_shipped
+{
+	my ($node) = @_;
+	my $lsn = $node->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
+
+	return bkc_wait_for_sql($node,
+		"SELECT count(*) > 0 AND bool_and(GREATEST(shipped_to, archived_to) >= '$lsn'::pg_lsn) FROM backup_archiver",
+		't', "WAL is in the repository up to $lsn");
 }
 
 1;
