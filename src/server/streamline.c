@@ -33,6 +33,8 @@
 #define LOOK_MS			200		/* for a segment that is on its way */
 #define ASK_MS			1000	/* first pause between two questions to the repository for it */
 #define ASK_MAX_MS		30000
+#define FEW_CHUNKS		256		/* of one generation */
+#define SMALL_CHUNK		65536	/* see too_many() */
 #define RETRY_MS		1000
 #define RETRY_DOUBLINGS 5		/* half a minute */
 #define IDLE_MS			1000
@@ -55,6 +57,7 @@ typedef struct Line
 	bool		begun;			/* these are known: */
 	uint64		generation;
 	XLogRecPtr	shipped;
+	uint32		chunks;			/* sent by this process since it began */
 	int			collisions;		/* in a row: a chunk of our generation was there already */
 	TimestampTz chunk_at;		/* start of the last chunk */
 
@@ -239,9 +242,33 @@ begin_segment(Line *line, const char *file, XLogRecPtr flush, BkcError *err)
 	line->generation = bkc_wal->generation;
 	LWLockRelease(bkc_wal->lock);
 	line->begun = true;
+	line->chunks = 0;
 	if (newest != 0)
 		bkc_tidy_add(&line->tidy, line->timeline, line->segno);
 	return true;
+}
+
+/*
+ * A segment may stay open for weeks, and whoever restores it has to read all chunks of a
+ * generation.  When they have become many and small, the next one begins a new generation
+ * with all there is: that costs less than SMALL_CHUNK bytes for each.
+ */
+static bool
+too_many(const Line *line)
+{
+	return line->chunks >= FEW_CHUNKS &&
+		line->shipped - line->segno * wal_segment_size <= (uint64) line->chunks * SMALL_CHUNK;
+}
+
+static void
+begin_generation(Line *line)
+{
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	bkc_wal->generation = Max(bkc_wal->generation, line->generation) + 1;
+	line->generation = bkc_wal->generation;
+	LWLockRelease(bkc_wal->lock);
+	line->shipped = line->segno * wal_segment_size;
+	line->chunks = 0;
 }
 
 static void
@@ -277,6 +304,8 @@ send_chunk(Line *line, int repo, const BkcStreamPoint *point, BkcError *err)
 		return false;
 	if (point->flush <= line->shipped)
 		return true;
+	if (too_many(line))
+		begin_generation(line);
 	fd = bkc_file_open_read(path, err);
 	if (fd < 0)
 		return err->code == BKC_ERR_NOT_FOUND;	/* completed, archived and gone already */
@@ -299,6 +328,7 @@ send_chunk(Line *line, int repo, const BkcStreamPoint *point, BkcError *err)
 		return true;
 	}
 	line->collisions = 0;
+	line->chunks++;
 	line->shipped = point->flush;
 	note_chunk(line, repo, point, stored);
 	return true;
