@@ -1,11 +1,12 @@
 #!/bin/bash
 #
 # demo.sh
-#		A backup and a restore on scratch data, as a user would type it.
+#		A backup, a point-in-time recovery and a restore on scratch data, as a
+#		user would type it.
 #
 # Everything happens in one temporary folder, with a private copy of
 # PostgreSQL; it is removed at the end, also after a failure or Ctrl-C.
-# Exit status 0 only if the restored server holds exactly the same rows.
+# Exit status 0 only if the restored servers hold exactly the same rows.
 
 . "$(dirname "$0")/stage.sh"
 
@@ -47,6 +48,38 @@ sql()
 	as_user psql -X -q -v ON_ERROR_STOP=1 "$@" -c "$statement" || failed "in SQL: $statement"
 }
 
+# The value of an SQL expression or query, not shown; further arguments go to psql.
+ask()
+{
+	local query=$1
+	shift
+
+	as_user psql -X -q -A -t "$@" -c "$query"
+}
+
+# wait_until SECONDS QUERY [ARGUMENT...]: until it says t
+wait_until()
+{
+	local tries=$(($1 * 10)) query=$2
+	shift 2
+
+	for ((; tries > 0; tries--)); do
+		[ "$(ask "$query" "$@" 2>/dev/null)" != t ] || return 0
+		sleep 0.1
+	done
+	failed "this does not become true: $query"
+}
+
+# same_rows WHAT BEFORE AFTER
+same_rows()
+{
+	if [ -z "$2" ] || [ "$2" != "$3" ]; then
+		echo "before: $2"
+		echo "after:  $3"
+		failed "$1"
+	fi
+}
+
 seconds_since()
 {
 	awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}'
@@ -69,12 +102,15 @@ for table in pgbench_accounts pgbench_branches pgbench_tellers pgbench_history o
 UNION ALL }SELECT '$table' AS name, count(*), sum(hashtextextended(t::text, 0)) AS hash FROM $table AS t"
 done
 
-say "a cluster with a repository: two lines of configuration, one restart"
+say "a cluster with a repository and continuous archiving: five lines of configuration, one restart"
 run "cd $STAGE"
 run "initdb -D prod -U postgres --auth=trust --data-checksums >/dev/null"
 run "cat >>prod/postgresql.conf <<CONF
 shared_preload_libraries = 'pg_backupctl'
 pg_backupctl.repositories = 'main=file://\$PWD/repo'
+archive_mode = on
+archive_library = 'pg_backupctl'
+archive_command = ''
 CONF"
 as_user tee -a prod/postgresql.conf >/dev/null <<CONF
 listen_addresses = ''
@@ -92,16 +128,46 @@ sql "CREATE TABLE old_orders TABLESPACE slow_disk AS SELECT i AS id, md5(i::text
 
 say "the backup"
 sql "CREATE EXTENSION pg_backupctl"
-before=$(as_user psql -X -q -A -t -c "$fingerprint") || failed "no fingerprint of the data"
 mark=$EPOCHREALTIME
 sql "SELECT backup_now('full')"
 backup_time=$(seconds_since "$mark")
 sql "SELECT id, label, status, repository, pg_size_pretty(original_size_bytes) AS original, pg_size_pretty(backup_size_bytes) AS stored, compression_ratio, start_lsn, stop_lsn FROM backup_catalog" -x
 IFS='|' read -r size stored < <(as_user psql -X -q -A -t -c "SELECT original_size_bytes, backup_size_bytes FROM backup_catalog")
 
-say "life goes on: these rows are not in the backup"
+say "life goes on: these rows are in no backup, but in the WAL"
 run "pgbench -c 2 -t 1000 2>/dev/null | grep 'actually processed'"
+before=$(ask "$fingerprint") || failed "no fingerprint of the data"
+moment=$(ask "SELECT now()")
+sql "SELECT now(), count(*) FROM old_orders"
+
+say "somebody drops a table that was needed; and life goes on"
 sql "DROP TABLE old_orders"
+run "pgbench -c 2 -t 1000 2>/dev/null | grep 'actually processed'"
+
+say "what can be restored?  The open WAL segment is sent every 10 s (pg_backupctl.rpo_target)"
+wait_until 60 "SELECT safe_until > '$moment'::timestamptz FROM backup_archiver"
+sql "SELECT status, last_archived_file, backlog_segments, possible_loss, possible_loss_age FROM backup_archiver" -x
+sql "SELECT timeline, earliest_time, latest_time, backups FROM backup_recovery_window"
+
+say "back to the moment before, beside the cluster that goes on"
+mark=$EPOCHREALTIME
+run "pg_backupctl restore --repo file://\$PWD/repo --pgdata past --target-time '$moment' --tablespace-map \$PWD/slow_disk=\$PWD/past_disk"
+run "pg_ctl -D past -o '-p $((PGPORT + 1))' -l past.log -s start"
+wait_until 60 "SELECT NOT pg_is_in_recovery()" -p $((PGPORT + 1))
+past_time=$(seconds_since "$mark")
+sql "SELECT count(*) FROM old_orders" -p $((PGPORT + 1))
+same_rows "the rows are not those of that moment" "$before" "$(ask "$fingerprint" -p $((PGPORT + 1)))"
+echo "   all tables have exactly the rows of $moment"
+
+say "the table comes home"
+run "pg_dump -p $((PGPORT + 1)) -t old_orders | psql -X -q -v ON_ERROR_STOP=1 >/dev/null"
+run "pg_ctl -D past -s -m fast stop && rm -r past past_disk"
+sql "SELECT count(*) FROM old_orders"
+
+say "what would be lost if the server were lost?  In a moment, nothing"
+before=$(ask "$fingerprint")
+wait_until 60 "SELECT possible_loss_bytes = 0 FROM backup_archiver"
+sql "SELECT status, backlog_segments, possible_loss, chunks FROM backup_archiver"
 
 say "the disaster"
 run "pg_ctl -D prod -s -m immediate stop"
@@ -113,43 +179,38 @@ mark=$EPOCHREALTIME
 run "pg_backupctl verify --repo file://\$PWD/repo"
 verify_time=$(seconds_since "$mark")
 
-say "the restore"
+say "the restore: of the successor this time, with all WAL there is"
 mark=$EPOCHREALTIME
-run "pg_backupctl restore --repo file://\$PWD/repo --pgdata restored --tablespace-map \$PWD/slow_disk=\$PWD/new_disk"
+run "pg_backupctl restore --repo file://\$PWD/repo --pgdata restored --take-over --tablespace-map \$PWD/slow_disk=\$PWD/new_disk"
 restore_time=$(seconds_since "$mark")
 run "pg_verifybackup restored"
 mark=$EPOCHREALTIME
 run "pg_ctl -D restored -l server.log -s start"
-for _ in $(seq 100); do
-	recovering=$(as_user psql -X -q -A -t -c 'SELECT pg_is_in_recovery()')
-	[ "$recovering" = f ] && break
-	sleep 0.1
-done
-[ "$recovering" = f ] || failed "the restored server does not leave recovery"
+wait_until 60 "SELECT NOT pg_is_in_recovery()"
 start_time=$(seconds_since "$mark")
 sql "$fingerprint"
-after=$(as_user psql -X -q -A -t -c "$fingerprint")
 sql "SELECT spcname, pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'slow_disk'"
-sql "SHOW pg_backupctl.enabled"
+after=$(ask "$fingerprint")
+same_rows "the restored rows are not those of the lost server" "$before" "$after"
 
-if [ -z "$before" ] || [ "$before" != "$after" ]; then
-	echo "before: $before"
-	echo "after:  $after"
-	failed "the restored rows are not those of the backup"
-fi
+say "it owns the repository now, and archiving goes on, on timeline 2"
+sql "SELECT pg_switch_wal()"
+wait_until 60 "SELECT status = 'archiving' AND last_archived_file LIKE '00000002%' AND archived_to IS NOT NULL FROM backup_archiver"
+sql "SELECT status, last_archived_file, timeline FROM backup_archiver"
 
 say "the result"
 awk -v size="$size" -v stored="$stored" -v b="$backup_time" -v v="$verify_time" -v r="$restore_time" \
-	-v s="$start_time" 'BEGIN {
+	-v s="$start_time" -v p="$past_time" 'BEGIN {
 	mb = 1048576
 	printf "   data directory       %8.0f MB\n", size / mb
 	printf "   stored in repository %8.0f MB (%.2f : 1)\n", stored / mb, size / stored
 	printf "   backup               %8.1f s  (%.0f MB/s)\n", b, size / mb / b
+	printf "   point-in-time restore%8.1f s  (until the table was there again)\n", p
 	printf "   verify               %8.1f s\n", v
 	printf "   restore              %8.1f s  (%.0f MB/s)\n", r, size / mb / r
 	printf "   start and recovery   %8.1f s\n", s
 }'
-echo "   row counts and checksums of $(wc -l <<<"$after") tables: identical"
+echo "   row counts and checksums of $(wc -l <<<"$after") tables: identical, before and after the DROP TABLE"
 run "pg_ctl -D restored -s -m fast stop"
 echo
 echo "demo: everything worked, in $(seconds_since "$begun") s; the temporary folder is removed"
