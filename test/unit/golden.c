@@ -77,7 +77,7 @@ static const GoldenEntry golden_entries[] = {
 	TEXT("local all all peer\n")},
 	{"wal", "000000020000000000000003", FILE_OF(0), FILLED(GOLDEN_WAL, SEGMENT)},
 	{"wal", "00000002.history", FILE_OF(0),
-	TEXT("1\t0/2000A0\tno recovery target specified\n")},
+	TEXT(GOLDEN_HISTORY)},
 };
 
 #define TABLE_SIZE	(sizeof(golden_entries) / sizeof(golden_entries[0]))
@@ -94,6 +94,20 @@ golden_entry(size_t i)
 		return &golden_entries[i];
 	snprintf(path, sizeof(path), "base/5/%zu", 100000 + i);
 	return &entry;
+}
+
+static const GoldenEntry archived_entries[] = {
+	{"pgdata", "PG_VERSION", FILE_OF(0), TEXT("15\n")},
+	{"pgdata", "pg_wal", FOLDER},
+	{"wal", "00000002.history", FILE_OF(0), TEXT(GOLDEN_HISTORY)},
+};
+
+const size_t golden_narchived = sizeof(archived_entries) / sizeof(archived_entries[0]);
+
+const GoldenEntry *
+golden_archived_entry(size_t i)
+{
+	return &archived_entries[i];
 }
 
 /* ---- the JSON parts ---- */
@@ -130,6 +144,30 @@ const char golden_header[] =
 "{\"oid\": 16385, \"path_hex\": \"2f7372762f676f6c64656e20ff\"},"
 "{\"oid\": 16386}]}";
 
+const char golden_archived_header[] =
+"{\"pg_backupctl_manifest\": 1,"
+" \"label\": \"" GOLDEN_ARCHIVED "\","
+" \"type\": \"full\","
+" \"system_identifier\": \"" GOLDEN_SYSID_TEXT "\","
+" \"cluster_name\": \"\","
+" \"host\": \"db2.example.org\","
+" \"pg_version_num\": 150020,"
+" \"catalog_version\": 202209061,"
+" \"control_version\": 1300,"
+" \"block_size\": 8192,"
+" \"segment_blocks\": 131072,"
+" \"wal_segment_size\": 1048576,"
+" \"data_checksums\": false,"
+" \"start_time\": \"2026-11-22T08:00:00.000000Z\","
+" \"stop_time\": \"2026-11-22T08:00:00.000000Z\","
+" \"timeline\": 2,"
+" \"start_lsn\": \"0/3FFFF8\","
+" \"stop_lsn\": \"0/500000\","	/* segments 3 and 4, the last to its last byte */
+" \"wal\": \"archive\","
+" \"backup_label\": \"\","
+" \"software\": \"pg_backupctl 1.0\","
+" \"tablespaces\": []}";
+
 const GoldenDocument golden_documents[] = {
 	{"/cluster", 1,
 		"{\"pg_backupctl_cluster\": 1,"
@@ -153,6 +191,14 @@ const GoldenDocument golden_documents[] = {
 		" \"owner\": \"f\","
 		" \"host\": \"\","
 	" \"start_time\": \"2026-11-20T13:00:00.000000Z\"}"},
+	{"/backups/" GOLDEN_ARCHIVED "/begin", 2,
+		"{\"pg_backupctl_begin\": 1,"
+		" \"label\": \"" GOLDEN_ARCHIVED "\","
+		" \"type\": \"full\","
+		" \"system_identifier\": \"" GOLDEN_SYSID_TEXT "\","
+		" \"owner\": \"00ff\","
+		" \"host\": \"db2.example.org\","
+	" \"start_time\": \"2026-11-22T08:00:00.000000Z\"}"},
 	{"/backups/" GOLDEN_LABEL "/notes/20261120T130301250Z-verify", 5,
 		"{\"pg_backupctl_verify\": 1,"
 		" \"label\": \"" GOLDEN_LABEL "\","
@@ -173,6 +219,42 @@ const GoldenDocument golden_documents[] = {
 		" \"bytes\": 9007199254740992," /* the largest that may stand there */
 		" \"failures\": 1,"
 	" \"first_failure_hex\": \"636166e9\"}"},
+	{"/owner/00000001", 9,
+		"{\"pg_backupctl_owner\": 1,"
+		" \"system_identifier\": \"" GOLDEN_SYSID_TEXT "\","
+		" \"number\": 1,"
+		" \"owner\": \"0123456789abcdef0123456789abcdef\","
+		" \"host\": \"db1.example.org\","
+		" \"data_directory\": \"/var/lib/postgresql/15/golden\","
+		" \"timeline\": 1,"
+		" \"lsn\": \"0/100028\","
+		" \"time\": \"2026-11-20T10:00:00.000000Z\","
+		" \"reason\": \"first\","
+	" \"by\": \"\"}"},
+	{"/owner/00000002", 9,
+		"{\"pg_backupctl_owner\": 1,"
+		" \"system_identifier\": \"" GOLDEN_SYSID_TEXT "\","
+		" \"number\": 2,"
+		" \"owner\": \"f\","
+		" \"host\": \"\","
+		" \"data_directory\": \"/\","
+		" \"timeline\": 2,"
+		" \"lsn\": \"0/2000A0\","
+		" \"time\": \"2026-11-20T11:00:00.000001Z\","
+		" \"reason\": \"promoted\","
+	" \"by\": \"\"}"},
+	{"/owner/00000003", 9,
+		"{\"pg_backupctl_owner\": 1,"
+		" \"system_identifier\": \"" GOLDEN_SYSID_TEXT "\","
+		" \"number\": 3,"
+		" \"owner\": \"00ff\","
+		" \"host\": \"db2.example.org\","
+		" \"data_directory_hex\": \"2f7372762f636166e9\","
+		" \"timeline\": 4294967295,"
+		" \"lsn\": \"FFFFFFFF/FFFFFFFF\","
+		" \"time\": \"2026-11-21T18:30:00.999999Z\","
+		" \"reason\": \"takeover\","
+	" \"by\": \"ren\xc3\xa9\"}"},
 };
 
 const size_t golden_ndocuments = sizeof(golden_documents) / sizeof(golden_documents[0]);

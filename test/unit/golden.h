@@ -3,10 +3,11 @@
  *		A small repository of which copies stay in test/golden for ever, one for
  *		each version of the format.
  *
- * golden.c says what it holds, golden_make.c writes it with the core, and
- * golden_raw.c, golden_text.c and golden_check.c read it again without the
- * core: they know nothing but FORMAT.md.  Nothing in the description may change once a copy
- * is committed; a new version of the format gets a description of its own.
+ * golden.c and golden_wal.c say what it holds, golden_make.c and
+ * golden_make_wal.c write it with the core, and golden_raw.c, golden_text.c, golden_check.c
+ * and golden_raw_wal.c read it again without the core: they know nothing but FORMAT.md.
+ * Nothing in the description may change once a copy is committed; a new version of the
+ * format gets a description of its own.
  */
 #ifndef GOLDEN_H
 #define GOLDEN_H
@@ -21,6 +22,10 @@
 #define GOLDEN_LABEL		"20261120T120301Z-full-7f3a"
 #define GOLDEN_BEGUN		"20261120T130000Z-full-0b1c"	/* was interrupted: no manifest */
 #define GOLDEN_BACKUP		GOLDEN_SYSID_TEXT "/backups/" GOLDEN_LABEL
+#define GOLDEN_ARCHIVED		"20261122T080000Z-full-a4c5"	/* its WAL is in the archive */
+#define GOLDEN_HISTORY		"1\t0/2000A0\tno recovery target specified\n"
+#define GOLDEN_BEGINS		3
+#define GOLDEN_OWNERS		3
 #define GOLDEN_MIB			((size_t) 1024 * 1024)
 
 /* ---- what it holds ---- */
@@ -61,6 +66,10 @@ typedef struct GoldenEntry
 extern const size_t golden_nentries;
 extern const GoldenEntry *golden_entry(size_t i);
 
+/* The entries of the backup whose WAL is in the archive; all files in packs of worker 0. */
+extern const size_t golden_narchived;
+extern const GoldenEntry *golden_archived_entry(size_t i);
+
 /* Codec of each worker's packs, by number as in FORMAT.md. */
 #define GOLDEN_WORKERS	5
 extern const uint8_t golden_codecs[GOLDEN_WORKERS];
@@ -82,6 +91,39 @@ typedef struct GoldenDocument
 extern const GoldenDocument golden_documents[];
 extern const size_t golden_ndocuments;
 extern const char golden_header[];
+extern const char golden_archived_header[];
+
+/*
+ * ---- WAL ----
+ *
+ * Segments of 1 MiB.  Timeline 1 ends in segment 2, which is there as a partial one; the
+ * archive of timeline 2 has segments 3 and 4, of which the latter was disputed twice; segment 5
+ * is open: three generations have chunks of it, and one reaches farthest without disagreeing.
+ */
+typedef struct GoldenWal
+{
+	const char *name;			/* of the object, below "<system identifier>/wal/" */
+	uint16_t	kind;
+	uint8_t		codec;			/* it is stored with, by number as in FORMAT.md */
+	int			variant;		/* of the content */
+	uint64_t	generation;		/* of chunks */
+	size_t		offset;			/* likewise */
+	size_t		size;
+	const char *json;			/* info frame */
+} GoldenWal;
+
+extern const GoldenWal golden_wal[];
+extern const size_t golden_nwal;
+
+/* The content of an object: malloc'ed. */
+extern uint8_t *golden_wal_content(const GoldenWal *object);
+
+/* What the chunks of GOLDEN_OPEN give together: so many bytes of that segment. */
+#define GOLDEN_OPEN			"000000020000000000000005"
+#define GOLDEN_OPEN_FOLDER	"/wal/00000002/00000000/" GOLDEN_OPEN ".chunks/"
+#define GOLDEN_OPEN_SIZE	24876
+#define GOLDEN_OPEN_TIME	"2026-11-22T09:00:20.000000Z"
+extern void golden_open_segment(uint8_t out[GOLDEN_OPEN_SIZE]);
 
 /*
  * ---- reading: FORMAT.md's part ----
@@ -101,6 +143,12 @@ extern bool raw_matches(const char *text, const char *pattern);
 /* Names of the objects that this version writes. */
 #define RAW_NAME	"[1-9][0-9]{0,19}/(cluster|backups/" RAW_LABEL "/(begin|manifest|" \
 	"data/" RAW_U32 "-" RAW_U32 "[.]pack|notes/[0-9]{8}T[0-9]{9}Z-[a-z]{1,16}))"
+
+#define RAW_WAL_NAME "[1-9][0-9]{0,19}/wal/(" \
+	"[0-9A-F]{8}[.]history([.]conflict-[0-9a-f]{16})?|[0-9A-F]{8}/[0-9A-F]{8}/[0-9A-F]{24}(" \
+	"([.][0-9A-F]{8}[.]backup)?([.]conflict-[0-9a-f]{16})?|[.]partial-[0-9a-f]{16}|" \
+	"[.]chunks/[0-9a-f]{16}-[0-3][0-9a-f]{7}))"
+#define RAW_OWNER_NAME "[1-9][0-9]{0,19}/owner/[0-9]{8}"
 
 #define RAW_STORED	2			/* a frame's flag */
 
@@ -123,6 +171,8 @@ typedef struct RawObject
 	size_t		size;			/* of the whole object */
 	RawFrame   *frames;			/* those of type data only */
 	size_t		nframes;
+	char	   *info;			/* text of the info frame, NULL where there is none */
+	size_t		info_len;
 } RawObject;
 
 /* golden_raw.c: all that can be said of an object by itself.  raw_free() in any case. */
@@ -155,6 +205,21 @@ extern const char *raw_load(const char *root, const char *name, int kind, RawObj
 extern const char *raw_load_document(const char *root, const char *name, int kind,
 									 json_t **document);
 extern const char *raw_load_manifest(const char *root, const char *name, RawManifest *manifest);
+
+/* golden_raw_wal.c: a WAL object and what its info frame says; all of it is checked. */
+extern const char *raw_load_wal(const char *root, const char *name, RawObject *object,
+								json_t **info);
+
+/*
+ * The content of an open segment, joined from the chunks in a folder ("<sysid>/wal/.../<segment>.chunks/"):
+ * malloc'ed.  *len = 0 when there is nothing from its beginning on.
+ */
+extern const char *raw_join_chunks(const char *root, const char *folder, uint8_t **bytes,
+								   size_t *len);
+
+/* The whole segment that holds the byte at an LSN is there, and nothing is wrong with it. */
+extern const char *raw_archived(const char *root, const char *sysid, unsigned timeline,
+								uint64_t lsn, uint64_t segment_size);
 
 /* ... and everything in a repository, every byte of every file included. */
 extern const char *raw_repository(const char *root, size_t *objects);

@@ -194,6 +194,33 @@ check_packs(const char *root, const char *folder, const RawManifest *m, RawObjec
 	return error;
 }
 
+static uint64_t
+lsn_of(const json_t *object, const char *key)
+{
+	unsigned	high = 0;
+	unsigned	low = 0;
+
+	(void) sscanf(string_of(object, key), "%X/%X", &high, &low);
+	return (uint64_t) high << 32 | low;
+}
+
+/* Every segment that a backup needs is in the archive, if it relies on that. */
+static const char *
+check_archive(const char *root, const json_t *header, const char *sysid)
+{
+	uint64_t	segment_size = size_of(header, "wal_segment_size");
+	uint64_t	lsn = lsn_of(header, "start_lsn");
+	const char *error = NULL;
+
+	if (json_object_get(header, "wal") == NULL)
+		return NULL;
+	for (lsn -= lsn % segment_size; error == NULL && lsn < lsn_of(header, "stop_lsn");
+		 lsn += segment_size)
+		error = raw_archived(root, sysid, (unsigned) size_of(header, "timeline"), lsn,
+							 segment_size);
+	return error;
+}
+
 static const char *
 check_backup(const char *root, const char *name, const char *sysid, const char *label)
 {
@@ -212,6 +239,8 @@ check_backup(const char *root, const char *name, const char *sysid, const char *
 		error = raw_wrong("it belongs to another name");
 		goto done;
 	}
+	if ((error = check_archive(root, m.header, sysid)) != NULL)
+		goto done;
 	packs = calloc(n + 1, sizeof(*packs));
 	snprintf(folder, sizeof(folder), "%.*s", (int) (strrchr(name, '/') + 1 - name), name);
 	error = packs == NULL ? raw_wrong("out of memory") : check_packs(root, folder, &m, packs);
@@ -245,6 +274,37 @@ check_document(const char *root, const char *name, int kind, const char *sysid, 
 }
 
 static const char *
+check_wal(const char *root, const char *name)
+{
+	RawObject	object;
+	json_t	   *info;
+	const char *error = raw_load_wal(root, name, &object, &info);
+
+	json_decref(info);
+	raw_free(&object);
+	return error;
+}
+
+static const char *
+check_owner(const char *root, const char *name)
+{
+	json_t	   *document;
+	const char *error = raw_load_document(root, name, 9, &document);
+	char		expected[64];
+
+	if (error == NULL)
+	{
+		snprintf(expected, sizeof(expected), "%s/owner/%08zu",
+				 string_of(document, "system_identifier"), size_of(document, "number"));
+		if (strcmp(name, expected) != 0 || size_of(document, "number") == 0 ||
+			size_of(document, "timeline") == 0)
+			error = raw_wrong("it is not what its name says");
+	}
+	json_decref(document);
+	return error;
+}
+
+static const char *
 check_object(const char *root, const char *name)
 {
 	char		sysid[32];
@@ -253,6 +313,10 @@ check_object(const char *root, const char *name)
 	const char *error;
 	int			rest = 0;
 
+	if (raw_matches(name, RAW_WAL_NAME))
+		return check_wal(root, name);
+	if (raw_matches(name, RAW_OWNER_NAME))
+		return check_owner(root, name);
 	if (!raw_matches(name, RAW_NAME))
 		return raw_wrong("nothing has this name");
 	if (sscanf(name, "%31[0-9]/backups/%63[^/]/%n", sysid, label, &rest) < 2)

@@ -12,10 +12,10 @@
 #include <string.h>
 
 #include "format/names.h"
-#include "golden.h"
 #include "pipe/chain.h"
 #include "pipe/manifestio.h"
 #include "pipe/object.h"
+#include "pipe/owner.h"
 
 #define PACK_SIZE_SMALL		2048	/* worker 4's, so that a file spans packs */
 #define PACKS_MAX			32
@@ -57,6 +57,28 @@ const BkcManifestHeader golden_core_header = {
 	.ntablespaces = 2
 };
 
+const BkcManifestHeader golden_core_archived = {
+	.label = GOLDEN_ARCHIVED,
+	.type = "full",
+	.system_identifier = GOLDEN_SYSID,
+	.cluster_name = "",
+	.host = "db2.example.org",
+	.pg_version_num = 150020,
+	.catalog_version = 202209061,
+	.control_version = 1300,
+	.block_size = 8192,
+	.segment_blocks = 131072,
+	.wal_segment_size = 1024 * 1024,
+	.wal_in_archive = true,
+	.start_time = INT64_C(1795334400000000),
+	.stop_time = INT64_C(1795334400000000),
+	.timeline = 2,
+	.start_lsn = 0x3FFFF8,
+	.stop_lsn = 0x500000,
+	.backup_label = "",
+	.software = "pg_backupctl 1.0"
+};
+
 const BkcClusterDoc golden_core_cluster = {
 	.system_identifier = GOLDEN_SYSID,
 	.name = "g\xc3\xb6lden \"1\"",
@@ -64,12 +86,14 @@ const BkcClusterDoc golden_core_cluster = {
 	.created = INT64_C(1795176180000000)
 };
 
-const BkcBeginDoc golden_core_begin[2] = {
+const BkcBeginDoc golden_core_begin[GOLDEN_BEGINS] = {
 	{.label = GOLDEN_LABEL, .type = "full", .system_identifier = GOLDEN_SYSID,
 		.owner = "0123456789abcdef0123456789abcdef", .host = "db1.example.org",
 	.start_time = INT64_C(1795176181000001)},
 	{.label = GOLDEN_BEGUN, .type = "full", .system_identifier = GOLDEN_SYSID,
-	.owner = "f", .start_time = INT64_C(1795179600000000)}
+	.owner = "f", .start_time = INT64_C(1795179600000000)},
+	{.label = GOLDEN_ARCHIVED, .type = "full", .system_identifier = GOLDEN_SYSID,
+	.owner = "00ff", .host = "db2.example.org", .start_time = INT64_C(1795334400000000)}
 };
 
 const BkcVerifyNote golden_core_notes[2] = {
@@ -78,6 +102,19 @@ const BkcVerifyNote golden_core_notes[2] = {
 	{.label = GOLDEN_LABEL, .time = INT64_C(1795266181250000), .level = "files",
 		.files = 24, .bytes = UINT64_C(1) << 53, .failures = 1,
 	.first_failure = "caf\xe9"}
+};
+
+const BkcOwnerDoc golden_core_owners[GOLDEN_OWNERS] = {
+	{.number = 1, .system_identifier = GOLDEN_SYSID, .owner = "0123456789abcdef0123456789abcdef",
+		.host = "db1.example.org", .data_directory = "/var/lib/postgresql/15/golden", .timeline = 1,
+	.lsn = 0x100028, .time = INT64_C(1795168800000000), .reason = "first"},
+	{.number = 2, .system_identifier = GOLDEN_SYSID, .owner = "f", .data_directory = "/",
+		.timeline = 2, .lsn = 0x2000A0, .time = INT64_C(1795172400000001),
+	.reason = "promoted"},
+	{.number = 3, .system_identifier = GOLDEN_SYSID, .owner = "00ff", .host = "db2.example.org",
+		.data_directory = "/srv/caf\xe9", .timeline = UINT32_MAX, .lsn = UINT64_MAX,
+		.time = INT64_C(1795285800999999), .reason = "takeover",
+	.by = "ren\xc3\xa9"}
 };
 
 /* ---- documents ---- */
@@ -102,7 +139,7 @@ put_documents(BkcStore *store, BkcError *err)
 	ok = bkc_name_cluster(GOLDEN_SYSID, name, err) &&
 		bkc_clusterdoc_encode(&golden_core_cluster, &text, err) &&
 		put_document(store, name, BKC_KIND_CLUSTER, &text, err);
-	for (i = 0; ok && i < 2; i++)
+	for (i = 0; ok && i < GOLDEN_BEGINS; i++)
 		ok = bkc_name_begin(GOLDEN_SYSID, golden_core_begin[i].label, name, err) &&
 			bkc_begindoc_encode(&golden_core_begin[i], &text, err) &&
 			put_document(store, name, BKC_KIND_BEGIN, &text, err);
@@ -111,6 +148,8 @@ put_documents(BkcStore *store, BkcError *err)
 						   name, err) &&
 			bkc_verifynote_encode(&golden_core_notes[i], &text, err) &&
 			put_document(store, name, BKC_KIND_NOTE, &text, err);
+	for (i = 0; ok && i < GOLDEN_OWNERS; i++)
+		ok = bkc_owner_claim(store, &golden_core_owners[i], err);
 	bkc_buffer_free(&text);
 	return ok;
 }
@@ -120,7 +159,11 @@ put_documents(BkcStore *store, BkcError *err)
 typedef struct Maker
 {
 	BkcStore   *store;
-	BkcEntry   *entries;		/* golden_nentries */
+	const BkcManifestHeader *header;
+	const GoldenEntry *(*from) (size_t i);	/* the entries' description */
+	size_t		n;
+	uint32_t	workers;
+	BkcEntry   *entries;
 	BkcPackInfo packs[PACKS_MAX];
 	size_t		npacks;
 } Maker;
@@ -177,7 +220,6 @@ store_worker(Maker *m, uint32_t worker, BkcError *err)
 	BkcPackSpec spec = {
 		.store = m->store,
 		.system_identifier = GOLDEN_SYSID,
-		.label = GOLDEN_LABEL,
 		.worker = worker,
 		.codec = (BkcCodec) golden_codecs[worker],
 		.pack_size = worker == 4 ? PACK_SIZE_SMALL : 0,
@@ -190,11 +232,12 @@ store_worker(Maker *m, uint32_t worker, BkcError *err)
 	bool		ok;
 	size_t		i;
 
+	memcpy(spec.label, m->header->label, sizeof(spec.label));
 	ok = bkc_packwriter_new(&spec, &writer, err) &&
 		bkc_chain_new_backup(&chain_spec, writer, &chain, err);
-	for (i = 0; ok && i < golden_nentries; i++)
+	for (i = 0; ok && i < m->n; i++)
 	{
-		const GoldenEntry *from = golden_entry(i);
+		const GoldenEntry *from = m->from(i);
 
 		if (strcmp(from->type, "file") == 0 && from->worker == worker)
 			ok = store_file(chain, from, &m->entries[i], err) &&
@@ -238,13 +281,13 @@ put_manifest(Maker *m, BkcError *err)
 	bool		ok;
 	size_t		i;
 
-	if (!bkc_manifest_put_begin(m->store, &golden_core_header, &put, err))
+	if (!bkc_manifest_put_begin(m->store, m->header, &put, err))
 		return false;
 	ok = true;
-	for (i = 0; ok && i < golden_nentries; i++)
+	for (i = 0; ok && i < m->n; i++)
 	{
 		/* the path of an empty file lives only until the next one's */
-		describe_entry(golden_entry(i), &m->entries[i]);
+		describe_entry(m->from(i), &m->entries[i]);
 		ok = bkc_manifest_put_entry(put, &m->entries[i], err);
 	}
 	for (i = 0; ok && i < m->npacks; i++)
@@ -254,23 +297,43 @@ put_manifest(Maker *m, BkcError *err)
 	return ok;
 }
 
-bool
-golden_make(BkcStore *store, BkcError *err)
+static bool
+make_backup(Maker *m, BkcError *err)
 {
-	Maker		m = {.store = store};
-	bool		ok;
+	bool		ok = true;
 	uint32_t	worker;
 	size_t		i;
 
-	m.entries = calloc(golden_nentries, sizeof(BkcEntry));
-	if (m.entries == NULL)
+	m->entries = calloc(m->n, sizeof(BkcEntry));
+	if (m->entries == NULL)
 		return bkc_error_oom(err);
-	ok = put_documents(store, err);
-	for (worker = 0; ok && worker < GOLDEN_WORKERS; worker++)
-		ok = store_worker(&m, worker, err);
-	ok = ok && put_manifest(&m, err);
-	for (i = 0; i < golden_nentries; i++)
-		free(m.entries[i].pieces);
-	free(m.entries);
+	for (worker = 0; ok && worker < m->workers; worker++)
+		ok = store_worker(m, worker, err);
+	ok = ok && put_manifest(m, err);
+	for (i = 0; i < m->n; i++)
+		free(m->entries[i].pieces);
+	free(m->entries);
 	return ok;
+}
+
+bool
+golden_make(BkcStore *store, BkcError *err)
+{
+	Maker		whole = {
+		.store = store,
+		.header = &golden_core_header,
+		.from = golden_entry,
+		.n = golden_nentries,
+		.workers = GOLDEN_WORKERS
+	};
+	Maker		archived = {
+		.store = store,
+		.header = &golden_core_archived,
+		.from = golden_archived_entry,
+		.n = golden_narchived,
+		.workers = 1
+	};
+
+	return put_documents(store, err) && make_backup(&whole, err) &&
+		golden_make_wal(store, err) && make_backup(&archived, err);
 }

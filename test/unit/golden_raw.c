@@ -24,10 +24,11 @@
 #define ENTRY			32
 #define MAX_PLAIN		1048576
 #define MAX_DATA_FRAMES 32767
+#define MAX_INFO		8032
 
 enum
 {
-	KIND_CLUSTER = 1, KIND_BEGIN, KIND_MANIFEST, KIND_PACK, KIND_NOTE
+	KIND_CLUSTER = 1, KIND_BEGIN, KIND_MANIFEST, KIND_PACK, KIND_NOTE, KIND_WAL, KIND_CHUNK
 };
 enum
 {
@@ -189,7 +190,7 @@ parse_frame(const uint8_t *data, size_t end, size_t offset, uint32_t expected, u
 		return raw_wrong("frame %u: lengths", expected);
 	if (frame->stored_len > end - offset - HEADER)
 		return raw_wrong("frame %u: cut payload", expected);
-	if (frame->type != TYPE_DATA && frame->type != TYPE_INDEX)
+	if (frame->type != TYPE_DATA && frame->type != TYPE_INFO && frame->type != TYPE_INDEX)
 		return raw_wrong("frame %u: type", expected);
 	if ((frame->flags & ~(FLAG_LAST | FLAG_STORED)) != 0)
 		return raw_wrong("frame %u: flags", expected);
@@ -299,6 +300,33 @@ check_pack(const uint8_t *data, size_t len, RawObject *pack)
 	return error;
 }
 
+/* ---- WAL ---- */
+
+/* Takes the info frame out of the list. */
+static const char *
+check_wal(RawObject *object)
+{
+	RawFrame	info = object->frames[0];
+	size_t		i;
+
+	object->nframes--;
+	memmove(object->frames, object->frames + 1, object->nframes * sizeof(info));
+	object->info = (char *) info.plain;
+	object->info_len = info.plain_len;
+	if (info.type != TYPE_INFO)
+		return raw_wrong("the first frame has type %u", info.type);
+	if (info.flags != FLAG_STORED || info.plain_len > MAX_INFO)
+		return raw_wrong("the info frame has flags %u and %u bytes", info.flags, info.plain_len);
+	if (object->nframes == 0)
+		return raw_wrong("no data frame");
+	for (i = 0; i < object->nframes; i++)
+	{
+		if (i + 1 < object->nframes && object->frames[i].plain_len != MAX_PLAIN)
+			return raw_wrong("data frame %zu is short", i);
+	}
+	return NULL;
+}
+
 /* ---- Objects ---- */
 
 const char *
@@ -320,12 +348,14 @@ raw_parse(const char *name, int kind, const uint8_t *data, size_t len, RawObject
 		return error;
 	if (kind == KIND_PACK)
 		return check_pack(data, len, object);
+	if ((kind == KIND_WAL || kind == KIND_CHUNK) && (error = check_wal(object)) != NULL)
+		return error;
 	for (i = 0; i < object->nframes; i++)
 	{
 		if (object->frames[i].type != TYPE_DATA)
 			return raw_wrong("frame %zu has type %u", i, object->frames[i].type);
 	}
-	if (kind != KIND_MANIFEST && object->nframes != 1)
+	if (kind != KIND_MANIFEST && kind != KIND_WAL && kind != KIND_CHUNK && object->nframes != 1)
 		return raw_wrong("a document of %zu frames", object->nframes);
 	return NULL;
 }
@@ -338,6 +368,7 @@ raw_free(RawObject *object)
 	for (i = 0; i < object->nframes; i++)
 		free(object->frames[i].plain);
 	free(object->frames);
+	free(object->info);
 	memset(object, 0, sizeof(*object));
 }
 

@@ -15,7 +15,7 @@
 #define FRAME_BYTES		1048576
 #define INT_MAX_SIZE	(INT64_C(1) << 53)
 #define PACK_FRAMES_MAX 32767
-#define PATTERNS_MAX	32
+#define PATTERNS_MAX	64
 
 /* ---- values ---- */
 
@@ -71,6 +71,7 @@ static const Rule header_rules[] = {
 	{"timeline", U32_INT, NULL, false},
 	{"start_lsn", LSN_VALUE},
 	{"stop_lsn", LSN_VALUE},
+	{"wal", STRING, "archive", true},
 	{"backup_label", TEXT, NULL, false},
 	{"tablespace_map", TEXT, NULL, true},
 	{"software", TEXT, NULL, false},
@@ -171,6 +172,39 @@ static const Rule verify_rules[] = {
 	{"bytes", INT, NULL, false},
 	{"failures", INT, NULL, false},
 	{"first_failure", TEXT, NULL, false},
+	END
+};
+
+static const Rule owner_rules[] = {
+	{"pg_backupctl_owner", INT, NULL, false},
+	SYSID_RULE,
+	{"number", INT, NULL, false},
+	{"owner", STRING, "[0-9a-f]{1,39}", false},
+	{"host", TEXT, NULL, false},
+	{"data_directory", TEXT, "/", false},
+	{"timeline", U32_INT, NULL, false},
+	{"lsn", LSN_VALUE},
+	{"time", TIME_VALUE},
+	{"reason", STRING, "[a-z]{1,15}", false},
+	{"by", TEXT, NULL, false},
+	END
+};
+
+/* Which of the optional ones an object has is up to its kind: golden_raw_wal.c. */
+static const Rule wal_rules[] = {
+	{"pg_backupctl_wal", INT, NULL, false},
+	{"file", STRING, "([0-9A-F]{8}[.]history|[0-9A-F]{24}([.]partial|[.][0-9A-F]{8}[.]backup)?)",
+	false},
+	SYSID_RULE,
+	{"size", INT, NULL, false},
+	{"sha256", STRING, "[0-9a-f]{64}", false},
+	{"time", TIME_VALUE},
+	{"timeline", U32_INT, NULL, true},
+	{"wal_segment_size", U32_INT, NULL, true},
+	{"start_lsn", STRING, HEX8 "/" HEX8, true},
+	{"end_lsn", STRING, HEX8 "/" HEX8, true},
+	{"reason", TEXT, NULL, true},
+	{"resolved_by", TEXT, NULL, true},
 	END
 };
 
@@ -352,7 +386,9 @@ string_of(const json_t *object, const char *key)
 const char *
 raw_document(const char *text, size_t len, json_t **document)
 {
-	static const Rule *const kinds[] = {cluster_rules, begin_rules, verify_rules};
+	static const Rule *const kinds[] = {
+		cluster_rules, begin_rules, verify_rules, owner_rules, wal_rules
+	};
 	json_error_t error;
 	const char *first;
 	size_t		i;
@@ -476,6 +512,8 @@ check_place(const json_t *header, const json_t *entry, const char *path)
 		(strcmp(string_of(entry, "type"), "file") != 0 ||
 		 !raw_matches(path, "([0-9A-F]{24}|[0-9A-F]{8}[.]history)")))
 		return raw_wrong("entry of the WAL");
+	if (strcmp(root, "wal") == 0 && json_object_get(header, "wal") != NULL && strlen(path) == 24)
+		return raw_wrong("a segment, though the WAL is in the archive");
 	return NULL;
 }
 

@@ -12,92 +12,18 @@
  */
 #include "test_pipe_util.h"
 
-#include <limits.h>
-
-#include "filerepo.h"
 #include "format/names.h"
 #include "golden.h"
 #include "golden_make.h"
+#include "golden_repo.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
 
-#define GOLDEN_FOLDER	"/../golden/v1"
 #define PACK_PREFIX		GOLDEN_BACKUP "/data/"
 #define MANIFEST_NAME	GOLDEN_BACKUP "/manifest"
 
-/* ---- the two repositories ---- */
-
-typedef struct Repo
-{
-	char		root[PATH_MAX];
-	FileRepo	fresh;			/* root lies in it, unless this is the golden one */
-	BkcStore   *store;
-} Repo;
-
-static bool
-open_folder(const char *folder, BkcStore **store, BkcError *err)
-{
-	BkcUrl		url = {0};
-	char		text[PATH_MAX + 8];
-	bool		ok;
-
-	snprintf(text, sizeof(text), "file://%s", folder);
-	ok = bkc_url_parse(text, &url, err) && bkc_store_open(&url, store, err);
-	bkc_url_free(&url);
-	return ok;
-}
-
-/* Beside this source, wherever the program was built or is started from the source's top. */
-static int
-open_golden(void **state)
-{
-	Repo	   *repo = calloc(1, sizeof(*repo));
-	char		here[PATH_MAX - sizeof(GOLDEN_FOLDER)];
-	char		there[PATH_MAX];
-	BkcError	err;
-
-	assert_non_null(repo);
-	snprintf(here, sizeof(here), "%s", __FILE__);
-	*strrchr(here, '/') = '\0';
-	snprintf(there, sizeof(there), "%s" GOLDEN_FOLDER, here);
-	if (realpath(there, repo->root) == NULL)
-		fail_msg("no folder \"%s\": run this in the top folder of the source", there);
-	assert_ok(open_folder(repo->root, &repo->store, &err));
-	*state = repo;
-	return 0;
-}
-
-static int
-open_fresh(void **state)
-{
-	Repo	   *repo = calloc(1, sizeof(*repo));
-	BkcError	err;
-
-	assert_non_null(repo);
-	assert_ok(filerepo_new(&repo->fresh, &err));
-	snprintf(repo->root, sizeof(repo->root), "%s", repo->fresh.root);
-	assert_ok(filerepo_open(&repo->fresh, &repo->store, &err));
-	assert_ok(golden_make(repo->store, &err));
-	*state = repo;
-	return 0;
-}
-
-static int
-close_repo(void **state)
-{
-	Repo	   *repo = *state;
-
-	if (repo == NULL)
-		return 0;
-	bkc_store_close(repo->store);
-	if (repo->fresh.top[0] != '\0')
-		filerepo_free(&repo->fresh);
-	free(repo);
-	return 0;
-}
-
 static void
-load(const Repo *repo, const char *name, int kind, RawObject *object)
+load(const GoldenRepo *repo, const char *name, int kind, RawObject *object)
 {
 	const char *error = raw_load(repo->root, name, kind, object);
 
@@ -106,7 +32,7 @@ load(const Repo *repo, const char *name, int kind, RawObject *object)
 }
 
 static void
-load_manifest(const Repo *repo, RawManifest *manifest)
+load_manifest(const GoldenRepo *repo, RawManifest *manifest)
 {
 	const char *error = raw_load_manifest(repo->root, MANIFEST_NAME, manifest);
 
@@ -117,7 +43,7 @@ load_manifest(const Repo *repo, RawManifest *manifest)
 /* ---- by the core ---- */
 
 static void
-get_document(const Repo *repo, const char *name, BkcKind kind, BkcBuffer *text)
+get_document(const GoldenRepo *repo, const char *name, BkcKind kind, BkcBuffer *text)
 {
 	BkcError	err;
 
@@ -128,7 +54,7 @@ get_document(const Repo *repo, const char *name, BkcKind kind, BkcBuffer *text)
 static void
 test_core_documents(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 	BkcBuffer	text = {0};
 	char		name[BKC_NAME_MAX];
 	BkcClusterDoc cluster;
@@ -142,7 +68,7 @@ test_core_documents(void **state)
 	assert_int_equal(cluster.pg_version_num, golden_core_cluster.pg_version_num);
 	assert_int_equal(cluster.created, golden_core_cluster.created);
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < GOLDEN_BEGINS; i++)
 	{
 		const BkcBeginDoc *expected = &golden_core_begin[i];
 		BkcBeginDoc begin;
@@ -164,7 +90,7 @@ test_core_documents(void **state)
 static void
 test_core_notes(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 	BkcBuffer	text = {0};
 	char		name[BKC_NAME_MAX];
 	BkcVerifyNote note;
@@ -192,7 +118,7 @@ test_core_notes(void **state)
 static void
 test_core_lists(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 	BkcClusterInfo *clusters;
 	BkcBackupRef *backups;
 	BkcError	err;
@@ -205,16 +131,18 @@ test_core_lists(void **state)
 	bkc_repo_clusters_free(clusters, n);
 
 	assert_ok(bkc_repo_backups(repo->store, GOLDEN_SYSID, &backups, &n, &err));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	assert_string_equal(backups[0].label, GOLDEN_LABEL);
 	assert_true(backups[0].complete && backups[0].has_begin);
 	assert_string_equal(backups[1].label, GOLDEN_BEGUN);
 	assert_true(!backups[1].complete && backups[1].has_begin);
+	assert_string_equal(backups[2].label, GOLDEN_ARCHIVED);
+	assert_true(backups[2].complete && backups[2].has_begin);
 	free(backups);
 }
 
 static BkcBackup *
-load_backup(const Repo *repo)
+load_backup(const GoldenRepo *repo)
 {
 	BkcBackup  *backup;
 	BkcError	err;
@@ -301,7 +229,7 @@ test_core_entries(void **state)
 static void
 test_core_content(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 	BkcBackup  *backup = load_backup(repo);
 	BkcUnpacker *unpacker;
 	BkcBuffer	got = {0};
@@ -365,7 +293,7 @@ check_equal(const char *what, const json_t *got, const char *text)
 static void
 test_raw_documents(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 
 	for (size_t i = 0; i < golden_ndocuments; i++)
 	{
@@ -456,7 +384,7 @@ typedef struct Packs
 } Packs;
 
 static void
-load_packs(const Repo *repo, const RawManifest *manifest, Packs *packs)
+load_packs(const GoldenRepo *repo, const RawManifest *manifest, Packs *packs)
 {
 	packs->n = json_array_size(manifest->packs);
 	packs->objects = calloc(packs->n, sizeof(*packs->objects));
@@ -590,7 +518,7 @@ test_raw_content(void **state)
 static void
 test_raw_repository(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 	RawManifest manifest;
 	const char *error;
 	size_t		objects;
@@ -599,7 +527,9 @@ test_raw_repository(void **state)
 	if (error != NULL)
 		fail_msg("%s", error);
 	load_manifest(repo, &manifest);
-	assert_int_equal(objects, golden_ndocuments + json_array_size(manifest.packs) + 1);
+	/* the other backup has a manifest and a pack */
+	assert_int_equal(objects, golden_ndocuments + json_array_size(manifest.packs) + 1 +
+					 golden_nwal + 2);
 	assert_int_equal(objects, util_objects(repo->store));
 	raw_manifest_free(&manifest);
 }
@@ -608,7 +538,7 @@ test_raw_repository(void **state)
 static void
 test_raw_damage(void **state)
 {
-	const Repo *repo = *state;
+	const GoldenRepo *repo = *state;
 	const char *name = PACK_PREFIX "1-0.pack";
 	BkcBuffer	bytes = {0};
 	RawObject	object;
@@ -669,7 +599,7 @@ make(const char *folder)
 	BkcError	err;
 	bool		ok;
 
-	ok = open_folder(folder, &store, &err) && golden_make(store, &err);
+	ok = golden_open_folder(folder, &store, &err) && golden_make(store, &err);
 	bkc_store_close(store);
 	if (!ok)
 		fprintf(stderr, "%s\n", err.message);
@@ -709,6 +639,6 @@ main(int argc, char **argv)
 		return make(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "--check") == 0)
 		return check(argv[2]);
-	failed = cmocka_run_group_tests_name("golden", tests, open_golden, close_repo);
-	return failed + cmocka_run_group_tests_name("fresh", tests, open_fresh, close_repo);
+	failed = cmocka_run_group_tests_name("golden", tests, golden_open_v1, golden_close);
+	return failed + cmocka_run_group_tests_name("fresh", tests, golden_open_fresh, golden_close);
 }
