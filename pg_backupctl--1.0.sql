@@ -284,14 +284,14 @@ CREATE VIEW @extschema@.backup_archiver AS
 SELECT a.repository, a.status, a.last_archived_file, a.last_archived_time,
 	a.archived_to, a.timeline, a.backlog_segments,
 	pg_catalog.pg_size_pretty(a.backlog_bytes) AS backlog,
-	pg_catalog.date_trunc('second', GREATEST(n.now - a.waiting_since, interval '0')) AS oldest_waiting,
+	pg_catalog.date_trunc('second', GREATEST(n.now, a.waiting_since) - a.waiting_since) AS oldest_waiting,
 	a.failures, a.last_error, a.failed_at, a.retry_at,
 	pg_catalog.pg_size_pretty(a.rate_bytes) || '/s' AS rate,
 	pg_catalog.make_interval(secs => pg_catalog.round(a.disk_full_seconds::numeric)::float8) AS disk_full_in,
 	pg_catalog.pg_size_pretty(a.possible_loss_bytes) AS possible_loss,
 	CASE WHEN a.possible_loss_bytes = 0 THEN interval '0'
 		WHEN a.possible_loss_bytes > 0
-		THEN pg_catalog.date_trunc('milliseconds', GREATEST(n.now - a.safe_until, interval '0'))
+		THEN pg_catalog.date_trunc('milliseconds', GREATEST(n.now, a.safe_until) - a.safe_until)
 	END AS possible_loss_age,
 	a.failed_file, a.streamer_error, a.backlog_bytes, a.rate_bytes, a.wal_rate_bytes,
 	a.pg_wal_free_bytes, a.possible_loss_bytes, a.shipped_to, a.safe_until,

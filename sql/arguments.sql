@@ -40,6 +40,13 @@ SELECT backup_now(options => '{"jobs": 1.5}');
 SELECT backup_now(options => '{"jobs": 99999999999999999999}');
 SELECT backup_now(options => '{"jobs": ""}');
 SELECT backup_now(options => '{"jobs": "two"}');
+SELECT backup_now(options => '{"wal": "none"}');
+SELECT backup_now(options => '{"wal": true}');
+SELECT backup_now(options => '{"wal": "archive", "archive_wait": 0}');
+SELECT backup_now(options => '{"wal": "archive", "archive_wait": 86401}');
+SELECT backup_now(options => '{"wal": "archive", "archive_wait": "5min"}');
+-- nothing archives here
+SELECT backup_now(options => '{"wal": "archive"}');
 SELECT backup_now(options => '{"compression": "brotli"}');
 SELECT backup_now(options => '{"compression": "ZSTD:1"}');
 SELECT backup_now(options => '{"compression": ""}');

@@ -107,6 +107,10 @@ SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull
 FROM pg_attribute WHERE attrelid = 'backup_copy'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT attname, format_type(atttypid, atttypmod) AS type
 FROM pg_attribute WHERE attrelid = 'backup_progress'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT attname, format_type(atttypid, atttypmod) AS type
+FROM pg_attribute WHERE attrelid = 'backup_archiver'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT attname, format_type(atttypid, atttypmod) AS type
+FROM pg_attribute WHERE attrelid = 'backup_recovery_window'::regclass AND attnum > 0 ORDER BY attnum;
 
 -- constraints
 SELECT conrelid::regclass AS "table", conname, contype, pg_get_constraintdef(oid) AS definition

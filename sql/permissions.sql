@@ -53,6 +53,13 @@ SELECT register_backup('x', 'x', 1);
 SELECT update_backup_verification(1, 'passed');
 SELECT * FROM backup_jobs();
 SELECT * FROM backup_progress;
+SELECT * FROM backup_archiver_state();
+SELECT * FROM backup_archiver;
+SELECT * FROM backup_recovery_windows();
+SELECT * FROM backup_recovery_window;
+SELECT backup_take_over();
+SELECT backup_wal_conflict_resolve('000000010000000000000001', 'because');
+SELECT * FROM backup_check();
 SELECT * FROM backup_catalog;
 SELECT * FROM backup_copy;
 SELECT nextval('backup_catalog_id_seq');
@@ -69,6 +76,13 @@ SELECT id, backup_type, status FROM backup_catalog;
 SELECT count(*) FROM backup_copy;
 SELECT count(*) FROM backup_progress WHERE job <> 'settle';
 SELECT count(*) FROM backup_jobs() WHERE job <> 'settle';
+SELECT repository, status FROM backup_archiver;
+SELECT repository, status FROM backup_archiver_state();
+SELECT count(*) >= 0 AS may FROM backup_recovery_window;
+SELECT count(*) >= 0 AS may FROM backup_recovery_windows();
+SELECT backup_take_over();
+SELECT backup_wal_conflict_resolve('000000010000000000000001', 'because');
+SELECT * FROM backup_check();
 SELECT backup_now();
 CALL backup_run();
 SELECT backup_cancel(1);
@@ -119,6 +133,15 @@ SELECT backup_verify(4);
 SELECT backup_cancel(4);
 RESET SESSION AUTHORIZATION;
 SELECT id, status, verification_status, metadata ->> 'requested_by' AS requested_by FROM backup_catalog WHERE id = 4;
+
+-- some need more than the right to call them
+GRANT EXECUTE ON FUNCTION backup_take_over, backup_wal_conflict_resolve, backup_check TO regress_backup_operator;
+SET SESSION AUTHORIZATION regress_backup_operator;
+SELECT backup_take_over();
+SELECT backup_take_over('main');
+SELECT backup_wal_conflict_resolve('000000010000000000000001', 'because');
+SELECT count(*) > 10 AS checked FROM backup_check();
+RESET SESSION AUTHORIZATION;
 
 --
 -- A role that may register backups cannot forge anything else

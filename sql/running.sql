@@ -118,7 +118,7 @@ SELECT id, status, finished_at >= backup_date AS finished, backup_size_bytes, co
 FROM backup_catalog WHERE id = :id;
 SELECT * FROM backup_copy WHERE backup_id = :id;
 SELECT backup_cancel(:id);
-SELECT pg_temp.wait_until($$NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg\_backupctl%' AND backend_type NOT IN ('pg_backupctl launcher', 'pg_backupctl settle'))$$) AS processes,
+SELECT pg_temp.wait_until($$NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg\_backupctl%' AND backend_type NOT IN ('pg_backupctl launcher', 'pg_backupctl settle', 'pg_backupctl WAL streamer', 'pg_backupctl WAL helper'))$$) AS processes,
 	pg_temp.wait_until('NOT EXISTS (SELECT FROM pg_replication_slots)') AS slots,
 	pg_temp.wait_until('NOT EXISTS (SELECT FROM pg_stat_progress_basebackup)') AS progress;
 

@@ -465,9 +465,12 @@ check_windows(Check *c)
 {
 	const BkcRecoveryWindow *w = c->nwindows > 0 ? &c->windows[c->nwindows - 1] : NULL;
 
-	if (w != NULL)
+	if (w != NULL && w->end_time > w->start_time)
 		put(c, "recovery", OK, psprintf("every time from %s to %s can be restored",
 										time_text(w->start_time), time_text(w->end_time)), NULL);
+	else if (w != NULL)
+		put(c, "recovery", OK, psprintf("the end of the newest backup, %s, can be restored",
+										time_text(w->start_time)), NULL);
 }
 
 static void
