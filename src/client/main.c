@@ -18,6 +18,7 @@
 static const BkcCommand *const commands[] = {
 	&bkc_command_list,
 	&bkc_command_verify,
+	&bkc_command_check,
 	&bkc_command_restore,
 	&bkc_command_wal_get
 };
@@ -38,7 +39,7 @@ find_command(const char *name)
 static void
 print_help(void)
 {
-	printf("pg_backupctl restores, lists and verifies backups of PostgreSQL clusters.\n"
+	printf("pg_backupctl restores, lists, verifies and checks backups of PostgreSQL clusters.\n"
 		   "It needs a repository URL and no server.\n\n"
 		   "Usage:\n  pg_backupctl COMMAND --repo URL [OPTION]...\n\nCommands:\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)

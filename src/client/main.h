@@ -9,6 +9,7 @@
 
 extern const BkcCommand bkc_command_list;
 extern const BkcCommand bkc_command_verify;
+extern const BkcCommand bkc_command_check;
 extern const BkcCommand bkc_command_restore;
 extern const BkcCommand bkc_command_wal_get;
 

@@ -267,7 +267,7 @@ test_fork_within(void **state)
 {
 	static const uint64_t fork = LSN(6) + 300;
 	BkcStore   *store = util_store();
-	BkcWalHave	have = {.timeline = 1, .start_lsn = LSN(5) + 40, .end_lsn = LSN(6) + 200, .time = 7};
+	BkcWalHave	have = {.timeline = 1, .start_lsn = LSN(5), .end_lsn = LSN(6) + 200, .time = 7};
 	BkcWalMap  *map;
 	BkcWalReach reach;
 

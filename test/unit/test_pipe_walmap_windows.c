@@ -300,7 +300,7 @@ test_peek_large(void **state)
 	for (int i = 0; i < 40000; i++)
 	{
 		char		path[64];
-		BkcEntry	e = {.type = BKC_ENTRY_DIR, .root = BKC_ROOT_PGDATA, .mode = 0700, .path = path};
+		BkcEntry	e = {.type = BKC_ENTRY_DIR, .mode = 0700, .path = path};
 
 		snprintf(path, sizeof(path), "folder%d", i);
 		assert_ok(bkc_manifest_put_entry(put, &e, &err));

@@ -15,6 +15,9 @@
 #define MANIFEST_CODEC	BKC_CODEC_ZSTD
 #define MANIFEST_LEVEL	3
 
+/* More than an envelope and two frames. */
+#define PEEK_SIZE		((uint64_t) 3 * BKC_FRAME_PLAIN_MAX)
+
 struct BkcManifestPut
 {
 	BkcObjectWriter *object;
@@ -242,7 +245,9 @@ get_all(ManifestGet *get, BkcStore *store, BkcError *err)
 	BkcFrame	frame;
 	bool		end;
 
-	if (!bkc_object_open(store, get->name, BKC_KIND_MANIFEST, &get->object, err) ||
+	/* the first line may lie in two frames, if it is as long as a line may be */
+	if (!bkc_object_open_head(store, get->name, BKC_KIND_MANIFEST,
+							  get->peek ? PEEK_SIZE : UINT64_MAX, &get->object, err) ||
 		!bkc_decompressor_new(&get->decompressor, err))
 		return false;
 	get->reader = bkc_manifest_reader_new(get->name, err);

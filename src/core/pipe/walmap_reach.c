@@ -296,7 +296,7 @@ bkc_walmap_at_time(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeli
 				   uint32_t *tli, uint64_t *lsn, BkcError *err)
 {
 	uint64_t	low;
-	uint64_t	last;			/* of this one it is known that it reaches that far, or not at all */
+	uint64_t	last;			/* of this one it is known that it reaches that far */
 	uint64_t	end;
 
 	if (!check_start(path, timeline, start_lsn, err))
