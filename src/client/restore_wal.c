@@ -33,9 +33,10 @@ missing_segment(const BkcRestore *r, const char *what, BkcError *err)
 	bkc_error_set(err, BKC_ERR_NOT_FOUND, "WAL segment %s, which is needed for %s, is not in the repository",
 				  reach->missing, what);
 	if (reach->beyond > 0)
-		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " segments are missing, and %" PRIu64 " later ones are there.",
+		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " %s missing, and of the later ones %" PRIu64 " %s there.",
 								r->way.backup.label, lsn, reach->timeline, reached, reach->gap,
-								reach->beyond);
+								reach->gap == 1 ? "segment is" : "segments are", reach->beyond,
+								reach->beyond == 1 ? "is" : "are");
 	return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s.",
 							r->way.backup.label, lsn, reach->timeline, reached);
 }
@@ -135,17 +136,38 @@ check_whole(BkcRestore *r, BkcError *err)
 }
 
 /*
+ * A server reads ahead of what it replays, and would stop at a gap or a
+ * damaged segment behind its target: everything it needs lies before lsn, and
+ * it gets no later segment.  Not where recovery only pauses: whoever has
+ * looked may want to go on.
+ */
+static void
+need_nothing_behind(BkcRestore *r, uint64_t lsn)
+{
+	BkcWay	   *way = &r->way;
+	uint32_t	size = r->backup->header.wal_segment_size;
+
+	if (strcmp(r->goal.action, "promote") == 0)
+		way->until = (lsn + size - 1) / size * size;
+	else if (way->reach.beyond > 0)
+		way->until = way->reach.end_lsn;
+}
+
+/*
  * The server fails when nothing in WAL lies behind the target, although all
  * that was asked for is there.
  */
 static void
-settle_end(BkcWay *way, const BkcGoalScan *scan)
+settle_end(BkcRestore *r, const BkcGoalScan *scan)
 {
 	if (scan->found)
+	{
+		need_nothing_behind(r, scan->end);
 		return;
-	way->at_end = true;
-	way->last = scan->last;
-	way->until = scan->end;
+	}
+	r->way.at_end = true;
+	r->way.last = scan->last;
+	r->way.until = scan->end;
 }
 
 static bool
@@ -163,7 +185,7 @@ check_time(BkcRestore *r, BkcError *err)
 							r->goal.time, &timeline, &from, err) ||
 		!bkc_restore_scan(r, from, &scan, err))
 		return false;
-	settle_end(way, &scan);
+	settle_end(r, &scan);
 	return true;
 }
 
@@ -184,7 +206,7 @@ check_lsn(BkcRestore *r, BkcError *err)
 		way->reach.end_lsn = scan.end;
 		return beyond_reach(r, err);
 	}
-	settle_end(way, &scan);
+	settle_end(r, &scan);
 	return true;
 }
 
@@ -220,6 +242,7 @@ check_goal(BkcRestore *r, BkcError *err)
 		case BKC_GOAL_NAME:
 			return check_whole(r, err);
 		case BKC_GOAL_IMMEDIATE:
+			need_nothing_behind(r, r->backup->header.stop_lsn);
 			return true;
 	}
 	return true;
