@@ -264,7 +264,8 @@ test_refused(void **state)
 	path = wal_file(&repo, "open", data, MB);
 	fd = open(path, O_RDONLY);
 #define CHUNK(segment, size, generation, offset, len) \
-	bkc_walwriter_chunk(writer, segment, size, generation, offset, len, fd, path, TIME, &stored, &err)
+	bkc_walwriter_chunk(writer, segment, size, generation, offset, len, fd, path, TIME, \
+						&stored, &err)
 	assert_fails(CHUNK(SEGMENT, MB, 5, 0, 2000), BKC_ERR_EXISTS);
 	assert_int_equal(stored, 0);
 	assert_fails(CHUNK(SEGMENT, MB, 5, 1000, 0), BKC_ERR_INVALID);
@@ -604,8 +605,8 @@ test_thousands(void **state)
 	int			fd = open(path, O_RDONLY);
 
 	for (uint32_t i = 0; i < 3000; i++)
-		assert_ok(bkc_walwriter_chunk(writer, SEGMENT, MB, 5 + i / 2000, i % 2000 * 10, 10, fd, path,
-									  TIME + i, &stored, &err));
+		assert_ok(bkc_walwriter_chunk(writer, SEGMENT, MB, 5 + i / 2000, i % 2000 * 10, 10, fd,
+									  path, TIME + i, &stored, &err));
 	close(fd);
 	assert_segment(data, 20000, TIME + 2999);
 	assert_newest(6, SEG_START + 10000);

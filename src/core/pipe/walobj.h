@@ -107,15 +107,15 @@ extern bool bkc_wal_find(BkcStore *store, uint64_t sysid, const char *file,
  * (FORMAT.md says why).  BKC_ERR_NOT_FOUND when there is nothing from offset 0.
  *
  * A damaged chunk ends its row, with a warning in the log; when nothing from offset 0 is left
- * because of that: BKC_ERR_CORRUPT, as nothing was proven absent.  BKC_ERR_UNAVAILABLE when chunks
- * vanish meanwhile: then the whole segment is there now.  For the same reason who has looked for that
- * before must look again after BKC_ERR_NOT_FOUND.
+ * because of that: BKC_ERR_CORRUPT, as nothing was proven absent.  BKC_ERR_UNAVAILABLE when
+ * chunks vanish meanwhile: then the whole segment is there now.  For the same reason who has
+ * looked for that before must look again after BKC_ERR_NOT_FOUND.
  *
  * bkc_wal_chunks_end() tells how far and until when (by info frames, and by content only when
- * generations are to be compared); bkc_wal_chunks_read() writes the bytes to fd, a
- * file, from its present position on, and zeros from their end (or from until, when that is earlier;
- * UINT64_MAX: no such limit) to the segment's end; *end_lsn is where the zeros begin.  fd may be -1:
- * read and check only.
+ * generations are to be compared); bkc_wal_chunks_read() writes the bytes to fd, a file, from
+ * its present position on, and zeros from their end (or from until, when that is earlier;
+ * UINT64_MAX: no such limit) to the segment's end; *end_lsn is where the zeros begin.  fd may
+ * be -1: read and check only.
  */
 extern bool bkc_wal_chunks_end(BkcStore *store, uint64_t sysid, const char *segment,
 							   uint64_t *end_lsn, int64_t *time, BkcError *err);

@@ -100,8 +100,8 @@ read_end(BkcWalContent *content, const BkcWalSource *source, uint8_t sha256[BKC_
 }
 
 bool
-bkc_walcontent_hash(BkcWalContent *content, const BkcWalSource *source,
-					uint8_t sha256[BKC_SHA256_SIZE], BkcError *err)
+bkc_walcontent_hash(BkcWalContent *content,
+					const BkcWalSource *source, uint8_t sha256[BKC_SHA256_SIZE], BkcError *err)
 {
 	uint32_t	len;
 

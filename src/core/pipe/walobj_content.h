@@ -43,8 +43,9 @@ extern bool bkc_walcontent_init(BkcWalContent *content, BkcCodec codec, int leve
 extern void bkc_walcontent_free(BkcWalContent *content);
 
 /* Only hash a source. */
-extern bool bkc_walcontent_hash(BkcWalContent *content, const BkcWalSource *source,
-								uint8_t sha256[BKC_SHA256_SIZE], BkcError *err);
+extern bool bkc_walcontent_hash(BkcWalContent *content,
+								const BkcWalSource *source, uint8_t sha256[BKC_SHA256_SIZE],
+								BkcError *err);
 
 /* Hash a source, and hold it if it is small enough; put() must be for the same source. */
 extern bool bkc_walcontent_prepare(BkcWalContent *content, const BkcWalSource *source,
