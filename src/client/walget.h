@@ -53,7 +53,7 @@ typedef struct BkcWalGet
 	uint64_t	sysid;
 	uint32_t	segment_size;
 
-	/* "" when path is not in the pg_wal of a data directory, respectively nothing is fetched ahead */
+	/* "" when path is in no data directory's pg_wal, respectively nothing is fetched ahead */
 	char		data_dir[PATH_MAX];
 	char		spool_top[PATH_MAX];
 	char		spool[PATH_MAX];
@@ -102,7 +102,7 @@ typedef struct BkcWalLook
 	bool		whole;			/* an object of that name, or a conflict object */
 	bool		conflict;		/* which one to read is not known without asking */
 	bool		chunks;
-	char		later[BKC_WAL_NAME_MAX];	/* a later one of the timeline, whole or chunks; or "" */
+	char		later[BKC_WAL_NAME_MAX];	/* of the timeline, whole or chunks; or "" */
 	char		sample[BKC_NAME_MAX];	/* any whole segment's object nearby; or "" */
 } BkcWalLook;
 

@@ -32,7 +32,7 @@
 #include "host.h"
 
 #define LIFE_SECONDS	300
-#define JOBS_MAX		4
+#define PREFETCH_JOBS		4
 #define FDS_MAX			1024	/* where the system cannot close ranges */
 
 typedef struct Prefetch
@@ -335,8 +335,8 @@ run(BkcWalGet *w, int lock, long server)
 	p.first++;
 	if (plan(&p) && bkc_option_jobs(w->options, &spec.jobs, &ignored))
 	{
-		if (spec.jobs > JOBS_MAX)
-			spec.jobs = JOBS_MAX;
+		if (spec.jobs > PREFETCH_JOBS)
+			spec.jobs = PREFETCH_JOBS;
 		spec.nitems = p.nitems;
 		(void) bkc_crew_run(&spec, &counts, &place, &ignored);
 	}
