@@ -24,11 +24,7 @@
 #include "report.h"
 #include "session.h"
 
-/*
- * WAL helpers send segments ahead of the archiver, up to so many, so a
- * hole among the newest ones is nothing bad at first.
- */
-#define YOUNG_SEGMENTS	16
+/* How long a hole among the newest segments is nothing bad. */
 #define YOUNG_USEC		INT64_C(600000000)
 
 /* Is this failure about one object, so that the others can still be looked at? */
@@ -266,10 +262,8 @@ find_gaps(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 
 /* What timelines and windows say about a gap. */
 static void
-describe_gap(const BkcWalMap *map, BkcCheckCluster *cluster, BkcCheckGap *gap)
+describe_gap(const BkcWalMap *map, const BkcCheckCluster *cluster, BkcCheckGap *gap)
 {
-	const BkcCheckTimeline *timeline = find_timeline(cluster, gap->gap.timeline);
-	uint64_t	end = timeline->end_lsn / map->segment_size;	/* behind the newest segment */
 	const BkcRecoveryWindow *window;
 	uint64_t	first = 0;
 	uint32_t	tli = 0;
@@ -281,8 +275,7 @@ describe_gap(const BkcWalMap *map, BkcCheckCluster *cluster, BkcCheckGap *gap)
 		gap->until = window->start_time;
 		memcpy(gap->next_backup, window->first_backup, sizeof(gap->next_backup));
 	}
-	gap->young = end > first && end - first <= YOUNG_SEGMENTS &&
-		bkc_host->now() - gap->gap.before_time < YOUNG_USEC;
+	gap->young = gap->gap.recent && bkc_host->now() - gap->gap.before_time < YOUNG_USEC;
 }
 
 static bool

@@ -85,6 +85,20 @@ test_gaps_within(void **state)
 	assert_gap(&gaps[1], 1, 9, 4093, TIME(8), TIME(4094));
 	assert_gap(&gaps[2], 1, 4096, 4099, TIME(4095), 0);
 	assert_gap(&gaps[3], 2, 51, 51, TIME(50), TIME(52));
+	assert_false(gaps[0].recent);
+	assert_false(gaps[1].recent);
+	assert_true(gaps[2].recent);
+	assert_true(gaps[3].recent);
+	free(gaps);
+
+	/* the hole's first segment counts */
+	put_run(store, 2, 53, 66);
+	assert_int_equal(find_gaps(store, &gaps), 4);
+	assert_true(gaps[3].recent);
+	free(gaps);
+	put_run(store, 2, 67, 67);
+	assert_int_equal(find_gaps(store, &gaps), 4);
+	assert_false(gaps[3].recent);
 	free(gaps);
 	bkc_store_close(store);
 }

@@ -151,6 +151,8 @@ extern bool bkc_walmap_at_time(const BkcWalMap *map, const BkcWalPath *path,
 
 /* ---- gaps ---- */
 
+#define BKC_WAL_RECENT		16	/* segments; not less than WAL helpers are ahead of the archiver */
+
 typedef struct BkcWalGap
 {
 	uint32_t	timeline;
@@ -159,6 +161,12 @@ typedef struct BkcWalGap
 	uint64_t	count;
 	int64_t		after_time;		/* cannot be restored: up to here the segment before reaches ... */
 	int64_t		before_time;	/* ... and up to here the one behind; 0 when not known */
+
+	/*
+	 * Among the newest segments of its timeline: WAL helpers send ahead, so it may be on its way
+	 * as long as before_time is not long ago.
+	 */
+	bool		recent;
 } BkcWalGap;
 
 /*

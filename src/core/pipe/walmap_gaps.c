@@ -145,11 +145,23 @@ join_holes(Holes *holes)
 	holes->n = n + 1;
 }
 
+/* The newest whole segment of a timeline; 0 when it has none. */
+static uint64_t
+newest_segment(const BkcWalMap *map, uint32_t timeline)
+{
+	size_t		end = bkc_walmap_run_at(map, timeline, UINT64_MAX);
+
+	return end > 0 && map->runs[end - 1].timeline == timeline ? map->runs[end - 1].last : 0;
+}
+
 static bool
 describe(const BkcWalMap *map, const Hole *hole, BkcWalGap *gap, BkcError *err)
 {
+	uint64_t	newest = newest_segment(map, hole->timeline);
+
 	gap->timeline = hole->timeline;
 	gap->count = hole->last - hole->first + 1;
+	gap->recent = newest > hole->first && newest - hole->first < BKC_WAL_RECENT;
 	bkc_wal_segment_name(hole->timeline, hole->first, map->segment_size, gap->first);
 	bkc_wal_segment_name(hole->timeline, hole->last, map->segment_size, gap->last);
 	return bkc_host_check(err) &&

@@ -20,7 +20,6 @@
 #include "pipe/walobj.h"
 
 #define SIZE_CANDIDATES		8	/* objects that are asked for the segment size */
-#define RECENT_HOLE			16	/* segments; what helpers send ahead of the archiver */
 #define HISTORY_MAX			(1024 * 1024)
 
 /* ---- the segment size ---- */
@@ -208,7 +207,7 @@ lengthen(BkcWalMap *map, size_t i, uint64_t end, BkcError *err)
 	BkcWalRun  *run = &map->runs[i];
 	bool		came = true;
 
-	if (end <= run->last || end - run->last - 1 > RECENT_HOLE)
+	if (end <= run->last || end - run->last - 1 > BKC_WAL_RECENT)
 		return true;
 	while (came && run->last + 1 < end)
 	{
