@@ -180,7 +180,7 @@ extern void bkc_walspool_locate(BkcWalGet *w);
  */
 extern bool bkc_walspool_take(const BkcWalGet *w);
 
-/* Remove what is behind; the number of segments that are ahead. */
+/* Remove all but the next segments; the number of those that are there. */
 extern uint32_t bkc_walspool_trim(const BkcWalGet *w);
 
 /* "<spool>/<file>" */

@@ -253,9 +253,21 @@ bkc_walspool_take(const BkcWalGet *w)
 
 /* ---- keeping order ---- */
 
+/* One of the next segments? */
+static bool
+is_ahead(const BkcWalGet *w, uint64_t segno, const char *name)
+{
+	uint32_t	timeline;
+	uint64_t	other;
+
+	return bkc_wal_segment_parse(name, w->segment_size, &timeline, &other) &&
+		timeline == w->timeline && other > segno && other - segno <= w->prefetch;
+}
+
 uint32_t
 bkc_walspool_trim(const BkcWalGet *w)
 {
+	uint64_t	segno = bkc_walget_start(w) / w->segment_size;
 	DIR		   *dir = opendir(w->spool);
 	struct dirent *entry;
 	uint32_t	ahead = 0;
@@ -266,7 +278,7 @@ bkc_walspool_trim(const BkcWalGet *w)
 	{
 		if (!bkc_wal_is_segment(entry->d_name))
 			continue;
-		if (bkc_wal_timeline(entry->d_name) == w->timeline && strcmp(entry->d_name, w->file) > 0)
+		if (is_ahead(w, segno, entry->d_name))
 			ahead++;
 		else
 			(void) unlinkat(dirfd(dir), entry->d_name, 0);
