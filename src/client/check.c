@@ -225,6 +225,10 @@ check_timelines(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 				timeline->no_history = false;
 		}
 	}
+
+	/* with the oldest one nothing here needs to be connected: archiving began on it */
+	if (cluster->ntimelines > 0)
+		cluster->timelines[0].no_history = false;
 	return true;
 }
 

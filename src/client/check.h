@@ -40,7 +40,7 @@ typedef struct BkcCheckGap
 typedef struct BkcCheckTimeline
 {
 	uint32_t	timeline;
-	bool		no_history;		/* it is missing or damaged */
+	bool		no_history;		/* missing or damaged, and older timelines are there */
 	uint64_t	segments;		/* whole ones */
 	uint64_t	start_lsn;		/* of the first, and the end of the last */
 	uint64_t	end_lsn;
