@@ -69,7 +69,7 @@ my $copy = PostgreSQL::Test::Cluster->new('copy');
 command_ok([ $program, 'restore', '--repo', $url, '--pgdata', $copy->data_dir ], 'restore');
 bkc_judge($copy, $sum, running => 1);
 my %expected = (
-	recovery_target_time => '', recovery_target_xid => '', recovery_target_timeline => 'current',
+	recovery_target_time => '', recovery_target_xid => '', recovery_target_timeline => '1',
 	primary_conninfo => '', primary_slot_name => '', recovery_min_apply_delay => '0',
 	archive_cleanup_command => '', recovery_end_command => '', promote_trigger_file => '',
 	synchronous_standby_names => '', archive_mode => 'off', 'pg_backupctl.enabled' => 'off',
