@@ -281,6 +281,18 @@ gap(Ask *ask, const Source *source, BkcError *err)
 						  "\"pg_backupctl check\" lists gaps.");
 }
 
+/* Is that later segment one that recovery would come to?  Behind --until there is nothing. */
+static bool
+matters(const BkcWalGet *w, const char *later)
+{
+	uint32_t	timeline;
+	uint64_t	segno;
+
+	return later[0] != '\0' &&
+		(w->until == UINT64_MAX || !bkc_wal_segment_parse(later, w->segment_size, &timeline, &segno) ||
+		 segno * w->segment_size < w->until);
+}
+
 /* Nobody has the whole file, and everybody has answered. */
 static bool
 conclude(Ask *ask, BkcError *err)
@@ -296,7 +308,7 @@ conclude(Ask *ask, BkcError *err)
 		return true;
 	for (size_t i = 0; i < w->nrepos; i++)
 	{
-		if (ask->sources[i].look.later[0] != '\0')
+		if (matters(w, ask->sources[i].look.later))
 			return gap(ask, &ask->sources[i], err);
 	}
 	if (w->standby)

@@ -340,6 +340,8 @@ run(BkcWalGet *w, int lock, long server)
 		spec.nitems = p.nitems;
 		(void) bkc_crew_run(&spec, &counts, &place, &ignored);
 	}
+	free(p.there);
+	free(p.items);
 	if (bkc_walget_server(w) != server)
 		bkc_walspool_clear(w);
 	else

@@ -397,7 +397,9 @@ test_gap(void **state)
 	/* behind --until it is none */
 	assert_status(site_get("1", NO_AHEAD "--until 0/600000", site_name(1, 6)), NONE);
 	assert_string_equal(site.said, "");
-	assert_status(site_get("1", NO_AHEAD "--until 0/600001", site_name(1, 6)), UNKNOWN);
+	assert_status(site_get("1", NO_AHEAD "--until 0/600001", site_name(1, 6)), NONE);
+	assert_status(site_get("1", NO_AHEAD "--until 0/700000", site_name(1, 6)), NONE);
+	assert_status(site_get("1", NO_AHEAD "--until 0/700001", site_name(1, 6)), UNKNOWN);
 }
 
 static void
@@ -480,6 +482,12 @@ test_chunks_later(void **state)
 	site_segments(0, 1, 6, 6);
 	assert_status(site_get("1", "--timeline 1", site_name(1, 5)), UNKNOWN);
 	assert_status(site_get("1", "--until 0/500000", site_name(1, 5)), NONE);
+
+	/* unless recovery is told to end before it */
+	assert_status(site_get("12", "--until 0/502000", site_name(1, 5)), GOT);
+	site_delivered(1, 5, 8192);
+	assert_status(site_get("1", "--timeline 1 --until 0/600000", site_name(1, 5)), GOT);
+	assert_status(site_get("1", "--timeline 1 --until 0/600001", site_name(1, 5)), UNKNOWN);
 }
 
 static void

@@ -103,7 +103,8 @@ site_cluster(BkcStore *store)
 
 	assert_ok(bkc_name_cluster(SYSID, name, &err));
 	assert_ok(bkc_clusterdoc_encode(&doc, &text, &err));
-	assert_ok(bkc_document_put(store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len, &err));
+	assert_ok(bkc_document_put(store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len,
+							   &err));
 	bkc_buffer_free(&text);
 }
 
