@@ -13,15 +13,16 @@ BACKLOG_SEGMENTS = 70
 SWITCHES = 40
 TICK = os.sysconf('SC_CLK_TCK')
 
-# Random words of random digits: WAL that zstd reduces to about a half, as table data does.
-FILL = """
-CREATE TABLE IF NOT EXISTS wal_fill (t text);
-TRUNCATE wal_fill;
-INSERT INTO wal_fill
-SELECT string_agg(md5(random()::text || i) || ' ' || repeat(substr(md5(i::text), 1, 4), 8), ' ')
+# Random words of random digits, made once: WAL that zstd reduces as it does table data.
+SOURCE = """
+CREATE TABLE wal_fill (t text);
+SELECT setseed(0.25);
+CREATE UNLOGGED TABLE wal_source AS
+SELECT string_agg(md5(random()::text || i) || ' ' || repeat(substr(md5(i::text), 1, 4), 8), ' ') AS t
   FROM generate_series(1, %d) i GROUP BY i / 20;
 """
-ROWS_PER_SEGMENT = 190000
+FILL = 'TRUNCATE wal_fill; INSERT INTO wal_fill SELECT t FROM wal_source'
+ROWS_PER_SEGMENT = 215000
 
 
 def busy_seconds():
@@ -155,7 +156,7 @@ class WalPhase:
     def backlog(self, contender, round_number):
         self.prepare(contender)
         self.archive_nothing()
-        self.cluster.psql('SELECT setseed(0.25);' + FILL % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
+        self.cluster.psql(FILL)
         self.cluster.psql('SELECT pg_switch_wal()')
         segments = self.waiting()
         os.sync()
@@ -235,7 +236,7 @@ class WalPhase:
         self.use(contender)
         self.cluster.call(self.cluster.tool('pg_basebackup'), '-D', base, '-X', 'none', '-c', 'fast',
                           *self.cluster.connection()[:6])
-        self.cluster.psql('SELECT setseed(0.25);' + FILL % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
+        self.cluster.psql(FILL)
         self.cluster.psql("SELECT pg_create_restore_point('end'); SELECT pg_switch_wal()")
         time.sleep(0.2)
         self.drain()
@@ -279,7 +280,7 @@ class WalPhase:
                                 "pg_backupctl.rpo_target = 0\n" % self.store('own')
                                 if self.bench.own else ''))
         self.bench.start(self.cluster)
-        self.cluster.psql('CREATE TABLE wal_fill (t text)')
+        self.cluster.psql(SOURCE % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
         field = self.contenders()
         for what, step in (('backlog', self.backlog), ('switch', self.switches), ('replay', self.replay)):
             for round_number in range(self.bench.rounds + 1):
