@@ -27,9 +27,6 @@
 
 struct BkcRestore;
 
-/* Segments that WAL helpers send ahead: a hole in the newest ones was on its way. */
-#define BKC_WAL_IN_FLIGHT	16
-
 typedef enum BkcGoalKind
 {
 	BKC_GOAL_END,				/* all WAL there is */
@@ -93,13 +90,15 @@ extern void bkc_restore_way_free(BkcWay *way);
 /* ---- restore_goal.c ---- */
 
 /* Errors are BKC_ERR_INVALID and about the command line. */
-extern bool bkc_goal_parse(const BkcOptions *options, bool take_over, BkcGoal *goal, BkcError *err);
+extern bool bkc_goal_parse(const BkcOptions *options, bool take_over, BkcGoal *goal,
+						   BkcError *err);
 
 /* "2026-11-20 12:30:00+00", "0/3B001234", "transaction 1234", ...; out has at least 100 bytes. */
 extern void bkc_goal_describe(const BkcGoal *goal, char *out, size_t outlen);
 
-/* The settings of the recovery target for postgresql.auto.conf; all of them, also the empty ones. */
-extern bool bkc_goal_settings(const BkcGoal *goal, const BkcWay *way, BkcBuffer *out, BkcError *err);
+/* The settings of the target for postgresql.auto.conf; all of them, also the empty ones. */
+extern bool bkc_goal_settings(const BkcGoal *goal, const BkcWay *way, BkcBuffer *out,
+							  BkcError *err);
 
 /* ---- restore_choose.c ---- */
 
@@ -111,14 +110,14 @@ extern bool bkc_goal_after(const BkcGoal *goal, const BkcBackupSpan *span);
 
 /* ---- restore_wal.c ---- */
 
-/* Is the WAL there?  Fills the rest of way.  The error names the first segment that is missing. */
+/* Is the WAL there?  Fills the rest of way.  The error names the first missing segment. */
 extern bool bkc_restore_wal_check(struct BkcRestore *r, BkcError *err);
 
 /* ---- restore_scan.c ---- */
 
 typedef struct BkcGoalScan
 {
-	bool		found;			/* a transaction that ended behind the time, or a record from the LSN on */
+	bool		found;			/* a transaction that ended later, or a record at the LSN or later */
 	uint64_t	last;			/* start of the last valid record, 0 when none was seen */
 	uint64_t	end;			/* behind it */
 } BkcGoalScan;
@@ -127,6 +126,7 @@ typedef struct BkcGoalScan
  * Read the WAL of the way from the segment that holds from on, until what lies
  * behind the goal (a time or an LSN) is seen or the WAL's end.
  */
-extern bool bkc_restore_scan(struct BkcRestore *r, uint64_t from, BkcGoalScan *scan, BkcError *err);
+extern bool bkc_restore_scan(struct BkcRestore *r, uint64_t from, BkcGoalScan *scan,
+							 BkcError *err);
 
 #endif							/* BKC_CLIENT_RESTORE_GOAL_H */

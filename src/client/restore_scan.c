@@ -65,6 +65,7 @@ make_file(uint32_t segment_size, BkcError *err)
 static bool
 read_own(Scan *scan, const BkcEntry *entry, BkcError *err)
 {
+	const BkcRestore *r = scan->r;
 	BkcUnpacker *unpacker = NULL;
 	BkcStage   *sink = bkc_stage_file_new(err);
 	bool		ok;
@@ -72,7 +73,7 @@ read_own(Scan *scan, const BkcEntry *entry, BkcError *err)
 	if (sink == NULL)
 		return false;
 	bkc_stage_file_target(sink, scan->fd, SEGMENT_NAME);
-	ok = bkc_unpacker_new(scan->r->session.store, scan->r->backup, sink, NULL, NULL, &unpacker, err) &&
+	ok = bkc_unpacker_new(r->session.store, r->backup, sink, NULL, NULL, &unpacker, err) &&
 		bkc_unpack_file(unpacker, entry, err);
 	bkc_unpacker_close(unpacker);
 	return ok;

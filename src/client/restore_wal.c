@@ -89,32 +89,33 @@ in_flight(const BkcWay *way)
 		if (map->runs[i].timeline == timeline && map->runs[i].last > highest)
 			highest = map->runs[i].last;
 	}
-	return highest > missing && highest - missing <= BKC_WAL_IN_FLIGHT;
+	return highest > missing && highest - missing <= BKC_WAL_RECENT;
 }
 
-/* End in front of the hole, behind what chunks hold of its first segment. */
+/*
+ * Its first segment may have chunks all the same.  wal-get serves them when
+ * --until says that nothing behind them counts.
+ */
 static bool
-end_before_hole(BkcRestore *r, BkcError *err)
+reach_into_hole(BkcRestore *r, BkcError *err)
 {
-	BkcWay	   *way = &r->way;
+	BkcWalReach *reach = &r->way.reach;
 	uint64_t	end;
 	int64_t		time;
 
-	if (bkc_wal_chunks_end(r->session.store, r->session.sysid, way->reach.missing, &end, &time, err))
+	if (bkc_wal_chunks_end(r->session.store, r->session.sysid, reach->missing, &end, &time, err))
 	{
-		if (end > way->reach.end_lsn)
+		if (end > reach->end_lsn)
 		{
-			way->reach.end_lsn = end;
-			way->reach.end_time = time;
-			way->reach.timeline = way->timeline;
-			way->reach.open = true;
+			reach->end_lsn = end;
+			reach->end_time = time;
+			reach->timeline = r->way.timeline;
+			reach->open = true;
 		}
 	}
 	else if (err->code != BKC_ERR_NOT_FOUND && err->code != BKC_ERR_CORRUPT)
 		return false;
 	bkc_error_clear(err);
-	way->until = way->reach.end_lsn;
-	way->lost = true;
 	return true;
 }
 
@@ -130,7 +131,11 @@ check_whole(BkcRestore *r, BkcError *err)
 	if (r->way.reach.beyond == 0)
 		return true;
 	if (in_flight(&r->way))
-		return end_before_hole(r, err);
+	{
+		r->way.until = r->way.reach.end_lsn;
+		r->way.lost = true;
+		return true;
+	}
 	missing_segment(r, "a recovery to the end", err);
 	return bkc_error_hint(err, "What is before the gap can be restored with --target-time or --target-lsn, the end of the backup with --immediate.");
 }
@@ -271,6 +276,8 @@ bkc_restore_wal_check(BkcRestore *r, BkcError *err)
 		missing_segment(r, "the backup itself", err);
 		return bkc_error_hint(err, "The backup relies on the archive for its WAL; restore another one.");
 	}
+	if (way->reach.beyond > 0 && in_flight(way) && !reach_into_hole(r, err))
+		return false;
 	way->archived = way->reach.open || way->reach.end_lsn > header->stop_lsn;
 	if (!check_goal(r, err))
 		return false;

@@ -91,6 +91,7 @@ for my $i (1 .. 6)
 	$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
 }
 $node->safe_psql('postgres', 'INSERT INTO t VALUES (7)');
+$time[7] = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
 bkc_shipped($node);
 
 refused(3, qr/no backup ends before 2020-01-01 00:00:00\+00.*The oldest of 1, $first->{label}, ended at/s,
@@ -131,6 +132,32 @@ leads_to('', 'the backup alone', '--immediate');
 rename "$target.kept", object($seg{r5}) or die $!;
 leads_to('1,2,3,4,5,6,7', 'whole again');
 
+# ---- the hole's first segment had chunks ----
+
+$node->start;
+my $open = $node->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())');
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (71)');
+bkc_shipped($node);
+my $chunks = object($open) . '.chunks';
+ok(-d $chunks, 'the open segment has chunks');
+is(system('cp', '-r', $chunks, "$target.chunks"), 0, 'they are kept');
+for my $i (72 .. 74)
+{
+	$node->safe_psql('postgres', "INSERT INTO t VALUES ($i)");
+	$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
+}
+$node->stop;
+ok(-f object($open) && !-d $chunks, 'the whole segment has taken their place');
+rename object($open), "$target.kept" or die $!;
+rename "$target.chunks", $chunks or die $!;
+$out = leads_to('1,2,3,4,5,6,7,71', 'a hole that begins with chunks');
+like($out, qr/warning: WAL segment $open never reached the repository whole/, 'and says so');
+leads_to('1,2,3,4,5,6,7', 'a time that they reach', '--target-time', $time[7]);
+refused(3, qr/WAL segment $open, which is needed for 2098/, 'a time that they do not reach',
+	'--target-time', '2098-01-01 00:00:00Z');
+is(system('rm', '-r', $chunks), 0, 'removed');
+rename "$target.kept", object($open) or die $!;
+
 # ---- an old gap is none ----
 
 $node->start;
@@ -152,7 +179,7 @@ my ($status, $stdout) = bkc_client('restore', '--repo', $repo, '--pgdata', $targ
 is($status, 3, 'the gap in JSON');
 like(decode_json($stdout)->{error}{message}, qr/$seg{r2}/, 'names the segment, too');
 rename "$target.kept", object($seg{r2}) or die $!;
-leads_to('1,2,3,4,5,6,7,8', 'whole again');
+leads_to('1,2,3,4,5,6,7,8,71,72,73,74', 'whole again');
 
 # ---- a segment that cannot be believed ----
 
@@ -168,8 +195,8 @@ my $lean = bkc_backup($node, q('full', options => '{"wal": "archive"}'));
 $node->safe_psql('postgres', 'INSERT INTO t VALUES (9)');
 bkc_shipped($node);
 $node->stop;
-leads_to('1,2,3,4,5,6,7,8', 'its end', '--backup', $lean->{label}, '--immediate');
-leads_to('1,2,3,4,5,6,7,8,9', 'all WAL', '--backup', $lean->{label});
+leads_to('1,2,3,4,5,6,7,8,71,72,73,74', 'its end', '--backup', $lean->{label}, '--immediate');
+leads_to('1,2,3,4,5,6,7,8,9,71,72,73,74', 'all WAL', '--backup', $lean->{label});
 my $needs = $node->start && $node->safe_psql('postgres', "SELECT pg_walfile_name('$lean->{start_lsn}')");
 $node->stop;
 rename object($needs), "$target.kept" or die $!;
