@@ -6,12 +6,12 @@
  *		owner		who this data directory is:		<32 hex digits> <inode>
  *		standby		it was seen streaming:			<inode> <system identifier> <timeline>
  *		takeover	restore --take-over left it:	<inode>
- *		taken		backup_take_over() accepted WAL beyond our position:
- *												<inode> <system identifier> <timeline>
+ *		behind		WAL of our timeline was found beyond us:	<inode> <system identifier> <timeline>
+ *		taken		backup_take_over() accepted that:	<inode> <system identifier> <timeline>
  *
  * A mark is used up for one repository after the other: each adds a line
- * "used <repository>" to the file, which keeps its inode.  (In "taken" these lines say for
- * which repositories it holds.)  Nothing here raises.
+ * "used <repository>" to the file, which keeps its inode.  (In the last two
+ * these lines say for which repositories they hold.)  Nothing here raises.
  */
 #ifndef BKC_SERVER_MARKS_H
 #define BKC_SERVER_MARKS_H
@@ -23,6 +23,7 @@
 
 #define BKC_MARK_STANDBY	"standby"
 #define BKC_MARK_TAKEOVER	"takeover"
+#define BKC_MARK_BEHIND		"behind"
 #define BKC_MARK_TAKEN		"taken"
 
 #define BKC_MARK_USED_MAX	4096	/* bytes of names */

@@ -37,7 +37,6 @@ typedef struct Answer
 	uint64		url_hash;
 	TimestampTz asked;			/* 0 = never */
 	TimeLineID	timeline;		/* ours then */
-	bool		guarded;		/* no WAL lies beyond our position */
 	BkcError	refusal;		/* code BKC_OK: may write */
 } Answer;
 
@@ -47,20 +46,23 @@ static Answer answers[BKC_MAX_REPOS];
 typedef struct Ask
 {
 	const BkcRepoDef *repo;
+	int			index;			/* in shared memory */
 	BkcStore   *store;
 	uint64		sysid;
 	char		me[BKC_OWNER_ID_MAX];
 	TimeLineID	timeline;
 	XLogRecPtr	lsn;			/* our write position */
+	XLogRecPtr	since;			/* what it was when the repository was first thought of */
 	bool		found;			/* somebody has claimed it: */
 	BkcOwnerDoc doc;
 } Ask;
 
 static bool
-ask_begin(Ask *ask, const BkcRepoDef *repo, BkcStore *store, BkcError *err)
+ask_begin(Ask *ask, const BkcRepoDef *repo, int index, BkcStore *store, BkcError *err)
 {
 	memset(ask, 0, sizeof(*ask));
 	ask->repo = repo;
+	ask->index = index;
 	ask->store = store;
 	ask->sysid = GetSystemIdentifier();
 	ask->lsn = GetFlushRecPtr(&ask->timeline);
@@ -122,7 +124,7 @@ refuse_beyond(const Ask *ask, const BkcBeyond *beyond, TimeLineID timeline, XLog
 	bkc_format_lsn(beyond->end, reach, sizeof(reach));
 	bkc_format_lsn(here, mine, sizeof(mine));
 	bkc_format_size(beyond->end - here, size, sizeof(size));
-	return bkc_error_detail(err, "Object \"%s\" holds WAL of timeline %u up to %s, this server has it up to %s: at least %s less.",
+	return bkc_error_detail(err, "Object \"%s\" holds WAL of timeline %u up to %s, this server had it up to %s: at least %s less.",
 							beyond->name, timeline, reach, mine, size);
 }
 
@@ -152,29 +154,98 @@ on_our_way(const Ask *ask, TimeLineID timeline, XLogRecPtr lsn, XLogRecPtr *left
 	return true;
 }
 
-/* Has backup_take_over() accepted that there is WAL of our timeline beyond our position? */
+/* Does a mark of that name hold for the repository and our timeline? */
 static bool
-is_accepted(const Ask *ask)
+marked(const Ask *ask, const char *name)
 {
-	BkcMark		taken;
+	BkcMark		mark;
 
-	return bkc_mark_read(BKC_MARK_TAKEN, &taken) && taken.timeline == ask->timeline &&
-		bkc_mark_is_used(&taken, ask->repo->name);
+	return bkc_mark_read(name, &mark) && mark.timeline == ask->timeline &&
+		bkc_mark_is_used(&mark, ask->repo->name);
 }
 
 static bool
-guard_position(const Ask *ask, BkcError *err)
+set_mark(const Ask *ask, const char *name, BkcError *err)
+{
+	BkcMark		mark;
+
+	if ((!bkc_mark_read(name, &mark) || mark.timeline != ask->timeline) &&
+		!bkc_mark_write(name, ask->timeline, err))
+		return false;
+	return bkc_mark_use(name, ask->repo->name, err);
+}
+
+void
+bkc_ownership_seen(int repo)
+{
+	BkcRepoState *state = &bkc_wal->repos[repo];
+	TimeLineID	timeline;
+	XLogRecPtr	lsn;
+
+	if (RecoveryInProgress())
+		return;
+	lsn = GetFlushRecPtr(&timeline);
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	if (state->since_tli != timeline)
+	{
+		state->since_tli = timeline;
+		state->since_lsn = lsn;
+		state->guarded = false;
+	}
+	LWLockRelease(bkc_wal->lock);
+}
+
+/*
+ * Foreign WAL beyond the point where we began?  That is asked once.  The position of now
+ * would be too late: an older copy that has written on meanwhile would seem to be ahead.
+ */
+static bool
+find_beyond(Ask *ask, BkcBeyond *beyond, BkcError *err)
+{
+	BkcRepoState *state = &bkc_wal->repos[ask->index];
+	bool		guarded;
+
+	beyond->name[0] = '\0';
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	ask->since = state->since_lsn;
+	guarded = state->guarded;
+	LWLockRelease(bkc_wal->lock);
+	if (guarded)
+		return true;
+	if (!bkc_beyond_position(ask->store, ask->timeline, ask->since, beyond, err))
+		return false;
+	if (beyond->name[0] == '\0')
+	{
+		LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+		state->guarded = true;
+		LWLockRelease(bkc_wal->lock);
+	}
+	return true;
+}
+
+/* No foreign WAL of our timeline beyond us, unless backup_take_over() has accepted it. */
+static bool
+guard_position(Ask *ask, BkcError *err)
 {
 	BkcBeyond	beyond;
 
-	if (is_accepted(ask))
+	if (marked(ask, BKC_MARK_TAKEN))
 		return true;
-	if (!bkc_beyond_position(ask->store, &beyond, err))
+	if (!find_beyond(ask, &beyond, err))
 		return false;
-	if (beyond.name[0] == '\0')
+	if (beyond.name[0] != '\0')
+	{
+		/* after the next start it may be ahead of what the repository holds */
+		if (!set_mark(ask, BKC_MARK_BEHIND, err))
+			return false;
+		refuse_old_copy(ask, err);
+		return refuse_beyond(ask, &beyond, ask->timeline, ask->since, err);
+	}
+	if (!marked(ask, BKC_MARK_BEHIND))
 		return true;
 	refuse_old_copy(ask, err);
-	return refuse_beyond(ask, &beyond, ask->timeline, ask->lsn, err);
+	return bkc_error_detail(err, "When it was started it had less of timeline %u than the repository.",
+							ask->timeline);
 }
 
 /* ---- claims ---- */
@@ -316,13 +387,12 @@ use_marks_up(const Ask *ask, BkcError *err)
 
 /* ---- asking ---- */
 
-/* May we write?  guarded: the position needs no look any more. */
 static bool
-ask_repository(const BkcRepoDef *repo, BkcStore *store, bool guarded, BkcError *err)
+ask_repository(const BkcRepoDef *repo, int index, BkcStore *store, BkcError *err)
 {
 	Ask			ask;
 
-	if (!ask_begin(&ask, repo, store, err))
+	if (!ask_begin(&ask, repo, index, store, err))
 		return false;
 	for (int i = 0; i < CLAIM_ATTEMPTS; i++)
 	{
@@ -332,7 +402,7 @@ ask_repository(const BkcRepoDef *repo, BkcStore *store, bool guarded, BkcError *
 		if (!ask_current(&ask, err))
 			return false;
 		if (is_mine(&ask))
-			ok = (guarded || guard_position(&ask, err)) && still_mine(&ask, err);
+			ok = guard_position(&ask, err) && still_mine(&ask, err);
 		else
 			ok = may_claim(&ask, &reason, err) && guard_position(&ask, err) &&
 				claim(&ask, reason, "", err);
@@ -389,20 +459,18 @@ bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err)
 	if (i < 0)
 		return bkc_error_set(err, BKC_ERR_STATE, "more than %d repositories are defined",
 							 BKC_MAX_REPOS);
+	bkc_ownership_seen(i);
 	(void) GetFlushRecPtr(&timeline);
 	answer = answer_of(i, &refused);
 	if (answer->timeline != timeline || (answer->asked != 0 &&
 										 refused != (answer->refusal.code != BKC_OK)))
-	{
 		answer->asked = 0;
-		answer->guarded = false;
-	}
 	if (answer->asked == 0 || TimestampDifferenceExceeds(answer->asked, now, ANSWER_MS))
 	{
 		BkcError	refusal;
 
 		bkc_error_clear(&refusal);
-		if (!ask_repository(repo, store, answer->guarded, &refusal) &&
+		if (!ask_repository(repo, i, store, &refusal) &&
 			refusal.code != BKC_ERR_STATE)
 		{
 			*err = refusal;
@@ -410,7 +478,6 @@ bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err)
 		}
 		answer->asked = now;
 		answer->timeline = timeline;
-		answer->guarded = refusal.code == BKC_OK;
 		answer->refusal = refusal;
 		note_refusal(i, &refusal);
 	}
@@ -443,23 +510,18 @@ static void
 accept_beyond(Ask *ask)
 {
 	BkcBeyond	beyond;
-	BkcMark		taken;
 	BkcError	err;
 
-	if (is_accepted(ask))
+	if (marked(ask, BKC_MARK_TAKEN))
 		return;
-	check(bkc_beyond_position(ask->store, &beyond, &err), &err);
-	if (beyond.name[0] == '\0')
+	check(find_beyond(ask, &beyond, &err), &err);
+	if (beyond.name[0] == '\0' && !marked(ask, BKC_MARK_BEHIND))
 		return;
 	ereport(WARNING,
 			(errmsg("repository \"%s\" holds WAL of timeline %u that this server does not have",
 					ask->repo->name, ask->timeline),
-			 errdetail("Object \"%s\" reaches up to %X/%X, this server is at %X/%X.",
-					   beyond.name, LSN_FORMAT_ARGS(beyond.end), LSN_FORMAT_ARGS(ask->lsn)),
 			 errhint("WAL files of the same name will be refused until backup_wal_conflict_resolve() has been called for each.  A server that goes through recovery begins a new timeline and has no such conflict.")));
-	if (!bkc_mark_read(BKC_MARK_TAKEN, &taken) || taken.timeline != ask->timeline)
-		check(bkc_mark_write(BKC_MARK_TAKEN, ask->timeline, &err), &err);
-	check(bkc_mark_use(BKC_MARK_TAKEN, ask->repo->name, &err), &err);
+	check(set_mark(ask, BKC_MARK_TAKEN, &err), &err);
 	if (is_mine(ask))
 		check(bkc_identity_renew(ask->me, &err), &err);
 }
@@ -501,7 +563,8 @@ bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by)
 	/* an empty repository may be begun anew */
 	bkc_known_forget(repo);
 	check(bkc_known_cluster(repo, store, &err), &err);
-	check(ask_begin(&ask, repo, store, &err), &err);
+	bkc_ownership_seen(i);
+	check(ask_begin(&ask, repo, i, store, &err), &err);
 	for (int attempt = 0;; attempt++)
 	{
 		check(ask_current(&ask, &err), &err);

@@ -14,8 +14,9 @@
  *	- restore --take-over left a mark in its data directory: it claims it;
  *	- backup_take_over() said so.
  *
- * And, at the first look of a process, only when the repository holds no WAL of
- * its timeline beyond its own position: otherwise it is an older copy of the owner, byte by byte.
+ * And only when, at the first look after the server's start, the repository holds no WAL of
+ * its timeline beyond its own position: otherwise it is an older copy of the owner, byte by
+ * byte.  That is remembered in the data directory, because such a copy may soon be ahead.
  * A server in recovery (archive_mode = always) has only WAL that came from the
  * owner and may send it without asking.
  */
@@ -33,6 +34,12 @@
  * the repository could not be asked.  Does not raise.
  */
 extern bool bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err);
+
+/*
+ * Note where this server is now that it thinks of a repository (index in shared memory), if
+ * that was not noted before: the earlier the better.
+ */
+extern void bkc_ownership_seen(int repo);
 
 /* Forget the answer: the repository is asked next time. */
 extern void bkc_ownership_forget(void);

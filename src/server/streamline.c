@@ -113,6 +113,7 @@ bkc_streamline_reload(const BkcRepoList *list)
 		if (repo < 0)
 			continue;
 		used[repo] = true;
+		bkc_ownership_seen(repo);
 
 		/* what was wrong may have been mended just now */
 		lines[repo].retry_at = 0;

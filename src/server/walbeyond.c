@@ -10,7 +10,9 @@
 #include "access/xlog_internal.h"
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "common/file_perm.h"
+#include "crypto/digest.h"
 #include "format/walscan.h"
 #include "miscadmin.h"
 #include "pipe/owner.h"
@@ -18,7 +20,7 @@
 #include "spool.h"
 #include "walbeyond.h"
 
-#define POSITION_ATTEMPTS	10
+#define POSITION_ATTEMPTS	20
 #define HISTORY_MAX			(1024 * 1024)
 #define READ_SIZE			65536
 
@@ -61,33 +63,96 @@ object_end(BkcStore *store, const char *name, XLogRecPtr *end, BkcError *err)
 	return true;
 }
 
+/* Hash a stretch of a file of pg_wal; *there = false when the file is gone or shorter. */
+static bool
+hash_local(const BkcWalInfo *info, uint8_t sha256[BKC_SHA256_SIZE], bool *there, BkcError *err)
+{
+	char		path[MAXPGPATH];
+	BkcSha256  *sha = bkc_sha256_new(err);
+	uint8_t    *data = malloc(READ_SIZE);
+	uint64		at = XLogSegmentOffset(info->start_lsn, wal_segment_size);
+	uint64		left = info->size;
+	int			fd = -1;
+	bool		ok = false;
+
+	snprintf(path, sizeof(path), XLOGDIR "/%s", info->file);
+	*there = false;
+	if (sha == NULL)
+		goto done;
+	if (data == NULL)
+	{
+		bkc_error_oom(err);
+		goto done;
+	}
+	fd = bkc_file_open_read(path, err);
+	ok = fd >= 0 ? bkc_sha256_begin(sha, err) : err->code == BKC_ERR_NOT_FOUND;
+	while (ok && fd >= 0 && left > 0)
+	{
+		size_t		got;
+
+		ok = bkc_host_check(err) &&
+			bkc_file_pread(fd, path, data, Min(left, READ_SIZE), at, &got, err) &&
+			bkc_sha256_update(sha, data, got, err);
+		if (!ok || got == 0)
+			goto done;
+		at += got;
+		left -= got;
+	}
+	*there = fd >= 0;
+	if (ok && *there)
+		ok = bkc_sha256_end(sha, sha256, err);
+
+done:
+	if (fd >= 0)
+		close(fd);
+	free(data);
+	bkc_sha256_free(sha);
+	return ok;
+}
+
+/*
+ * Did we send that ourselves?  Then the file still has that content, or it has been archived and
+ * is gone.
+ */
+static bool
+is_ours(BkcStore *store, const char *name, bool *ours, BkcError *err)
+{
+	BkcWalInfo	info;
+	uint8_t		sha256[BKC_SHA256_SIZE];
+	bool		there;
+
+	if (!bkc_wal_info(store, name, &info, err) || !hash_local(&info, sha256, &there, err))
+		return false;
+	*ours = !there || memcmp(sha256, info.sha256, sizeof(sha256)) == 0;
+	return true;
+}
+
 bool
-bkc_beyond_position(BkcStore *store, BkcBeyond *beyond, BkcError *err)
+bkc_beyond_position(BkcStore *store, TimeLineID timeline, XLogRecPtr since, BkcBeyond *beyond,
+					BkcError *err)
 {
 	uint64		sysid = GetSystemIdentifier();
 
-	/*
-	 * What is found may have been sent by ourselves after we looked at our
-	 * position; only what lies beyond the position of now is somebody else's.
-	 */
 	for (int i = 0; i < POSITION_ATTEMPTS; i++)
 	{
-		TimeLineID	timeline;
-		XLogRecPtr	position = GetFlushRecPtr(&timeline);
+		bool		ours = false;
 
-		if (!bkc_owner_wal_beyond(store, sysid, timeline, position, wal_segment_size,
+		if (!bkc_owner_wal_beyond(store, sysid, timeline, since, wal_segment_size,
 								  beyond->name, err))
 			return false;
 		if (beyond->name[0] == '\0')
 			return true;
-		if (!object_end(store, beyond->name, &beyond->end, err))
+		if (!object_end(store, beyond->name, &beyond->end, err) ||
+			(beyond->end <= GetFlushRecPtr(NULL) && !is_ours(store, beyond->name, &ours, err)))
 		{
+			/* chunks go when their segment is whole */
 			if (err->code != BKC_ERR_NOT_FOUND)
 				return false;
-			continue;			/* a chunk of ours whose segment is whole now */
+			continue;
 		}
-		if (beyond->end > GetFlushRecPtr(NULL))
+		if (!ours)
 			return true;
+		since = beyond->end;
 	}
 	beyond->name[0] = '\0';
 	return true;

@@ -20,10 +20,11 @@ typedef struct BkcBeyond
 /* Nothing here raises; not in recovery. */
 
 /*
- * WAL of our timeline beyond our own position?  Other processes of this server may go on
- * sending meanwhile.
+ * WAL of our timeline beyond the position where this server was at since, that did not come
+ * from this server?  Other processes of it may have gone on and sent theirs.
  */
-extern bool bkc_beyond_position(BkcStore *store, BkcBeyond *beyond, BkcError *err);
+extern bool bkc_beyond_position(BkcStore *store, TimeLineID timeline, XLogRecPtr since,
+								BkcBeyond *beyond, BkcError *err);
 
 /*
  * A whole record of that timeline beyond the point where we left it?  The beginning of one

@@ -54,6 +54,9 @@ typedef struct BkcRepoState
 
 	/* ownership, as the last check found it: sqlstate 0 = may write */
 	BkcReport	refusal;
+	XLogRecPtr	since_lsn;		/* where this server was when it first thought of the repository */
+	TimeLineID	since_tli;		/* 0 = not yet */
+	bool		guarded;		/* no foreign WAL was there beyond that */
 } BkcRepoState;
 
 typedef struct BkcWalShared
