@@ -117,7 +117,7 @@ extern bool bkc_restore_wal_check(struct BkcRestore *r, BkcError *err);
 
 typedef struct BkcGoalScan
 {
-	bool		found;			/* a transaction that ended later, or a record at the LSN or later */
+	bool		found;			/* a later transaction end, or a record from the LSN on */
 	uint64_t	last;			/* start of the last valid record, 0 when none was seen */
 	uint64_t	end;			/* behind it */
 } BkcGoalScan;
