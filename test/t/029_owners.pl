@@ -30,8 +30,10 @@ my $running = bkc_catalog($node, $id)->{label};
 $clone->restart;
 bkc_wait_for_sql($clone, 'SELECT NOT EXISTS (SELECT FROM backup_jobs())', 't',
 	'the clone has settled');
+bkc_backup_fails($clone, q('full'), qr/belongs to another data directory/, 'the clone may not take a backup');
+$clone->safe_psql('postgres', 'SELECT backup_take_over()');
 my $theirs = bkc_backup($clone);
-is($theirs->{status}, 'completed', "the clone's backup");
+is($theirs->{status}, 'completed', "the clone's backup, once it has taken over");
 bkc_set_fault($clone, 'leader-copied=sleep:600000');
 my $crashing = $clone->safe_psql('postgres', 'SELECT backup_now(wait => false)');
 bkc_wait_for_sql($clone,
@@ -69,6 +71,7 @@ append_to_file($_, "not yours\n")
 my @foreign = bkc_repo_objects($node, qr/README|notes\.txt|\.nfs/);
 cmp_ok(scalar(@foreign), '>', 8, 'foreign files everywhere');
 is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'passed', 'backup_verify');
+$node->safe_psql('postgres', 'SELECT backup_take_over()');
 my $after = bkc_backup($node);
 is($after->{status}, 'completed', 'a backup');
 $node->restart;

@@ -11,6 +11,15 @@ use Test::More;
 
 my $node = bkc_node('main', small => 1);
 
+# Both write to the repository by turns, each after it has taken it over.
+sub take_over
+{
+	my ($server) = @_;
+
+	$server->safe_psql('postgres', 'SELECT backup_take_over()');
+	return;
+}
+
 $node->safe_psql('postgres',
 	'CREATE TABLE numbers AS SELECT i, md5(i::text) AS hash FROM generate_series(1, 20000) AS i');
 bkc_backup($node);
@@ -29,6 +38,7 @@ $node->start;
 my $job     = bkc_hold($node, 'copy-frame=sleep:60000@50', when => 'files_done > 95');
 my $running = bkc_catalog($node);
 $clone->start;
+take_over($clone);
 isnt(bkc_backup($clone)->{label}, $running->{label}, 'the clone takes a backup of its own');
 bkc_wait_for_sql($clone, 'SELECT count(*) = 0 FROM backup_jobs()', 't', 'the clone has settled');
 isnt(slurp_file($clone->data_dir . '/pg_backupctl/owner'),
@@ -62,6 +72,7 @@ $mine  = bkc_catalog($clone);
 $count = bkc_repo_objects($node, qr{/\Q$mine->{label}\E/});
 $node->append_conf('postgresql.auto.conf', "pg_backupctl.fault = ''");
 $node->start;
+take_over($node);
 bkc_aftermath($node, 'original', restore => 0, others => [ $mine->{label} ]);
 bkc_row_is($node, $running->{id}, 'failed', qr/^interrupted$/, 'original');
 is(bkc_repo_objects($node, qr{/\Q$running->{label}\E/}), 0,      'the original has swept its own');
@@ -85,6 +96,9 @@ unlink $node->data_dir . '/pg_backupctl/owner' or die $!;
 $node->append_conf('postgresql.auto.conf', "pg_backupctl.fault = ''");
 $node->start;
 my $orphan = bkc_catalog($node);
+bkc_backup_fails($node, q('full'), qr/belongs to another data directory/,
+	'without its identity it may not take a backup');
+take_over($node);
 bkc_aftermath($node, 'another identity', others => [ $orphan->{label} ]);
 bkc_row_is($node, $orphan->{id}, 'failed', qr/^interrupted$/, 'another identity');
 cmp_ok(scalar(bkc_repo_objects($node, qr{/\Q$orphan->{label}\E/})),
