@@ -1,0 +1,454 @@
+/*
+ * test_client_wal.c
+ *		Restore's look at the WAL between backup and target: what is found there,
+ *		what is missing, and where recovery is told to end.
+ */
+#include "test_pipe_wal.h"
+
+#include "../../src/client/conffile.c"
+#include "../../src/client/json.c"
+#include "../../src/client/options.c"
+#include "../../src/client/report.c"
+#include "../../src/client/restore_goal.c"
+#include "../../src/client/restore_scan.c"
+#include "../../src/client/restore_wal.c"
+
+#include "walmake.h"
+
+#define FIRST		5			/* segment with the backup */
+#define SEC			INT64_C(1000000)
+#define PG_EPOCH	INT64_C(946684800)	/* 2000-01-01, where the server's times begin */
+
+/*
+ * Three segments, the last one open: in each a transaction, at 100, 200 and
+ * 300 s; they reach to 110, 250 and 400 s.  The backup ends in the first, at 50 s.
+ */
+typedef struct World
+{
+	FileRepo	repo;
+	BkcStore   *store;
+	BkcWalWriter *writer;
+	WalMaker	wal;
+	uint64_t	xact[3];		/* where their records begin */
+	uint64_t	last;			/* the last record */
+	BkcBackup	backup;
+	BkcRestore	r;
+} World;
+
+static const int64_t segment_time[] = {110 * SEC, 250 * SEC, 400 * SEC};
+
+static uint64_t
+xact_at(World *w, int64_t second)
+{
+	return wal_xact(&w->wal, 0, 1000, (second - PG_EPOCH) * SEC);
+}
+
+static void
+switch_segment(World *w)
+{
+	wal_record(&w->wal, 0, 0x40, 0, NULL, 0);
+	wal_fill_segment(&w->wal);
+}
+
+static void
+put_segment(World *w, uint64_t segno, const uint8_t *data)
+{
+	char		name[BKC_WAL_NAME_MAX];
+	BkcWalFile	file = {
+		.file = name,
+		.segment_size = MB,
+		.time = segno - FIRST < 3 ? segment_time[segno - FIRST] : 1000 * SEC
+	};
+	BkcWalOutcome outcome;
+	uint64_t	stored;
+	BkcError	err;
+
+	bkc_wal_segment_name(1, segno, MB, name);
+	file.path = wal_file(&w->repo, name, data, MB);
+	assert_ok(bkc_walwriter_put(w->writer, &file, &outcome, &stored, &err));
+}
+
+static void
+put_chunk(World *w, uint64_t segno, const uint8_t *data, uint32_t len, int64_t time)
+{
+	char		name[BKC_WAL_NAME_MAX];
+	const char *path;
+	uint64_t	stored;
+	BkcError	err;
+	int			fd;
+
+	bkc_wal_segment_name(1, segno, MB, name);
+	path = wal_file(&w->repo, "open", data, len);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_ok(bkc_walwriter_chunk(w->writer, name, MB, 1, 0, len, fd, path, time, &stored, &err));
+	close(fd);
+}
+
+static void
+remove_segment(World *w, uint64_t segno)
+{
+	char		file[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+	const char *names[1] = {name};
+	BkcError	err;
+
+	bkc_wal_segment_name(1, segno, MB, file);
+	assert_ok(bkc_name_wal_file(SYSID, file, NULL, name, &err));
+	assert_ok(bkc_store_remove(w->store, names, 1, &err));
+}
+
+static int
+world_begin(void **state)
+{
+	World	   *w = calloc(1, sizeof(*w));
+	BkcError	err;
+
+	wal_host();
+	assert_ok(filerepo_new(&w->repo, &err));
+	assert_ok(bkc_store_memory_new(&w->store, &err));
+	w->writer = wal_writer(w->store);
+	wal_begin(&w->wal, (uint64_t) FIRST * MB);
+	w->backup.header.start_lsn = wal_noise(&w->wal, 300);
+	w->backup.header.stop_lsn = wal_pos(&w->wal);
+	w->xact[0] = xact_at(w, 100);
+	switch_segment(w);
+	w->xact[1] = xact_at(w, 200);
+	switch_segment(w);
+	w->xact[2] = xact_at(w, 300);
+	w->last = wal_noise(&w->wal, 20000);
+
+	put_segment(w, FIRST, w->wal.bytes.data);
+	put_segment(w, FIRST + 1, w->wal.bytes.data + MB);
+	put_chunk(w, FIRST + 2, w->wal.bytes.data + 2 * MB, (uint32_t) (w->wal.bytes.len - 2 * MB),
+			  400 * SEC);
+
+	memcpy(w->backup.header.label, LABEL, sizeof(LABEL));
+	w->backup.header.system_identifier = SYSID;
+	w->backup.header.wal_segment_size = MB;
+	w->backup.header.wal_in_archive = true;
+	w->backup.header.timeline = 1;
+	w->backup.header.stop_time = 50 * SEC;
+	w->r.backup = &w->backup;
+	w->r.session.store = w->store;
+	w->r.session.sysid = SYSID;
+	w->r.goal.action = "promote";
+	w->r.way.timeline = 1;
+	memcpy(w->r.way.backup.label, LABEL, sizeof(LABEL));
+	*state = w;
+	return 0;
+}
+
+static int
+world_end(void **state)
+{
+	World	   *w = *state;
+
+	bkc_walpath_free(&w->r.way.path);
+	bkc_walmap_free(w->r.way.map);
+	bkc_walwriter_close(&w->writer);
+	bkc_store_close(w->store);
+	wal_free(&w->wal);
+	filerepo_free(&w->repo);
+	free(w);
+	return 0;
+}
+
+static bool
+check_way(World *w, BkcError *err)
+{
+	BkcWay	   *way = &w->r.way;
+
+	bkc_walpath_free(&way->path);
+	bkc_walmap_free(way->map);
+	way->until = way->last = 0;
+	way->at_end = way->lost = false;
+	if (!bkc_walmap_load(w->store, SYSID, MB, &way->map, err) ||
+		!bkc_walmap_path(way->map, 1, &way->path, err))
+		fail_msg("%s", err->message);
+	return bkc_restore_wal_check(&w->r, err);
+}
+
+static bool
+check_time_goal(World *w, int64_t usec, bool exclusive, BkcError *err)
+{
+	w->r.goal.kind = BKC_GOAL_TIME;
+	w->r.goal.time = usec;
+	w->r.goal.exclusive = exclusive;
+	return check_way(w, err);
+}
+
+static bool
+check_lsn_goal(World *w, uint64_t lsn, BkcError *err)
+{
+	w->r.goal.kind = BKC_GOAL_LSN;
+	w->r.goal.lsn = lsn;
+	return check_way(w, err);
+}
+
+/* The answer: behind all WAL or not, and where WAL is cut (0: nowhere). */
+static void
+assert_way(const World *w, bool at_end, uint64_t until)
+{
+	assert_int_equal(w->r.way.at_end, at_end);
+	assert_int_equal(w->r.way.until, until);
+	if (at_end)
+		assert_int_equal(w->r.way.last, w->last);
+}
+
+static uint64_t
+segment_end(const World *w, int n)
+{
+	return ((uint64_t) FIRST + (uint64_t) n) * MB;
+}
+
+/* ---- times ---- */
+
+static void
+test_times(void **state)
+{
+	World	   *w = *state;
+	uint64_t	end = wal_pos(&w->wal);
+	BkcError	err;
+
+	assert_ok(check_time_goal(w, 50 * SEC, false, &err));
+	assert_way(w, false, segment_end(w, 1));
+	assert_ok(check_time_goal(w, 100 * SEC, true, &err));
+	assert_way(w, false, segment_end(w, 1));
+	assert_ok(check_time_goal(w, 100 * SEC, false, &err));
+	assert_way(w, false, segment_end(w, 2));
+	assert_ok(check_time_goal(w, 105 * SEC, false, &err));
+	assert_way(w, false, segment_end(w, 2));
+	assert_ok(check_time_goal(w, 300 * SEC - 1, false, &err));
+	assert_way(w, false, segment_end(w, 3));
+	assert_ok(check_time_goal(w, 300 * SEC, true, &err));
+	assert_way(w, false, segment_end(w, 3));
+
+	/* nothing ended later: to the last record, and nothing that comes later counts */
+	assert_ok(check_time_goal(w, 300 * SEC, false, &err));
+	assert_way(w, true, end);
+	assert_ok(check_time_goal(w, 300 * SEC + 1, true, &err));
+	assert_way(w, true, end);
+	assert_ok(check_time_goal(w, 400 * SEC, false, &err));
+	assert_way(w, true, end);
+
+	/* who only looks may go on */
+	w->r.goal.action = "pause";
+	assert_ok(check_time_goal(w, 150 * SEC, false, &err));
+	assert_way(w, false, 0);
+	assert_ok(check_time_goal(w, 400 * SEC, false, &err));
+	assert_way(w, true, end);
+
+	assert_fails(check_time_goal(w, 400 * SEC + 1, false, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "does not reach 1970-01-01 00:06:40.000001+00"));
+	assert_non_null(strstr(err.detail, "1970-01-01 00:06:40+00"));
+}
+
+/* ---- locations ---- */
+
+static void
+test_locations(void **state)
+{
+	World	   *w = *state;
+	uint64_t	end = wal_pos(&w->wal);
+	BkcError	err;
+
+	assert_ok(check_lsn_goal(w, w->backup.header.stop_lsn, &err));
+	assert_way(w, false, segment_end(w, 1));
+	assert_ok(check_lsn_goal(w, w->xact[1], &err));
+	assert_way(w, false, segment_end(w, 2));
+	assert_ok(check_lsn_goal(w, segment_end(w, 1), &err));	/* a page's header is there */
+	assert_way(w, false, segment_end(w, 2));
+
+	/* between a switch and the segment's end no record begins, but one behind it */
+	assert_ok(check_lsn_goal(w, segment_end(w, 1) - 8, &err));
+	assert_way(w, false, segment_end(w, 2));
+	assert_ok(check_lsn_goal(w, w->last, &err));
+	assert_way(w, false, segment_end(w, 3));
+
+	assert_ok(check_lsn_goal(w, w->last + 1, &err));
+	assert_way(w, true, end);
+	assert_ok(check_lsn_goal(w, end, &err));
+	assert_way(w, true, end);
+	assert_fails(check_lsn_goal(w, end + 1, &err), BKC_ERR_NOT_FOUND);
+
+	/* the open segment ends with a switch, as a whole one: its zeros are no WAL */
+	switch_segment(w);
+	w->last = w->wal.prev;
+	put_segment(w, FIRST + 2, w->wal.bytes.data + 2 * MB);
+	end = segment_end(w, 3);
+	assert_ok(check_lsn_goal(w, end, &err));
+	assert_way(w, true, end);
+	assert_fails(check_lsn_goal(w, end + 8, &err), BKC_ERR_NOT_FOUND);
+}
+
+/* Zeros behind the last record, without a switch: recovery ends there. */
+static void
+test_zeros(void **state)
+{
+	World	   *w = *state;
+	uint64_t	end = wal_pos(&w->wal);
+	uint64_t	page;
+	BkcError	err;
+
+	wal_fill_segment(&w->wal);
+	put_segment(w, FIRST + 2, w->wal.bytes.data + 2 * MB);
+	assert_ok(check_lsn_goal(w, end, &err));
+	assert_way(w, true, end);
+	assert_fails(check_lsn_goal(w, end + 8, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "does not reach"));
+
+	/* as a record that ends with its page: the server calls the place behind the next header */
+	w->wal.bytes.len -= segment_end(w, 3) - end;
+	wal_leave(&w->wal, 32);
+	w->last = wal_noise(&w->wal, 8);
+	page = wal_pos(&w->wal);
+	assert_int_equal(page % WAL_BLOCK, 0);
+	remove_segment(w, FIRST + 2);
+	wal_fill_segment(&w->wal);
+	put_segment(w, FIRST + 2, w->wal.bytes.data + 2 * MB);
+	assert_ok(check_lsn_goal(w, page, &err));
+	assert_way(w, true, page);
+	assert_ok(check_lsn_goal(w, page + 24, &err));
+	assert_way(w, true, page);
+	assert_fails(check_lsn_goal(w, page + 48, &err), BKC_ERR_NOT_FOUND);
+}
+
+/* ---- holes ---- */
+
+static void
+put_later(World *w, uint64_t from, uint64_t to)
+{
+	for (uint64_t segno = from; segno <= to; segno++)
+		put_segment(w, segno, w->wal.bytes.data);
+}
+
+static void
+test_hole(void **state)
+{
+	World	   *w = *state;
+	uint64_t	end = wal_pos(&w->wal);
+	BkcError	err;
+
+	w->r.goal.kind = BKC_GOAL_END;
+	w->r.goal.action = NULL;
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, 0);
+	assert_int_equal(w->r.way.reach.end_lsn, end);
+
+	/* of segment 7 there are chunks only, and later ones are whole */
+	put_later(w, FIRST + 3, FIRST + 18);
+	assert_ok(check_way(w, &err));
+	assert_true(w->r.way.lost);
+	assert_int_equal(w->r.way.until, end);
+	w->r.goal.action = "promote";
+	assert_ok(check_time_goal(w, 350 * SEC, false, &err));
+	assert_way(w, true, end);
+	w->r.goal.action = "pause";
+	assert_ok(check_time_goal(w, 150 * SEC, false, &err));
+	assert_way(w, false, end);
+
+	/* one more, and it is no loss in flight */
+	put_later(w, FIRST + 19, FIRST + 19);
+	w->r.goal.kind = BKC_GOAL_END;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "WAL segment 000000010000000000000007, "));
+	assert_non_null(strstr(err.detail, "then 1 segment is missing, and of the later ones 17 are there."));
+	w->r.goal.kind = BKC_GOAL_XID;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	w->r.goal.kind = BKC_GOAL_NAME;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_fails(check_time_goal(w, 350 * SEC, false, &err), BKC_ERR_NOT_FOUND);
+	assert_fails(check_lsn_goal(w, w->xact[2], &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "000000010000000000000007"));
+
+	/* what lies before it is not concerned, nor is the backup alone */
+	assert_ok(check_time_goal(w, 150 * SEC, false, &err));
+	assert_way(w, false, segment_end(w, 2));
+	w->r.goal.kind = BKC_GOAL_IMMEDIATE;
+	w->r.goal.action = "promote";
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, segment_end(w, 1));
+	w->r.goal = (BkcGoal) {.standby = true};
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, 0);
+}
+
+static void
+test_backup_without_wal(void **state)
+{
+	World	   *w = *state;
+	BkcError	err;
+
+	remove_segment(w, FIRST);
+	w->r.goal.kind = BKC_GOAL_IMMEDIATE;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "000000010000000000000005, which is needed for the backup itself"));
+
+	/* one that has its own would need it, too: the manifest says so */
+	w->backup.header.wal_in_archive = false;
+	assert_fails(check_way(w, &err), BKC_ERR_CORRUPT);
+}
+
+/* ---- damage ---- */
+
+static void
+test_damage(void **state)
+{
+	World	   *w = *state;
+	char		name[BKC_NAME_MAX];
+	BkcError	err;
+
+	/* a segment that was archived like this: recovery would end in the middle */
+	remove_segment(w, FIRST + 1);
+	memset(w->wal.bytes.data + MB + 40, 0, 8);
+	put_segment(w, FIRST + 1, w->wal.bytes.data + MB);
+	assert_fails(check_time_goal(w, 150 * SEC, false, &err), BKC_ERR_CORRUPT);
+	assert_non_null(strstr(err.message, "WAL is not valid from 0/600000 on"));
+	assert_fails(check_lsn_goal(w, w->xact[1], &err), BKC_ERR_CORRUPT);
+	assert_ok(check_time_goal(w, 300 * SEC - 1, false, &err));	/* not looked at any more */
+
+	/* one whose bytes are not those that were stored */
+	assert_ok(bkc_name_wal_file(SYSID, "000000010000000000000005", NULL, name, &err));
+	wal_flip(w->store, name, 800);
+	assert_fails(check_time_goal(w, 60 * SEC, false, &err), BKC_ERR_CORRUPT);
+	assert_non_null(strstr(err.message, "000000010000000000000005"));
+}
+
+/* Cancelled anywhere it ends with that, and leaves nothing behind. */
+static void
+test_cancel(void **state)
+{
+	World	   *w = *state;
+	BkcError	err;
+	bool		done = false;
+
+	assert_ok(check_time_goal(w, 400 * SEC, false, &err));
+	for (int n = 0; !done && n < 1000; n++)
+	{
+		wal_cancel_after = n;
+		done = bkc_restore_wal_check(&w->r, &err);
+		wal_cancel_after = -1;
+		if (!done)
+			assert_int_equal(err.code, BKC_ERR_CANCELLED);
+	}
+	assert_true(done);
+}
+
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_begin, world_end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(test_times),
+		WORLD_TEST(test_locations),
+		WORLD_TEST(test_zeros),
+		WORLD_TEST(test_hole),
+		WORLD_TEST(test_backup_without_wal),
+		WORLD_TEST(test_damage),
+		WORLD_TEST(test_cancel),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
