@@ -152,7 +152,7 @@ test_conflict(void **state)
 	assert_fails(bkc_walwriter_resolve(w, &file, "why", "", &err), BKC_ERR_INVALID);
 	assert_int_equal(util_objects(store), 1);
 	assert_ok(bkc_walwriter_resolve(w, &file, "the \"right\" one", "postgres", &err));
-	assert_ok(bkc_walwriter_resolve(w, &file, "again", "postgres", &err));
+	assert_fails(bkc_walwriter_resolve(w, &file, "again", "postgres", &err), BKC_ERR_STATE);
 	assert_int_equal(util_objects(store), 2);
 	for (int ask = 0; ask < 2; ask++)
 	{
@@ -173,21 +173,42 @@ test_conflict(void **state)
 	assert_string_equal(info.reason, "the \"right\" one");
 	assert_string_equal(info.by, "postgres");
 
-	/* of two, the one with the newer time */
+	/* what is in the plain object is not what readers get: no success for it any more */
+	data[MB - 1] ^= 1;
+	file.path = wal_file(&repo, "seg", data, MB);
+	file.time = TIME;
+	for (int ask = 0; ask < 2; ask++)
+	{
+		file.ask_first = ask == 1;
+		assert_fails(bkc_walwriter_put(w, &file, &outcome, &stored, &err), BKC_ERR_EXISTS);
+	}
+
+	/* resolving back: what is chosen last counts, whatever its time */
+	assert_ok(bkc_walwriter_resolve(w, &file, "back", "postgres", &err));
+	assert_ok(bkc_walwriter_put(w, &file, &outcome, &stored, &err));
+	assert_int_equal(outcome, BKC_WAL_RESOLVED);
+	assert_ok(bkc_wal_find(store, SYSID, SEGMENT, name, &err));
+	assert_content(store, name, data, MB);
+	assert_ok(bkc_wal_info(store, name, &info, &err));
+	assert_int_equal(info.time, TIME + 1000001);
+
+	/* a third content; then what was replaced cannot be chosen once more */
 	data[0] ^= 1;
 	file.path = wal_file(&repo, "seg", data, MB);
-	file.time = TIME + 500000;
-	assert_fails(bkc_walwriter_put(w, &file, &outcome, &stored, &err), BKC_ERR_EXISTS);
-	assert_ok(bkc_walwriter_resolve(w, &file, "older", "postgres", &err));
+	assert_ok(bkc_walwriter_resolve(w, &file, "third", "postgres", &err));
 	assert_ok(bkc_wal_find(store, SYSID, SEGMENT, name, &err));
-	data[0] ^= 1;
 	assert_content(store, name, data, MB);
+	data[0] ^= 1;
+	file.path = wal_file(&repo, "seg", data, MB);
+	assert_fails(bkc_walwriter_resolve(w, &file, "again", "postgres", &err), BKC_ERR_EXISTS);
+	assert_int_equal(util_objects(store), 4);
 
 	/* a conflict object that cannot be read is never passed over */
 	wal_flip(store, name, 200);
 	assert_fails(bkc_wal_find(store, SYSID, SEGMENT, name, &err), BKC_ERR_CORRUPT);
-	file.path = wal_file(&repo, "seg", data, MB);
 	assert_fails(bkc_walwriter_put(w, &file, &outcome, &stored, &err), BKC_ERR_CORRUPT);
+	assert_fails(bkc_walwriter_resolve(w, &file, "no way", "postgres", &err), BKC_ERR_CORRUPT);
+	assert_int_equal(util_objects(store), 4);
 	bkc_buffer_free(&before);
 	bkc_buffer_free(&after);
 	bkc_walwriter_close(&w);

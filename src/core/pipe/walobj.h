@@ -40,7 +40,7 @@ typedef enum BkcWalOutcome
 {
 	BKC_WAL_STORED,				/* it is durable now */
 	BKC_WAL_SAME,				/* it was there with the same content */
-	BKC_WAL_RESOLVED			/* other content was there, and a conflict object holds this one */
+	BKC_WAL_RESOLVED			/* likewise, in the conflict object that readers get */
 } BkcWalOutcome;
 
 typedef struct BkcWalFile
@@ -54,8 +54,8 @@ typedef struct BkcWalFile
 
 /*
  * Store a file, create-only.  true: it is durable in this repository.
- * When other content has the name: BKC_ERR_EXISTS, with both hashes in the detail and
- * the way out in the hint; nothing is changed.  BKC_ERR_CORRUPT when what has the name is damaged
+ * When readers get other content under the name: BKC_ERR_EXISTS, with both hashes in the detail
+ * and the way out in the hint; nothing is changed.  BKC_ERR_CORRUPT when what has the name is damaged
  * (as far as its info frame shows).  Segments must have exactly segment_size bytes (partial
  * ones, too).  *stored: bytes of the object, 0 unless BKC_WAL_STORED.
  */
@@ -65,7 +65,8 @@ extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
 /*
  * Store the file's content as a conflict object beside the one that has its
  * name: from then on put() gives BKC_WAL_RESOLVED and readers get this
- * content.  BKC_ERR_STATE when there is no conflict: a damaged object is one.
+ * content.  BKC_ERR_STATE when there is no conflict: a damaged object is one, unless it is a
+ * conflict object itself.  What was chosen and replaced once cannot be chosen again: BKC_ERR_EXISTS.
  * reason and by must not be empty.
  */
 extern bool bkc_walwriter_resolve(BkcWalWriter *writer, const BkcWalFile *file,

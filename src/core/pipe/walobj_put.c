@@ -265,46 +265,37 @@ damaged_hint(const Put *put, BkcError *err)
 						  "SELECT backup_wal_conflict_resolve('%s', 'reason').", put->info.file);
 }
 
-/* Does a conflict object hold the file's content? */
-static bool
-find_resolved(const BkcWalWriter *w, const Put *put, bool *resolved, BkcError *err)
+/* What readers get under the file's name. */
+typedef struct Other
 {
-	BkcWalInfo	info;
 	char		name[BKC_NAME_MAX];
+	bool		conflict;		/* a conflict object */
+	bool		damaged;		/* cannot be read, and a conflict object would count instead */
+	BkcWalInfo	info;			/* unless damaged */
+} Other;
 
-	*resolved = false;
-	if (!name_conflict(w, put, name, err))
-		return false;
-	if (!bkc_wal_info(w->store, name, &info, err))
-		return err->code == BKC_ERR_NOT_FOUND;
-	*resolved = same_content(&info, &put->info);
-	return true;
-}
-
-/*
- * What the object that has the name means for the file, whose hash is known.  *damaged: it
- * cannot be read, err says why; else *other says what it is.
- */
+/* With other->damaged it is true, and err says why. */
 static bool
-look_at_other(const BkcWalWriter *w, const Put *put, BkcWalInfo *other, bool *damaged,
-			  BkcError *err)
+look_at_other(const BkcWalWriter *w, const Put *put, Other *other, BkcError *err)
 {
-	*damaged = false;
-	if (bkc_wal_info(w->store, put->name, other, err))
+	memset(other, 0, sizeof(*other));
+	if (put->partial)
+		memcpy(other->name, put->name, sizeof(other->name));
+	else if (!bkc_wal_find(w->store, w->sysid, put->info.file, other->name, err))
+		return false;
+	other->conflict = strcmp(other->name, put->name) != 0;
+	if (bkc_wal_info(w->store, other->name, &other->info, err))
 		return true;
-	*damaged = err->code == BKC_ERR_CORRUPT;
-	return *damaged;
+	other->damaged = err->code == BKC_ERR_CORRUPT && !other->conflict;
+	return other->damaged;
 }
 
 static bool
 settle_existing(const BkcWalWriter *w, const Put *put, BkcWalOutcome *outcome, BkcError *err)
 {
-	BkcWalInfo	other;
-	BkcError	second;
-	bool		damaged;
-	bool		resolved = false;
+	Other		other;
 
-	if (!look_at_other(w, put, &other, &damaged, err))
+	if (!look_at_other(w, put, &other, err))
 	{
 		if (err->code == BKC_ERR_NOT_FOUND)
 			bkc_error_set(err, BKC_ERR_UNAVAILABLE,
@@ -312,26 +303,16 @@ settle_existing(const BkcWalWriter *w, const Put *put, BkcWalOutcome *outcome, B
 						  put->name, w->store->location);
 		return false;
 	}
-	if (!damaged && same_content(&other, &put->info))
+	if (!other.damaged && same_content(&other.info, &put->info))
 	{
-		*outcome = BKC_WAL_SAME;
+		*outcome = other.conflict ? BKC_WAL_RESOLVED : BKC_WAL_SAME;
 		return true;
 	}
-	if (!put->partial && !find_resolved(w, put, &resolved, &second))
-	{
-		*err = second;
-		return false;
-	}
-	if (resolved)
-	{
-		*outcome = BKC_WAL_RESOLVED;
-		return true;
-	}
-	if (!damaged)
-		other_content(w, put, &other, err);
+	if (!other.damaged)
+		other_content(w, put, &other.info, err);
 	if (put->partial)
 		return false;
-	return damaged ? damaged_hint(put, err) : resolve_hint(put, err);
+	return other.damaged ? damaged_hint(put, err) : resolve_hint(put, err);
 }
 
 /* ---- the calls ---- */
@@ -375,24 +356,48 @@ bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file, BkcWalOutcome *o
 	return ok;
 }
 
-/* Is there anything to resolve? */
+/*
+ * Is there anything to resolve?  A file that was in conflict before gets a newer time than
+ * what it replaces, because the newest counts.
+ */
 static bool
-check_conflict(const BkcWalWriter *w, const Put *put, BkcError *err)
+check_conflict(const BkcWalWriter *w, Put *put, BkcError *err)
 {
-	BkcWalInfo	other;
-	bool		damaged;
+	Other		other;
 
-	if (!look_at_other(w, put, &other, &damaged, err))
+	if (!look_at_other(w, put, &other, err))
 	{
 		if (err->code == BKC_ERR_NOT_FOUND)
 			bkc_error_set(err, BKC_ERR_STATE, "WAL file \"%s\" is not in repository \"%s\"",
 						  put->info.file, w->store->location);
 		return false;
 	}
-	if (!damaged && same_content(&other, &put->info))
+	if (other.damaged)
+		return true;
+	if (same_content(&other.info, &put->info))
 		return bkc_error_set(err, BKC_ERR_STATE,
 							 "WAL file \"%s\" is in repository \"%s\" with the same content",
 							 put->info.file, w->store->location);
+	if (other.conflict && put->info.time <= other.info.time)
+		put->info.time = other.info.time + 1;
+	return true;
+}
+
+static bool
+take_reason(Put *put, const char *reason, const char *by, BkcError *err)
+{
+	BkcWalInfo *info = &put->info;
+
+	if (put->partial)
+		return bkc_error_set(err, BKC_ERR_INVALID,
+							 "partial segment \"%s\" cannot be in conflict with another", info->file);
+	if (reason[0] == '\0' || strlen(reason) >= sizeof(info->reason))
+		return bkc_error_set(err, BKC_ERR_INVALID, "a reason of 1 to %zu bytes must be given",
+							 sizeof(info->reason) - 1);
+	if (by[0] == '\0' || strlen(by) >= sizeof(info->by))
+		return bkc_error_set(err, BKC_ERR_INVALID, "invalid role name");
+	memcpy(info->reason, reason, strlen(reason) + 1);
+	memcpy(info->by, by, strlen(by) + 1);
 	return true;
 }
 
@@ -401,22 +406,11 @@ resolve_file(BkcWalWriter *w, const BkcWalFile *file, Put *put, const char *reas
 			 const char *by, BkcError *err)
 {
 	char		name[BKC_NAME_MAX];
-	bool		resolved;
+	Other		other;
 
-	if (!put_begin(w, file, put, err))
-		return false;
-	if (put->partial)
-		return bkc_error_set(err, BKC_ERR_INVALID,
-							 "partial segment \"%s\" cannot be in conflict with another",
-							 put->info.file);
-	if (reason[0] == '\0' || strlen(reason) >= sizeof(put->info.reason))
-		return bkc_error_set(err, BKC_ERR_INVALID, "a reason of 1 to %zu bytes must be given",
-							 sizeof(put->info.reason) - 1);
-	if (by[0] == '\0' || strlen(by) >= sizeof(put->info.by))
-		return bkc_error_set(err, BKC_ERR_INVALID, "invalid role name");
-	memcpy(put->info.reason, reason, strlen(reason) + 1);
-	memcpy(put->info.by, by, strlen(by) + 1);
-	if (!bkc_walcontent_prepare(&w->content, &put->source, put->info.sha256, err) ||
+	if (!put_begin(w, file, put, err) ||
+		!take_reason(put, reason, by, err) ||
+		!bkc_walcontent_prepare(&w->content, &put->source, put->info.sha256, err) ||
 		!check_conflict(w, put, err) ||
 		!name_conflict(w, put, name, err))
 		return false;
@@ -425,11 +419,14 @@ resolve_file(BkcWalWriter *w, const BkcWalFile *file, Put *put, const char *reas
 	if (err->code != BKC_ERR_EXISTS)
 		return false;
 
-	/* somebody, or we in a former attempt, have done it already */
-	if (!find_resolved(w, put, &resolved, err))
+	/* somebody has been faster with the same, or it has counted before and was replaced */
+	if (!look_at_other(w, put, &other, err))
 		return false;
-	return resolved || bkc_error_set(err, BKC_ERR_CORRUPT,
-									 "object \"%s\" does not hold what its name says", name);
+	if (other.conflict && same_content(&other.info, &put->info))
+		return true;
+	return bkc_error_set(err, BKC_ERR_EXISTS,
+						 "WAL file \"%s\" was in conflict with this content before, and other content was chosen since",
+						 put->info.file);
 }
 
 bool
