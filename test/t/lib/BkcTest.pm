@@ -32,7 +32,7 @@ our @EXPORT = qw(
   bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
   bkc_poll bkc_wait_up bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_alive bkc_gone
   bkc_kill_postmaster bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
-  bkc_archiving bkc_shipped
+  bkc_archiving bkc_shipped bkc_segments bkc_wal_status bkc_archived
 );
 
 # ---- servers ----
@@ -695,6 +695,46 @@ sub bkc_shipped
 	return bkc_wait_for_sql($node,
 		"SELECT count(*) > 0 AND bool_and(GREATEST(shipped_to, archived_to) >= '$lsn'::pg_lsn) FROM backup_archiver",
 		't', "WAL is in the repository up to $lsn");
+}
+
+# Write and end so many WAL segments; returns their names.
+sub bkc_segments
+{
+	my ($node, $n) = @_;
+
+	return split /\n/, $node->safe_psql('postgres', <<"SQL");
+SELECT pg_walfile_name(lsn) FROM (
+	SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal() AS lsn
+	FROM generate_series(1, $n)) AS s
+SQL
+}
+
+# Names of the WAL files that wait to be archived ('ready') or have been ('done'), in order.
+sub bkc_wal_status
+{
+	my ($node, $status) = @_;
+	my @names = sort map { /^(.*)\.\Q$status\E$/ ? $1 : () }
+	  slurp_dir($node->data_dir . '/pg_wal/archive_status');
+
+	return @names;
+}
+
+# Asserts that these WAL files (default: all) do not wait any more.  It takes as long as the
+# back-off after failures.
+sub bkc_archived
+{
+	my ($node, $what, @files) = @_;
+	my @left;
+
+	return ok(
+		bkc_poll(
+			sub {
+				my %ready = map { $_ => 1 } bkc_wal_status($node, 'ready');
+				@left = @files ? grep { $ready{$_} } @files : keys %ready;
+				return !@left;
+			},
+			90),
+		"$what: archived") || diag(join ' ', 'waiting:', sort @left);
 }
 
 1;
