@@ -55,9 +55,9 @@ typedef struct BkcWalFile
 /*
  * Store a file, create-only.  true: it is durable in this repository.
  * When readers get other content under the name: BKC_ERR_EXISTS, with both hashes in the detail
- * and the way out in the hint; nothing is changed.  BKC_ERR_CORRUPT when what has the name is damaged
- * (as far as its info frame shows).  Segments must have exactly segment_size bytes (partial
- * ones, too).  *stored: bytes of the object, 0 unless BKC_WAL_STORED.
+ * and the way out in the hint; nothing is changed.  BKC_ERR_CORRUPT when what has the name is
+ * damaged (as far as its info frame shows).  Segments must have exactly segment_size bytes
+ * (partial ones, too).  *stored: bytes of the object, 0 unless BKC_WAL_STORED.
  */
 extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
 							  BkcWalOutcome *outcome, uint64_t *stored, BkcError *err);
@@ -66,8 +66,8 @@ extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
  * Store the file's content as a conflict object beside the one that has its
  * name: from then on put() gives BKC_WAL_RESOLVED and readers get this
  * content.  BKC_ERR_STATE when there is no conflict: a damaged object is one, unless it is a
- * conflict object itself.  What was chosen and replaced once cannot be chosen again: BKC_ERR_EXISTS.
- * reason and by must not be empty.
+ * conflict object itself.  What was chosen and replaced once cannot be chosen again:
+ * BKC_ERR_EXISTS.  reason and by must not be empty.
  */
 extern bool bkc_walwriter_resolve(BkcWalWriter *writer, const BkcWalFile *file,
 								  const char *reason, const char *by, BkcError *err);
