@@ -79,8 +79,4 @@ extern uint64_t bkc_chunks_lsn(const BkcChunks *chunks, uint64_t offset);
 extern bool bkc_chunks_join(BkcChunks *chunks, uint64_t limit, int fd, const char *path,
 							uint64_t base, uint64_t *end, int64_t *time, BkcError *err);
 
-/* Write all bytes at that place of the file; with fd = -1 nothing. */
-extern bool bkc_chunks_pwrite(int fd, const char *path, uint64_t at, const uint8_t *data,
-							  size_t len, BkcError *err);
-
 #endif							/* BKC_PIPE_WALOBJ_CHUNKS_H */

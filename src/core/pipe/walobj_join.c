@@ -52,9 +52,9 @@ typedef struct Join
 	uint8_t		sha256[BKC_SHA256_SIZE];
 } Join;
 
-bool
-bkc_chunks_pwrite(int fd, const char *path, uint64_t at, const uint8_t *data, size_t len,
-				  BkcError *err)
+/* All of the bytes; with fd = -1 nothing. */
+static bool
+write_at(int fd, const char *path, uint64_t at, const uint8_t *data, size_t len, BkcError *err)
 {
 	while (fd >= 0 && len > 0)
 	{
@@ -96,7 +96,7 @@ pass_bytes(Join *join, Pass *pass, uint64_t pos, const uint8_t *data, size_t len
 		return true;
 	if (len > pass->limit - pos)
 		len = (size_t) (pass->limit - pos);
-	return bkc_chunks_pwrite(join->fd, join->path, join->base + pos, data, len, err);
+	return write_at(join->fd, join->path, join->base + pos, data, len, err);
 }
 
 /* All of a chunk, from the position that was reached. */
@@ -268,7 +268,7 @@ write_zeros(int fd, const char *path, uint64_t from, uint64_t to, BkcError *err)
 	{
 		size_t		n = to - from < ZEROS_SIZE ? (size_t) (to - from) : ZEROS_SIZE;
 
-		ok = bkc_host_check(err) && bkc_chunks_pwrite(fd, path, from, zeros, n, err);
+		ok = bkc_host_check(err) && write_at(fd, path, from, zeros, n, err);
 		from += n;
 	}
 	free(zeros);
