@@ -5,12 +5,10 @@
 #include "pgcompat.h"
 
 #include "pgstat.h"
-#include "postmaster/pgarch.h"
 #include "replication/slot.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "access/xlogbackup.h"
-#include "archive/archive_module.h"
 #endif
 
 void

@@ -12,6 +12,13 @@
 #include "access/xlogdefs.h"
 #include "lib/stringinfo.h"
 
+/* XLogArchiveLibrary */
+#if PG_VERSION_NUM >= 160000
+#include "archive/archive_module.h"
+#else
+#include "postmaster/pgarch.h"
+#endif
+
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
 #error "pg_backupctl supports PostgreSQL 15 to 19"
 #endif
