@@ -16,13 +16,14 @@
 
 #include "access/xlog_internal.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/host.h"
 #include "catalog/pg_control.h"
-#include "common/controldata_utils.h"
 #include "errors.h"
 #include "format/pgfiles.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "port/pg_crc32c.h"
 #include "postmaster/pgarch.h"
 #include "settings.h"
 #include "ship.h"
@@ -38,6 +39,7 @@
 #include "walshared.h"
 
 #define WAIT_SLICE_MS	100
+#define LOOK_MS			500		/* between two looks whether the server is being shut down */
 
 /* ---- may anything be archived? ---- */
 
@@ -98,61 +100,98 @@ archive_configured(void)
 
 /* ---- time ---- */
 
+static TimestampTz deadline;	/* of this file */
+static TimestampTz looked_at;	/* when we last looked whether the server is being shut down */
+static bool last_cycle;			/* it is: no helper will come */
+
 /*
  * Is this the archiver's last cycle, for which the postmaster waits?  The
- * checkpointer has written the shutdown checkpoint before it begins.
+ * checkpointer has written the shutdown checkpoint before it begins.  Does not
+ * raise; a file that is just being written counts as "no", and is looked at again.
  */
 static bool
-last_cycle(void)
+is_shut_down(void)
 {
-	ControlFileData *control;
-	bool		crc_ok;
-	bool		last;
+	ControlFileData control;
+	BkcError	err;
+	pg_crc32c	crc;
+	size_t		got;
+	int			fd;
+	bool		ok;
 
-	control = get_controlfile(DataDir, &crc_ok);
-	last = crc_ok && (control->state == DB_SHUTDOWNED ||
-					  control->state == DB_SHUTDOWNED_IN_RECOVERY);
-	pfree(control);
-	return last;
+	fd = bkc_file_open_read(XLOG_CONTROL_FILE, &err);
+	if (fd < 0)
+		return false;
+	ok = bkc_file_pread(fd, XLOG_CONTROL_FILE, &control, sizeof(control), 0, &got, &err) &&
+		got == sizeof(control);
+	close(fd);
+	if (!ok)
+		return false;
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &control, offsetof(ControlFileData, crc));
+	FIN_CRC32C(crc);
+	return EQ_CRC32C(crc, control.crc) &&
+		(control.state == DB_SHUTDOWNED || control.state == DB_SHUTDOWNED_IN_RECOVERY);
 }
 
-/* Until when this file may take; *last says that no helper will come. */
-static TimestampTz
-file_deadline(bool *last)
+/* The last cycle may begin while we are at a file that was begun with plenty of time. */
+static void
+look_for_shutdown(TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline = TimestampTzPlusMilliseconds(now, (int64) bkc_set_archive_timeout * 1000);
 	TimestampTz end;
 
-	*last = last_cycle();
-	if (!*last)
+	looked_at = now;
+	last_cycle = is_shut_down();
+	if (!last_cycle)
 	{
 		bkc_wal->shutdown_began = 0;
-		return deadline;
+		return;
 	}
 	if (bkc_wal->shutdown_began == 0)
 		bkc_wal->shutdown_began = now;
 	end = TimestampTzPlusMilliseconds(bkc_wal->shutdown_began,
 									  (int64) bkc_set_shutdown_timeout * 1000);
-	return Min(end, deadline);
+	deadline = Min(deadline, end);
+}
+
+static void
+begin_time(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	deadline = TimestampTzPlusMilliseconds(now, (int64) bkc_set_archive_timeout * 1000);
+	look_for_shutdown(now);
+}
+
+static bool
+time_is_up(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!last_cycle && TimestampDifferenceExceeds(looked_at, now, LOOK_MS))
+		look_for_shutdown(now);
+	return now >= deadline;
 }
 
 /* ---- one file ---- */
 
 /* Somebody else is at it: wait until it is not so any more. */
 static BkcWalState
-wait_for_helper(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered, TimestampTz deadline)
+wait_for_helper(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered)
 {
 	BkcWalState state;
 
 	ConditionVariablePrepareToSleep(&bkc_wal->cv);
 	while ((state = bkc_queue_want(timeline, segno, repo, entered)) == BKC_WAL_BUSY &&
-		   GetCurrentTimestamp() < deadline)
+		   !time_is_up())
 	{
 		CHECK_FOR_INTERRUPTS();
 		(void) ConditionVariableTimedSleep(&bkc_wal->cv, WAIT_SLICE_MS, PG_WAIT_EXTENSION);
 		if (!PostmasterIsAlive())
 			proc_exit(1);
+
+		/* that took what PostgreSQL's own loop may be waiting for */
+		SetLatch(MyLatch);
 	}
 	ConditionVariableCancelSleep();
 	return state;
@@ -175,7 +214,7 @@ in_backoff(int repo)
 
 static bool
 archive_segment_to(const BkcRepoDef *def, int repo, const char *file, const char *path,
-				   TimestampTz deadline, BkcError *err)
+				   BkcError *err)
 {
 	TimeLineID	timeline;
 	XLogSegNo	segno;
@@ -184,24 +223,23 @@ archive_segment_to(const BkcRepoDef *def, int repo, const char *file, const char
 	bool		ok;
 
 	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
-	state = wait_for_helper(timeline, segno, repo, &entered, deadline);
+	state = wait_for_helper(timeline, segno, repo, &entered);
 	if (state == BKC_WAL_DURABLE)
 		return true;
 	if (state == BKC_WAL_BUSY)
 		return bkc_error_set(err, BKC_ERR_TIMEOUT, "a WAL helper is still at \"%s\"", file);
-	ok = !in_backoff(repo) && bkc_ship_file(def, repo, file, path, false, deadline, err);
+	ok = !in_backoff(repo) && bkc_ship_file(def, repo, file, path, false, time_is_up, err);
 	if (entered)
 		bkc_queue_done(timeline, segno, repo, ok);
 	return ok;
 }
 
 static bool
-archive_to(const BkcRepoDef *def, int repo, const char *file, const char *path,
-		   TimestampTz deadline, BkcError *err)
+archive_to(const BkcRepoDef *def, int repo, const char *file, const char *path, BkcError *err)
 {
 	if (bkc_wal_is_segment(file))
-		return archive_segment_to(def, repo, file, path, deadline, err);
-	return !in_backoff(repo) && bkc_ship_file(def, repo, file, path, true, deadline, err);
+		return archive_segment_to(def, repo, file, path, err);
+	return !in_backoff(repo) && bkc_ship_file(def, repo, file, path, true, time_is_up, err);
 }
 
 /* Is the segment behind this one ready, too?  Then helpers are worth their start. */
@@ -234,37 +272,47 @@ forget_queued(const char *file)
 	bkc_queue_drop(timeline, segno);
 }
 
+/* PostgreSQL tries a file three times. */
+static void
+tell_left(const char *file)
+{
+	static bool told = false;
+
+	if (!told)
+		ereport(LOG,
+				(errmsg("pg_backupctl leaves WAL from \"%s\" on to be archived after the next start", file),
+				 errdetail("Time for archiving during shutdown (pg_backupctl.shutdown_timeout) is up.")));
+	told = true;
+}
+
 static bool
 archive_everywhere(const char *file, const char *path)
 {
 	int			repos[BKC_MAX_REPOS];
 	const BkcRepoList *list;
-	TimestampTz deadline;
 	BkcError	err;
-	bool		last;
 	bool		ok = true;
 
 	bkc_error_clear(&err);
-	deadline = file_deadline(&last);
-	if (GetCurrentTimestamp() >= deadline)
+	begin_time();
+	if (time_is_up())
 	{
-		ereport(LOG,
-				(errmsg("pg_backupctl leaves WAL from \"%s\" on to be archived after the next start", file),
-				 errdetail("Time for archiving during shutdown (pg_backupctl.shutdown_timeout) is up.")));
+		tell_left(file);
 		return false;
 	}
+	bkc_host_watch(time_is_up);
 	list = bkc_ship_repositories(repos, &err);
 	if (list == NULL || !bkc_fault(BKC_FAULT_ARCHIVE_FILE, &err))
 	{
 		bkc_ereport(WARNING, &err);
 		return false;
 	}
-	if (!last && more_is_ready(file))
+	if (!last_cycle && more_is_ready(file))
 		bkc_walhelpers_start();
 
 	/* the others get it even if one cannot */
 	for (size_t i = 0; i < list->count; i++)
-		ok = archive_to(&list->items[i], repos[i], file, path, deadline, &err) && ok;
+		ok = archive_to(&list->items[i], repos[i], file, path, &err) && ok;
 	if (!ok || !bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
 		return false;
 	bkc_wal_note_reported(file);
@@ -317,6 +365,7 @@ archive_file(const char *file, const char *path)
 		ok = false;
 	}
 	PG_END_TRY();
+	bkc_host_watch(NULL);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(context);
 	return ok;

@@ -177,9 +177,18 @@ host_cancelled(void)
 	return false;
 }
 
+/*
+ * PostgreSQL's archiver looks at its latch between two files: taken from it here, the
+ * order to shut down would lie there for a minute.
+ */
 static void
 host_wait(int ms)
 {
+	if (AmArchiverProcess())
+	{
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+		return;
+	}
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);

@@ -35,8 +35,6 @@ static BkcRepoList list;
 static int	list_repos[BKC_MAX_REPOS];
 static Line lines[BKC_MAX_REPOS];
 
-static TimestampTz ship_deadline = 0;
-
 static void
 line_close(Line *line)
 {
@@ -140,12 +138,6 @@ line_writer(const BkcRepoDef *def, Line *line, BkcError *err)
 }
 
 static bool
-past_deadline(void)
-{
-	return ship_deadline != 0 && GetCurrentTimestamp() >= ship_deadline;
-}
-
-static bool
 check_content(const char *file, const char *path, BkcError *err)
 {
 	if (bkc_wal_is_segment(file) || bkc_wal_is_partial(file))
@@ -187,17 +179,12 @@ file_size(const char *path)
 
 bool
 bkc_ship_file(const BkcRepoDef *def, int repo, const char *file, const char *path,
-			  bool ask_first, TimestampTz deadline, BkcError *err)
+			  bool ask_first, bool (*time_is_up) (void), BkcError *err)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	uint64		stored = 0;
-	bool		ok;
 
-	ship_deadline = deadline;
-	bkc_host_watch(past_deadline);
-	ok = send_file(def, file, path, ask_first, &stored, err);
-	bkc_host_watch(NULL);
-	if (ok)
+	if (send_file(def, file, path, ask_first, &stored, err))
 	{
 		bkc_wal_note_sent(repo, file, file_size(path), stored,
 						  (double) (GetCurrentTimestamp() - began) / USECS_PER_SEC);
@@ -205,7 +192,7 @@ bkc_ship_file(const BkcRepoDef *def, int repo, const char *file, const char *pat
 	}
 	if (err->code == BKC_ERR_CANCELLED)
 	{
-		if (!past_deadline())
+		if (!time_is_up())
 			return false;		/* this process is to end; nobody's failure */
 		bkc_error_set(err, BKC_ERR_TIMEOUT, "time is up for sending WAL file \"%s\"", file);
 	}

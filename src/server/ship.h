@@ -29,10 +29,11 @@ extern bool bkc_ship_store(const BkcRepoDef *def, BkcStore **store, BkcError *er
 
 /*
  * Store one file in one repository.  true: it is durable there.  Success and failure are
- * noted in shared memory, the latter is logged.  deadline: 0 = none.
+ * noted in shared memory, the latter is logged.  time_is_up: what the caller has given to
+ * bkc_host_watch(), so that an upload is cancelled by it.
  */
 extern bool bkc_ship_file(const BkcRepoDef *def, int repo, const char *file, const char *path,
-						  bool ask_first, TimestampTz deadline, BkcError *err);
+						  bool ask_first, bool (*time_is_up) (void), BkcError *err);
 
 /* Close everything. */
 extern void bkc_ship_close(void);

@@ -114,6 +114,14 @@ refill(uint32 usable)
 		bkc_queue_add(ready[i].timeline, ready[i].segno);
 }
 
+static TimestampTz deadline;	/* of the segment that is being sent */
+
+static bool
+time_is_up(void)
+{
+	return GetCurrentTimestamp() >= deadline;
+}
+
 /* One segment to one repository; false when there was nothing to do. */
 static bool
 help_once(void)
@@ -125,7 +133,6 @@ help_once(void)
 	XLogSegNo	segno;
 	char		file[MAXFNAMELEN];
 	char		path[MAXPGPATH];
-	TimestampTz deadline;
 	BkcError	err;
 	int			repo;
 	bool		ok = false;
@@ -143,11 +150,13 @@ help_once(void)
 	snprintf(path, sizeof(path), XLOGDIR "/%s", file);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   (int64) bkc_set_archive_timeout * 1000);
+	bkc_host_watch(time_is_up);
 	for (size_t i = 0; i < list->count; i++)
 		if (repos[i] == repo)
 			ok = bkc_fault(BKC_FAULT_HELPER_SEGMENT, &err) &&
-				bkc_ship_file(&list->items[i], repo, file, path, false, deadline, &err) &&
+				bkc_ship_file(&list->items[i], repo, file, path, false, time_is_up, &err) &&
 				bkc_fault(BKC_FAULT_HELPER_STORED, &err);
+	bkc_host_watch(NULL);
 	bkc_queue_done(timeline, segno, repo, ok);
 	return true;
 }
