@@ -119,7 +119,7 @@ bkc_wait_for_sql($node, "SELECT NOT EXISTS (SELECT FROM backup_jobs())");
 ok(!-e "$data/backup_label", 'no backup_label');
 is_deeply([ grep { /backups/ } bkc_repo_objects($node) ], \@before,
 	'nothing is left in the repository');
-is_deeply([ grep { !/^(\.\.?|owner)$/ } slurp_dir("$data/pg_backupctl") ], [],
+is_deeply([ grep { !/^(\.\.?|owner|repository\.[0-9a-f]+)$/ } slurp_dir("$data/pg_backupctl") ], [],
 	'nor in the data directory');
 $node->stop;
 

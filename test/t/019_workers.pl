@@ -45,9 +45,10 @@ sub backup_with
 }
 
 backup_with(16, 4, 'slots for all');
-backup_with(4, 2, 'slots for two');
-backup_with(3, 1, 'a slot for one');
-backup_with(2, 1, 'no slot but the leader\'s');
+# launcher and WAL streamer have one each
+backup_with(5, 2, 'slots for two');
+backup_with(4, 1, 'a slot for one');
+backup_with(3, 1, 'no slot but the leader\'s');
 
 # ---- the leader alone stores WAL meanwhile and can be cancelled ----
 

@@ -69,10 +69,11 @@ FROM pg_stat_activity WHERE backend_type LIKE 'pg_backupctl %'
 GROUP BY 1, 2, 3, 4 ORDER BY backend_type COLLATE "C"
 SQL
 	join("\n",
+		'pg_backupctl WAL streamer||idle|f|1',
 		'pg_backupctl backup|postgres|active|t|1',
 		'pg_backupctl copy||active|t|2',
 		'pg_backupctl launcher||idle|f|1'),
-	'pg_stat_activity shows leader, workers and launcher');
+	'pg_stat_activity shows leader, workers, launcher and WAL streamer');
 is($node->safe_psql('postgres', "SELECT temporary, active, slot_type FROM pg_replication_slots"),
 	't|t|physical', 'its temporary slot is there');
 
