@@ -47,7 +47,9 @@ backup_and_restore($node, 'archiving off', "archive_mode = off\n");
 backup_and_restore($node, 'archiving on', "archive_mode = on\narchive_command = 'true'\n");
 backup_and_restore($node, 'failing archive_command', "archive_command = 'false'\n");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots'), 0, 'no slot is left');
-backup_and_restore($node, 'wal_level logical', "archive_command = 'true'\nwal_level = logical\n");
+backup_and_restore($node, 'archiving to the repository',
+	"archive_command = ''\n" . bkc_archiving());
+backup_and_restore($node, 'wal_level logical', "archive_library = ''\narchive_command = 'true'\nwal_level = logical\n");
 backup_and_restore($node, 'no slots, no senders, wal_keep_size',
 	"wal_level = replica\nmax_wal_senders = 0\nmax_replication_slots = 0\nwal_keep_size = 1GB\n");
 

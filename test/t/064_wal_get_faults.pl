@@ -58,6 +58,20 @@ bkc_client_ok([ @wal_get, $segment, 'target' ], 'what a killed one has left is n
 is_deeply([ grep { /^target/ } slurp_dir('.') ], ['target'], 'and gone');
 unlink 'target';
 
+# The same at the last moment: the file is complete, but has no name yet.
+for my $fault ([ 'fail', 254 ], [ 'nospace', 254 ], [ 'cancel', 254 ], [ 'exit', 1 ],
+	[ 'kill', 128 + 9 ])
+{
+	my ($action, $expected) = @$fault;
+	my ($status) = bkc_client({ fault => "wal-get-fetched=$action" }, @wal_get, $segment, 'target');
+
+	is($status, $expected, "wal-get-fetched=$action: status");
+	ok(!-e 'target', "wal-get-fetched=$action: no target");
+}
+bkc_client_ok([ @wal_get, $segment, 'target' ], 'and then it is there');
+is(slurp_file('target'), $reference, 'whole');
+unlink 'target';
+
 # A name that nobody has is absent only when everything could be read.
 for my $n (1 .. 4)
 {
