@@ -94,12 +94,20 @@ read_options(BkcWalGet *w, BkcError *err)
 		!read_number(w->options, "prefetch", 0, BKC_WALGET_PREFETCH_MAX, &prefetch, err) ||
 		!read_number(w->options, "retry", 0, RETRY_SECONDS_MAX, &retry, err))
 		return false;
-	w->target = (uint32_t) target;
 	w->prefetch = (uint32_t) prefetch;
 	w->retry_ms = w->standby ? 0 : (int) retry * 1000;
 	w->until = UINT64_MAX;
 	if (until != NULL && !bkc_parse_lsn(until, &w->until))
 		return bkc_error_set(err, BKC_ERR_INVALID, "--until \"%s\" is no position in WAL", until);
+
+	/*
+	 * A standby goes on for ever; limits are those of the restore that the
+	 * server it was made of came from.
+	 */
+	if (w->standby)
+		w->until = UINT64_MAX;
+	else
+		w->target = (uint32_t) target;
 
 	if (cluster == NULL)
 		return true;

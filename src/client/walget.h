@@ -6,6 +6,7 @@
  *		walget_ask		asks one repository after the other, and concludes
  *		walget_archive	what a repository's archive holds of a file, and its neighbours
  *		walget_chunks	the open segment, put together from its chunks
+ *		walget_timeline what the histories of timelines say about a segment
  *		walget_backup	WAL inside backups
  *		walget_deliver	a file under a temporary name, checked, then named
  *		walget_spool	the folder of segments that were fetched ahead
@@ -127,7 +128,7 @@ extern bool bkc_walget_list(const BkcWalGet *w, BkcSession *session, uint32_t lo
 extern bool bkc_walget_segment(BkcWalGet *w, BkcSession *session, const char *file,
 							   const char *path, bool conflict, BkcError *err);
 
-/* ---- walget_chunks ---- */
+/* ---- walget_timeline ---- */
 
 /*
  * May the segment be served from chunks in this recovery, as far as the repository's timelines
@@ -135,6 +136,15 @@ extern bool bkc_walget_segment(BkcWalGet *w, BkcSession *session, const char *fi
  */
 extern bool bkc_walget_chunks_allowed(const BkcWalGet *w, BkcSession *session, bool *allowed,
 									  BkcError *err);
+
+/*
+ * Does recovery leave the segment's timeline only behind the segment, for one of which there is
+ * WAL?  Then the segment has existed, even when nothing later of its own timeline is there.
+ */
+extern bool bkc_walget_passed(const BkcWalGet *w, BkcSession *session, bool *passed,
+							  BkcError *err);
+
+/* ---- walget_chunks ---- */
 
 /* Learn the segment size, when it is not known, from one of them. */
 extern bool bkc_walget_chunks_size(BkcWalGet *w, BkcSession *session, BkcError *err);

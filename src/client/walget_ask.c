@@ -269,18 +269,6 @@ best_chunks(Ask *ask, size_t *best, BkcError *err)
 	return true;
 }
 
-static bool
-gap(Ask *ask, const Source *source, BkcError *err)
-{
-	ask->gap = true;
-	bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL segment %s is missing, but a later one is there: %s",
-				  ask->w->file, source->look.later);
-	bkc_error_detail(err, "Ending recovery here would leave out what came after the gap in repository \"%s\".",
-					 source->session.store->location);
-	return bkc_error_hint(err, "Name a further repository that has it (--repo), or restore to a point before it; "
-						  "\"pg_backupctl check\" lists gaps.");
-}
-
 /* Is that later segment one that recovery would come to?  Behind --until there is nothing. */
 static bool
 matters(const BkcWalGet *w, const char *later)
@@ -289,8 +277,38 @@ matters(const BkcWalGet *w, const char *later)
 	uint64_t	segno;
 
 	return later[0] != '\0' &&
-		(w->until == UINT64_MAX || !bkc_wal_segment_parse(later, w->segment_size, &timeline, &segno) ||
+		(w->until == UINT64_MAX ||
+		 !bkc_wal_segment_parse(later, w->segment_size, &timeline, &segno) ||
 		 segno * w->segment_size < w->until);
+}
+
+/* Is there WAL behind what nobody has?  Then recovery must not end there. */
+static bool
+check_gap(Ask *ask, const BkcWalGet *w, Source *source, BkcError *err)
+{
+	const char *later = source->look.later;
+	bool		passed = false;
+
+	if (matters(w, later))
+		bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL segment %s is missing, but a later one is there: %s",
+					  w->file, later);
+	else
+	{
+		/* the end of the segment is the end of all */
+		if (w->segment_size == 0 || w->until <= bkc_walget_start(w) + w->segment_size)
+			return true;
+		if (!bkc_walget_passed(w, &source->session, &passed, err))
+			return false;
+		if (!passed)
+			return true;
+		bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL segment %s is missing, but WAL of a timeline that begins behind it is there",
+					  w->file);
+	}
+	ask->gap = true;
+	bkc_error_detail(err, "Ending recovery here would leave out what came after the gap in repository \"%s\".",
+					 source->session.store->location);
+	return bkc_error_hint(err, "Name a further repository that has it (--repo), or restore to a point before it; "
+						  "\"pg_backupctl check\" lists gaps.");
 }
 
 /* Nobody has the whole file, and everybody has answered. */
@@ -306,13 +324,13 @@ conclude(Ask *ask, BkcError *err)
 							 w->label, w->sysid, ask->sources[0].session.store->location);
 	if (w->history || bkc_walget_behind_until(w))
 		return true;
-	for (size_t i = 0; i < w->nrepos; i++)
-	{
-		if (matters(w, ask->sources[i].look.later))
-			return gap(ask, &ask->sources[i], err);
-	}
 	if (w->standby)
 		return true;
+	for (size_t i = 0; i < w->nrepos; i++)
+	{
+		if (!check_gap(ask, w, &ask->sources[i], err))
+			return false;
+	}
 	if (!best_chunks(ask, &best, err))
 		return false;
 	if (best == w->nrepos || bkc_walget_behind_until(w))

@@ -416,6 +416,39 @@ test_gap_between_logs(void **state)
 	assert_status(site_get("1", NO_AHEAD, site_name(1, 4 * LOG)), NONE);
 }
 
+/* What comes after may be of another timeline only. */
+static void
+test_gap_before_fork(void **state)
+{
+	site_segments(0, 1, 5, 5);
+	site_history(0, 2, 1, 8 * MB + 100);
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 6)), NONE);
+	site_segments(0, 2, 8, 9);
+	for (uint64_t i = 6; i <= 7; i++)
+	{
+		assert_status(site_get("1", NO_AHEAD, site_name(1, i)), UNKNOWN);
+		assert_said("but WAL of a timeline that begins behind it is there");
+		assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, i)), UNKNOWN);
+		assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, i)), NONE);
+		assert_status(site_get("1", NO_AHEAD "--timeline 3", site_name(1, i)), NONE);
+	}
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 8)), NONE);
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 8)), NONE);
+	assert_status(site_get("1", NO_AHEAD, site_name(2, 7)), UNKNOWN);
+	assert_status(site_get("1", NO_AHEAD "--until 0/800000", site_name(1, 7)), NONE);
+	assert_status(site_get("1", NO_AHEAD "--until 0/800001", site_name(1, 7)), UNKNOWN);
+	site_file("standby.signal", "");
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 6)), NONE);
+	assert_string_equal(site.said, "");
+	assert_status(site_get("1", NO_AHEAD "--until 0/1", site_name(2, 9)), GOT);
+	assert_int_equal(unlink("standby.signal"), 0);
+
+	/* the open segment of a timeline that went on is none */
+	site_chunk(0, 1, 6, 1000, 0, 8192);
+	assert_status(site_get("1", "", site_name(1, 6)), UNKNOWN);
+	assert_status(site_get("1", "--timeline 1", site_name(1, 6)), GOT);
+}
+
 /* ---- --until ---- */
 
 static void
@@ -555,6 +588,7 @@ main(void)
 		SITE_TEST(test_cancelled),
 		SITE_TEST(test_gap),
 		SITE_TEST(test_gap_between_logs),
+		SITE_TEST(test_gap_before_fork),
 		SITE_TEST(test_until),
 		SITE_TEST(test_chunks),
 		SITE_TEST(test_chunks_later),

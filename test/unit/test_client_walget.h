@@ -32,6 +32,7 @@
 #include "../../src/client/walget_deliver.c"
 #include "../../src/client/walget_prefetch.c"
 #include "../../src/client/walget_spool.c"
+#include "../../src/client/walget_timeline.c"
 
 #include "base/bytes.h"
 #include "base/file.h"
