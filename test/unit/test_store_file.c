@@ -218,6 +218,49 @@ missing_parents_are_made(void **state)
 	bkc_store_close(store);
 }
 
+/* Every operation of the store must be refused. */
+static void
+assert_lost(Fixture *f, const char *pattern)
+{
+	BkcReader  *reader;
+	BkcWriter  *writer;
+	uint64_t	size;
+	BkcError	err;
+
+	assert_false(bkc_store_open_write(f->store, "b/c", 0, &writer, &err));
+	assert_int_equal(err.code, BKC_ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.message, pattern));
+	assert_non_null(strstr(err.hint, "mounted"));
+	assert_false(bkc_store_stat(f->store, "a", &size, &err));
+	assert_int_equal(err.code, BKC_ERR_UNAVAILABLE);
+	assert_false(bkc_store_open_read(f->store, "a", 0, UINT64_MAX, &reader, &err));
+	assert_int_equal(err.code, BKC_ERR_UNAVAILABLE);
+	assert_false(bkc_store_remove(f->store, (const char *const[]) {"a"}, 1, &err));
+	assert_int_equal(err.code, BKC_ERR_UNAVAILABLE);
+}
+
+/* A disk is unmounted while a store is open: nothing goes below the mount point. */
+static void
+a_root_that_goes_away(void **state)
+{
+	Fixture    *f = *state;
+	char		away[sizeof(f->repo.root) + 8];
+
+	put_text(f->store, "a", "1");
+	snprintf(away, sizeof(away), "%s.away", f->repo.root);
+	assert_int_equal(rename(f->repo.root, away), 0);
+	assert_lost(f, "is not there any more");
+	assert_int_equal(access(f->repo.root, F_OK), -1);
+
+	assert_int_equal(mkdir(f->repo.root, 0700), 0);
+	assert_lost(f, "has been replaced by another folder");
+	assert_int_equal(rmdir(f->repo.root), 0);
+
+	assert_int_equal(rename(away, f->repo.root), 0);
+	assert_object(f->store, "a", "1", 1);
+	put_text(f->store, "b/c", "2");
+}
+
 static void
 removal_takes_empty_folders(void **state)
 {
@@ -518,6 +561,7 @@ main(void)
 		TEST(opening_touches_nothing),
 		TEST(modes),
 		TEST(missing_parents_are_made),
+		TEST(a_root_that_goes_away),
 		TEST(removal_takes_empty_folders),
 		TEST(a_file_as_root),
 		TEST(missing_repository_is_named),

@@ -85,12 +85,40 @@ open_dir(int parent, const char *entry, int flags)
 	return fd;
 }
 
+static bool
+root_lost(const BkcFileStore *store, const char *what, BkcError *err)
+{
+	bkc_error_set(err, BKC_ERR_UNAVAILABLE, "repository \"%s\" %s", store->base.location, what);
+	return bkc_error_hint(err, "Check that the file system of \"%s\" is mounted.", store->root);
+}
+
+/* Is this the folder that it was before? */
+static bool
+same_root(BkcFileStore *store, int fd, BkcError *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return bkc_file_error(store, "open", NULL, errno, err);
+	if (store->seen && (st.st_dev != store->dev || st.st_ino != store->ino))
+		return root_lost(store, "has been replaced by another folder", err);
+	store->seen = true;
+	store->dev = st.st_dev;
+	store->ino = st.st_ino;
+	return true;
+}
+
 /* Descriptor of the root folder, or -1. */
 static int
 open_root(BkcFileStore *store, bool make, BkcError *err)
 {
 	int			fd = open_dir(AT_FDCWD, store->root, 0);
 
+	if (fd < 0 && errno == ENOENT && store->seen)
+	{
+		root_lost(store, "is not there any more", err);
+		return -1;
+	}
 	if (fd < 0 && errno == ENOENT && make)
 	{
 		if (!bkc_dir_create(store->root, BKC_FILE_DIR_MODE, err))
@@ -103,6 +131,11 @@ open_root(BkcFileStore *store, bool make, BkcError *err)
 			return -1;
 		}
 		fd = open_dir(AT_FDCWD, store->root, 0);
+	}
+	if (fd >= 0 && !same_root(store, fd, err))
+	{
+		close(fd);
+		return -1;
 	}
 	if (fd >= 0)
 		return fd;

@@ -8,6 +8,10 @@
  * pass through symbolic links, it is the administrator's; nothing below it
  * may.
  *
+ * The root folder that a store has seen first stays its root.  When the disk is
+ * unmounted, or the folder moved away, every call is BKC_ERR_UNAVAILABLE: what went into
+ * the empty folder below the mount point would be gone with the next mount.
+ *
  * What survives a crash.  An object's bytes are synced before its name is
  * made, and the name before commit returns.  Folders follow one rule: before
  * a folder is made inside another, the entry of that other folder is synced.
@@ -37,6 +41,9 @@ typedef struct BkcFileStore
 {
 	BkcStore	base;
 	char	   *root;
+	bool		seen;			/* the root folder was opened; it was: */
+	dev_t		dev;
+	ino_t		ino;
 } BkcFileStore;
 
 #define BKC_FILE_DIR_MODE		0700

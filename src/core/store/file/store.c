@@ -125,7 +125,7 @@ static const BkcStoreOps file_store_ops = {
 	.close = file_store_close,
 };
 
-/* Touches nothing: the root folder is opened anew by every operation. */
+/* Touches nothing: every operation opens the root folder anew, and must find the same one. */
 static bool
 file_open(const BkcUrl *url, BkcStore **store, BkcError *err)
 {
