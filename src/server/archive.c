@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/pg_crc32c.h"
+#include "postmaster/interrupt.h"
 #include "postmaster/pgarch.h"
 #include "settings.h"
 #include "ship.h"
@@ -100,7 +101,7 @@ archive_configured(void)
 
 /* ---- time ---- */
 
-static TimestampTz deadline;	/* of this file */
+static TimestampTz deadline;	/* of this file in one repository */
 static TimestampTz looked_at;	/* when we last looked whether the server is being shut down */
 static bool last_cycle;			/* it is: no helper will come */
 
@@ -272,17 +273,19 @@ forget_queued(const char *file)
 	bkc_queue_drop(timeline, segno);
 }
 
-/* PostgreSQL tries a file three times. */
+/*
+ * The last cycle's time is up.  PostgreSQL would try the file three times with a second in
+ * between, twice when the last cycle has yet to begin; as after a SIGTERM it begins no file
+ * any more.
+ */
 static void
-tell_left(const char *file)
+leave_the_rest(const char *file)
 {
-	static bool told = false;
-
-	if (!told)
+	if (!ShutdownRequestPending)
 		ereport(LOG,
 				(errmsg("pg_backupctl leaves WAL from \"%s\" on to be archived after the next start", file),
 				 errdetail("Time for archiving during shutdown (pg_backupctl.shutdown_timeout) is up.")));
-	told = true;
+	ShutdownRequestPending = true;
 }
 
 static bool
@@ -297,7 +300,7 @@ archive_everywhere(const char *file, const char *path)
 	begin_time();
 	if (time_is_up())
 	{
-		tell_left(file);
+		leave_the_rest(file);
 		return false;
 	}
 	bkc_host_watch(time_is_up);
@@ -310,9 +313,14 @@ archive_everywhere(const char *file, const char *path)
 	if (!last_cycle && more_is_ready(file))
 		bkc_walhelpers_start();
 
-	/* the others get it even if one cannot */
+	/* the others get it even if one cannot, and each has its time */
 	for (size_t i = 0; i < list->count; i++)
-		ok = archive_to(&list->items[i], repos[i], file, path, &err) && ok;
+	{
+		begin_time();
+		ok = !time_is_up() && archive_to(&list->items[i], repos[i], file, path, &err) && ok;
+	}
+	if (!ok && last_cycle && time_is_up())
+		leave_the_rest(file);
 	if (!ok || !bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
 		return false;
 	bkc_wal_note_reported(file);
