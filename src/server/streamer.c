@@ -16,6 +16,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "postmaster/pgarch.h"
 #include "replication/walreceiver.h"
 #include "settings.h"
 #include "storage/ipc.h"
@@ -237,6 +238,22 @@ serve(const BkcRepoDef *def, int repo, MemoryContext context)
 	return next;
 }
 
+/*
+ * PostgreSQL's archiver sleeps for a minute after a failure, but a repository that failed is
+ * to be tried at retry_at.
+ */
+static bool
+archiver_is_due(int repo)
+{
+	bool		due;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	due = bkc_wal->repos[repo].failures_in_row > 0 &&
+		bkc_wal->repos[repo].retry_at <= GetCurrentTimestamp();
+	LWLockRelease(bkc_wal->lock);
+	return due;
+}
+
 /* All that is due; how long to sleep. */
 static long
 tick(const BkcRepoList *list, MemoryContext context)
@@ -254,8 +271,11 @@ tick(const BkcRepoList *list, MemoryContext context)
 			int			repo = bkc_wal_repo(&list->items[i]);
 
 			CHECK_FOR_INTERRUPTS();
-			if (repo >= 0)
-				next = Min(next, serve(&list->items[i], repo, context));
+			if (repo < 0)
+				continue;
+			if (archiver_is_due(repo))
+				PgArchWakeup();
+			next = Min(next, serve(&list->items[i], repo, context));
 		}
 	advance_shipped();
 	return Max(1, Min(TICK_MS, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)));
