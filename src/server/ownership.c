@@ -30,6 +30,7 @@
 #define ANSWER_MS		30000
 #define CLAIM_ATTEMPTS	3
 #define MARK_MS			10000
+#define CONNECTED_MS	900
 
 /* What this process knows of a repository; parallel to bkc_wal->repos. */
 typedef struct Answer
@@ -594,20 +595,32 @@ bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by)
 
 /*
  * Connected and receiving?  The state alone says so before the connection is
- * made; the times differ once a message has come.
+ * made.  The times differ once a message has come; an idle primary sends none for long, but
+ * a walreceiver that was connected CONNECTED_MS ago has not been turned away.
  */
 static bool
 is_streaming(TimeLineID *timeline)
 {
-	bool		is;
+	static TimestampTz since = 0;
+	static pid_t last_pid = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		connected;
+	bool		message;
+	pid_t		pid;
 
 	SpinLockAcquire(&WalRcv->mutex);
-	is = WalRcv->pid != 0 && WalRcv->walRcvState == WALRCV_STREAMING &&
-		WalRcv->ready_to_display &&
-		WalRcv->lastMsgSendTime != WalRcv->lastMsgReceiptTime;
+	pid = WalRcv->pid;
+	connected = pid != 0 && WalRcv->walRcvState == WALRCV_STREAMING && WalRcv->ready_to_display;
+	message = WalRcv->lastMsgSendTime != WalRcv->lastMsgReceiptTime;
 	*timeline = WalRcv->receivedTLI;
 	SpinLockRelease(&WalRcv->mutex);
-	return is && *timeline != 0;
+	if (!connected)
+		pid = 0;
+	if (pid != last_pid)
+		since = now;
+	last_pid = pid;
+	return connected && *timeline != 0 &&
+		(message || TimestampDifferenceExceeds(since, now, CONNECTED_MS));
 }
 
 void

@@ -27,12 +27,14 @@
 #include "settings.h"
 #include "streamline.h"
 #include "walbeyond.h"
+#include "walhelper.h"
 #include "walshared.h"
 
 #define ROUND_MIN_MS	10000	/* a round may take that long, or rpo_target if that is longer */
 #define LOOK_MS			200		/* for a segment that is on its way */
 #define ASK_MS			1000	/* first pause between two questions to the repository for it */
-#define ASK_MAX_MS		30000
+#define ASK_MAX_MS		5000
+#define HELP_MS			500		/* so long it may wait for the archiver; then helpers are called */
 #define FEW_CHUNKS		256		/* of one generation */
 #define SMALL_CHUNK		65536	/* see too_many() */
 #define RETRY_MS		1000
@@ -52,6 +54,7 @@ typedef struct Line
 	XLogSegNo	segno;
 	uint32		receiver;
 	bool		cleared;		/* what comes before it is durable there */
+	TimestampTz waits_since;	/* for that; 0 = not seen yet */
 	TimestampTz ask_at;			/* no question about that before */
 	int			ask_ms;
 	bool		begun;			/* these are known: */
@@ -212,6 +215,12 @@ check_before(Line *line, int repo, BkcError *err)
 			return false;
 	}
 	line->cleared = durable;
+	if (!durable && line->waits_since == 0)
+		line->waits_since = GetCurrentTimestamp();
+
+	/* the archiver may sleep for a minute, or be busy with another repository */
+	if (!durable && TimestampDifferenceExceeds(line->waits_since, GetCurrentTimestamp(), HELP_MS))
+		bkc_walhelpers_start();
 	if (!durable && line->ask_at <= GetCurrentTimestamp())
 	{
 		line->ask_ms = line->ask_ms == 0 ? ASK_MS : Min(line->ask_ms * 2, ASK_MAX_MS);
@@ -351,6 +360,7 @@ follow(Line *line, const BkcStreamPoint *point)
 		line->tidy.timeline = line->timeline;
 		line->tidy.open = segno;
 		line->cleared = segno == 0;
+		line->waits_since = 0;
 		line->ask_at = 0;
 		line->ask_ms = 0;
 		line->begun = false;

@@ -61,6 +61,7 @@ $second->stop;
 
 # ---- promoted: a data directory of its own, on another timeline ----
 
+ok(bkc_poll(sub { -e $standby->data_dir . '/pg_backupctl/standby' }), 'it was seen streaming');
 $node->stop;
 $standby->promote;
 $standby->safe_psql('postgres', 'INSERT INTO t VALUES (0)');
