@@ -324,11 +324,12 @@ bkc_sql_take_over(PG_FUNCTION_ARGS)
 
 /* ---- backup_wal_conflict_resolve ---- */
 
+#define CONTENT_MAX		80		/* "SHA-256 " and 64 digits */
+
 typedef struct Conflict
 {
 	BkcWalFile	file;
 	char		path[MAXPGPATH];
-	char		hash[2 * BKC_SHA256_SIZE + 1];	/* of the last one stored */
 	const char *reason;
 	const char *by;
 	BkcStore   *store;
@@ -398,25 +399,32 @@ check_reason(const char *reason)
 	return reason;
 }
 
-/* Hash of what readers get for the file now. */
+/* What readers get for the file now, for the audit: its hash, or that it is damaged. */
 static bool
-stored_hash(const Conflict *c, char *hex, BkcError *err)
+stored_content(const Conflict *c, char content[CONTENT_MAX], BkcError *err)
 {
 	char		name[BKC_NAME_MAX];
+	char		hex[2 * BKC_SHA256_SIZE + 1];
 	BkcWalInfo	info;
 
-	if (!bkc_wal_find(c->store, GetSystemIdentifier(), c->file.file, name, err) ||
-		!bkc_wal_info(c->store, name, &info, err))
+	if (!bkc_wal_find(c->store, GetSystemIdentifier(), c->file.file, name, err))
 		return false;
-	bkc_hex_encode(info.sha256, BKC_SHA256_SIZE, hex);
-	return true;
+	if (bkc_wal_info(c->store, name, &info, err))
+	{
+		bkc_hex_encode(info.sha256, BKC_SHA256_SIZE, hex);
+		snprintf(content, CONTENT_MAX, "SHA-256 %s", hex);
+		return true;
+	}
+	strlcpy(content, "a damaged object", CONTENT_MAX);
+	return err->code == BKC_ERR_CORRUPT;
 }
 
 /* BKC_ERR_STATE: nothing to resolve there; so is BKC_ERR_NOT_FOUND, it will be stored plainly. */
 static bool
 resolve_in(Conflict *c, const BkcRepoDef *repo, BkcError *err)
 {
-	char		before[2 * BKC_SHA256_SIZE + 1];
+	char		before[CONTENT_MAX];
+	char		after[CONTENT_MAX];
 	BkcCodec	codec;
 	int			level;
 
@@ -429,15 +437,15 @@ resolve_in(Conflict *c, const BkcRepoDef *repo, BkcError *err)
 			err->code = BKC_ERR_ACCESS; /* refused, which is something else than no conflict */
 		return false;
 	}
-	if (!stored_hash(c, before, err) ||
+	if (!stored_content(c, before, err) ||
 		!bkc_walwriter_resolve(c->writer, &c->file, c->reason, c->by, err) ||
-		!stored_hash(c, c->hash, err))
+		!stored_content(c, after, err))
 		return false;
 	ereport(LOG,
 			(errmsg("role \"%s\" resolved a conflict of WAL file \"%s\" in repository \"%s\"",
 					c->by, c->file.file, repo->name),
-			 errdetail("The repository had SHA-256 %s; from now on %s is read. Reason: %s",
-					   before, c->hash, c->reason)));
+			 errdetail("The repository had %s; from now on %s is read. Reason: %s",
+					   before, after, c->reason)));
 	return true;
 }
 
