@@ -78,6 +78,7 @@ typedef struct Leader
 	char		label[BKC_LABEL_MAX];
 	int64		id;
 	int64		start_time;
+	int64		stop_time;		/* of do_pg_backup_stop: from then on times can be restored */
 	double		ratio;			/* expected stored bytes for each byte */
 	List	   *config_files;
 	BkcPgBackup pg;
@@ -548,7 +549,7 @@ fill_header(const Leader *l, BkcManifestHeader *h)
 	h->data_checksums = DataChecksumsEnabled();
 	h->wal_in_archive = l->job->args.wal_in_archive;
 	h->start_time = l->start_time;
-	h->stop_time = Max(bkc_host->now(), l->start_time); /* the clock may have been set back */
+	h->stop_time = Max(l->stop_time, l->start_time);	/* the clock may have been set back */
 	h->timeline = l->pg.start_tli;
 	h->start_lsn = l->pg.start_lsn;
 	h->stop_lsn = l->pg.stop_lsn;
@@ -582,7 +583,7 @@ complete(Leader *l, int workers)
 	m.commit_tried = &commit_tried;
 	bkc_backup_manifest(&m);
 	l->totals = m.totals;
-	seconds = (double) (header.stop_time - l->start_time) / USECS_PER_SEC;
+	seconds = (double) Max(bkc_host->now() - l->start_time, 0) / USECS_PER_SEC;
 	make_summary(l, seconds);
 	done.id = l->id;
 	done.repository = l->repo->name;
@@ -619,6 +620,7 @@ copy_between_start_and_stop(Leader *l)
 	bkc_own_control(l->copier, &l->extras);
 	progress_phase(l, BKC_PHASE_STOPPING, PROGRESS_BASEBACKUP_PHASE_WAIT_WAL_ARCHIVE);
 	bkc_pg_backup_stop(&l->pg);
+	l->stop_time = bkc_host->now();
 	fault_point(BKC_FAULT_LEADER_STOPPED);
 	return workers;
 }
