@@ -3,11 +3,11 @@
  *		Marks: small files in our folder of the data directory that know their
  *		own inode, so that a copy of the directory does not have them.
  *
- *		owner		who this data directory is:		<32 hex digits> <inode>
- *		standby		it was seen streaming:			<inode> <system identifier> <timeline>
- *		takeover	restore --take-over left it:	<inode>
- *		behind		WAL of our timeline was found beyond us:	<inode> <system identifier> <timeline>
- *		taken		backup_take_over() accepted that:	<inode> <system identifier> <timeline>
+ *		owner		who this data directory is: <32 hex digits> <inode>
+ *		takeover	restore --take-over left it: <inode>
+ *		standby		it was seen streaming: <inode> <system identifier> <timeline>
+ *		behind		WAL of our timeline was found beyond us: likewise
+ *		taken		backup_take_over() accepted that: likewise
  *
  * A mark is used up for one repository after the other: each adds a line
  * "used <repository>" to the file, which keeps its inode.  (In the last two

@@ -183,8 +183,9 @@ timeline_of(TimeLineID timeline, XLogSegNo segno, TimeLineID *of, BkcError *err)
 }
 
 /*
- * A file that waits for the archiver must be in the repository.  One that does not wait was reported,
- * or never will be (archiving was off, or it came from the old primary): no reason to wait.
+ * A file that waits for the archiver must be in the repository.  One that does not wait was
+ * reported, or never will be (archiving was off, or it came from the old primary): no reason
+ * to wait.
  */
 static bool
 file_durable(Line *line, const char *file, bool known, bool *durable, BkcError *err)

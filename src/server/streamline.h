@@ -21,7 +21,7 @@ typedef struct BkcStreamPoint
 	XLogRecPtr	flush;			/* durable here up to this */
 	TimestampTz taken;			/* what was written before that time lies before flush */
 	bool		ship;			/* on a standby only what it receives now */
-	uint32		receiver;		/* on a standby: another number with each start of its walreceiver */
+	uint32		receiver;		/* on a standby: another one with each start of its walreceiver */
 } BkcStreamPoint;
 
 /* Forget what is known of repositories that are not in the list any more; close them. */
@@ -29,8 +29,9 @@ extern void bkc_streamline_reload(const BkcRepoList *list);
 
 /*
  * Do what is due for a repository: a chunk, chunks to be removed.  repo is its
- * index in shared memory.  sample() gives the newest point.  Success and failure are noted there, the latter is
- * logged.  Returns when it wants to be called again at the latest.
+ * index in shared memory, where success and failure are noted; the latter is
+ * logged.  sample() gives the newest point.  Returns when it wants to be called again at
+ * the latest.
  */
 extern TimestampTz bkc_streamline_round(const BkcRepoDef *def, int repo,
 										void (*sample) (BkcStreamPoint *point));
