@@ -76,6 +76,22 @@ sub copy_of
 	return $copy;
 }
 
+# Put old contents of a stopped server's directory back into the files that are there.
+sub back_in_time
+{
+	my ($server, $aside) = @_;
+	my $data = $server->data_dir;
+
+	system_or_bail('sh', '-c', <<"SH");
+set -e
+cd "$aside"
+find . -type f | while read -r f; do cat "\$f" > "$data/\$f"; done
+cd "$data"
+find . -type f | while read -r f; do [ -e "$aside/\$f" ] || rm "\$f"; done
+SH
+	return;
+}
+
 $node->safe_psql('postgres', 'CREATE TABLE t (i int)');
 my $backup = bkc_backup($node);
 archives($node, 'the first');
@@ -151,14 +167,7 @@ archives($node, q(the owner goes on));
 bkc_shipped($node);
 $node->stop;
 
-# put the old contents back into the files that are there
-system_or_bail('sh', '-c', <<"SH");
-set -e
-cd "$aside"
-find . -type f | while read -r f; do cat "\$f" > "$data/\$f"; done
-cd "$data"
-find . -type f | while read -r f; do [ -e "$aside/\$f" ] || rm "\$f"; done
-SH
+back_in_time($node, $aside);
 is(slurp_file("$data/pg_backupctl/owner"), $owner, 'the identity is the old one');
 $node->start;
 refused($node, qr/this server is an older copy of the one that writes to repository "main"/,
@@ -206,5 +215,29 @@ bkc_wait_for_sql($successor,
 	't', 'then it goes on');
 is(scalar(() = glob "$second/*/owner/*"), 1, 'and has claimed it');
 is(claims(), 4, 'the other one belongs to it as before');
+
+# ---- an older state that is to go on all the same ----
+
+$successor->safe_psql('postgres', "ALTER SYSTEM SET pg_backupctl.repositories = 'main=$repo'");
+$successor->stop;
+$aside = $successor->basedir . '/aside';
+system_or_bail('cp', '-a', $successor->data_dir, $aside);
+$owner = slurp_file($successor->data_dir . '/pg_backupctl/owner');
+$successor->start;
+archives($successor, 'the successor goes on');
+$successor->stop;
+back_in_time($successor, $aside);
+$successor->start;
+refused($successor, qr/this server is an older copy of the one that writes to repository "main"/,
+	'an older state of the successor');
+my $stderr = '';
+$successor->psql('postgres', 'SELECT backup_take_over()', stderr => \$stderr);
+like($stderr, qr/WARNING:  repository "main" holds WAL of timeline \d that this server does not have/,
+	'taking over warns');
+is(claims(), 5, 'and is a claim');
+isnt(slurp_file($successor->data_dir . '/pg_backupctl/owner'),
+	$owner, 'its identity differs from the one it is a copy of');
+bkc_wait_for_sql($successor, q(SELECT status = 'failing' AND last_error ~ 'other content' FROM backup_archiver),
+	't', 'WAL of the same name is refused');
 
 done_testing();
