@@ -40,7 +40,7 @@
 #include "walshared.h"
 
 #define WAIT_SLICE_MS	100
-#define LOOK_MS			500		/* between two looks whether the server is being shut down */
+#define LOOK_MS			500		/* between two looks at what happens meanwhile */
 
 /* ---- may anything be archived? ---- */
 
@@ -101,8 +101,27 @@ archive_configured(void)
 
 /* ---- time ---- */
 
+/* Is the segment behind this one ready, too?  Then helpers are worth their start. */
+static bool
+more_is_ready(const char *file)
+{
+	TimeLineID	timeline;
+	XLogSegNo	segno;
+	char		next[MAXFNAMELEN];
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	if (!bkc_wal_is_segment(file))
+		return false;
+	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
+	XLogFileName(next, timeline, segno + 1, wal_segment_size);
+	StatusFilePath(path, next, ".ready");
+	return stat(path, &st) == 0;
+}
+
+static const char *sending;		/* the file that PostgreSQL has given us */
 static TimestampTz deadline;	/* of this file in one repository */
-static TimestampTz looked_at;	/* when we last looked whether the server is being shut down */
+static TimestampTz looked_at;	/* when we last looked around */
 static bool last_cycle;			/* it is: no helper will come */
 
 /*
@@ -141,7 +160,6 @@ look_for_shutdown(TimestampTz now)
 {
 	TimestampTz end;
 
-	looked_at = now;
 	last_cycle = is_shut_down();
 	if (!last_cycle)
 	{
@@ -155,13 +173,24 @@ look_for_shutdown(TimestampTz now)
 	deadline = Min(deadline, end);
 }
 
+/* What may change while a file is being sent: more becomes ready, the server is shut down. */
 static void
-begin_time(void)
+look_around(TimestampTz now)
+{
+	looked_at = now;
+	look_for_shutdown(now);
+	if (!last_cycle && more_is_ready(sending))
+		bkc_walhelpers_start();
+}
+
+static void
+begin_time(const char *file)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
+	sending = file;
 	deadline = TimestampTzPlusMilliseconds(now, (int64) bkc_set_archive_timeout * 1000);
-	look_for_shutdown(now);
+	look_around(now);
 }
 
 static bool
@@ -170,7 +199,7 @@ time_is_up(void)
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (!last_cycle && TimestampDifferenceExceeds(looked_at, now, LOOK_MS))
-		look_for_shutdown(now);
+		look_around(now);
 	return now >= deadline;
 }
 
@@ -243,24 +272,6 @@ archive_to(const BkcRepoDef *def, int repo, const char *file, const char *path, 
 	return !in_backoff(repo) && bkc_ship_file(def, repo, file, path, true, time_is_up, err);
 }
 
-/* Is the segment behind this one ready, too?  Then helpers are worth their start. */
-static bool
-more_is_ready(const char *file)
-{
-	TimeLineID	timeline;
-	XLogSegNo	segno;
-	char		next[MAXFNAMELEN];
-	char		path[MAXPGPATH];
-	struct stat st;
-
-	if (!bkc_wal_is_segment(file))
-		return false;
-	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
-	XLogFileName(next, timeline, segno + 1, wal_segment_size);
-	StatusFilePath(path, next, ".ready");
-	return stat(path, &st) == 0;
-}
-
 static void
 forget_queued(const char *file)
 {
@@ -297,7 +308,7 @@ archive_everywhere(const char *file, const char *path)
 	bool		ok = true;
 
 	bkc_error_clear(&err);
-	begin_time();
+	begin_time(file);
 	if (time_is_up())
 	{
 		leave_the_rest(file);
@@ -310,13 +321,11 @@ archive_everywhere(const char *file, const char *path)
 		bkc_ereport(WARNING, &err);
 		return false;
 	}
-	if (!last_cycle && more_is_ready(file))
-		bkc_walhelpers_start();
 
 	/* the others get it even if one cannot, and each has its time */
 	for (size_t i = 0; i < list->count; i++)
 	{
-		begin_time();
+		begin_time(file);
 		ok = !time_is_up() && archive_to(&list->items[i], repos[i], file, path, &err) && ok;
 	}
 	if (!ok && last_cycle && time_is_up())
