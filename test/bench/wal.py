@@ -55,6 +55,7 @@ class WalPhase:
     def __init__(self, bench):
         self.bench = bench
         self.cluster = bench.cluster('wal', 4)
+        self.restored = os.path.join(bench.work, 'wal-restored')
         self.samples = {}           # (what, contender) -> list of values, a round each
         self.memory = {}
 
@@ -85,7 +86,8 @@ class WalPhase:
         base = 'pgbackrest --config=%s --stanza=bench ' % config
         return Archiving('pgBackRest async' if asynchronous else 'pgBackRest sync',
                          command=base + 'archive-push %p', folder=self.store(name),
-                         fetch=base + 'archive-get %f "%p"', before=before)
+                         fetch=base + '--pg1-path=%s archive-get %%f "%%p"' % self.restored,
+                         before=before)
 
     def contenders(self):
         found = [
@@ -228,7 +230,7 @@ class WalPhase:
 
     def replay(self, contender, round_number):
         """Recovery of a base backup over the backlog, by that restore_command."""
-        target = os.path.join(self.bench.work, 'wal-restored')
+        target = self.restored
         base = os.path.join(self.bench.work, 'wal-base')
         shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(base, ignore_errors=True)
@@ -282,7 +284,10 @@ class WalPhase:
         self.bench.start(self.cluster)
         self.cluster.psql(SOURCE % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
         field = self.contenders()
+        wanted = os.environ.get('BENCH_WAL', 'backlog switch replay').split()
         for what, step in (('backlog', self.backlog), ('switch', self.switches), ('replay', self.replay)):
+            if what not in wanted:
+                continue
             for round_number in range(self.bench.rounds + 1):
                 self.bench.say('wal, %s, %s' % (what, 'round %d of %d' % (round_number, self.bench.rounds)
                                                 if round_number else 'warm-up round'))
