@@ -301,6 +301,7 @@ FROM @extschema@.backup_archiver_state() a,
 
 COMMENT ON VIEW @extschema@.backup_archiver IS 'WAL archiving, one row for each repository; counts are since the server''s start';
 COMMENT ON COLUMN @extschema@.backup_archiver.status IS 'archiving; behind: more than one segment waits; failing: tried again at retry_at; refused: another data directory owns the repository; off: pg_backupctl.enabled is off, WAL waits; standby: its primary archives; not configured: archive_mode or archive_library';
+COMMENT ON COLUMN @extschema@.backup_archiver.last_archived_file IS 'stored most recently; files may be stored ahead of others, archived_to says how far all are';
 COMMENT ON COLUMN @extschema@.backup_archiver.archived_to IS 'all WAL before it, since the server''s start, is in the repository as whole segments';
 COMMENT ON COLUMN @extschema@.backup_archiver.backlog_segments IS 'whole segments that wait in pg_wal for this repository';
 COMMENT ON COLUMN @extschema@.backup_archiver.last_error IS 'stays after it has passed; failed_at says when it was';

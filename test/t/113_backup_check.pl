@@ -176,6 +176,24 @@ is( $node->safe_psql('postgres',
 	"$first->{label} $later->{label}",
 	'two windows');
 
+# ---- interrupted ----
+
+bkc_set_fault($node, 'store-list=sleep:600000');
+for my $query ('SELECT count(*) FROM backup_recovery_window', 'SELECT count(*) FROM backup_check()')
+{
+	($status, $stdout, $stderr) =
+	  $node->psql('postgres', "SET statement_timeout = '1s'; $query");
+	like($stderr, qr/ERROR:  canceling statement due to statement timeout/, "$query can be cancelled");
+}
+bkc_clear_fault($node);
+($status, $stdout, $stderr) = $node->psql('postgres', <<'SQL', on_error_stop => 0);
+SET statement_timeout = '1ms';
+SELECT count(*) FROM backup_recovery_window;
+RESET statement_timeout;
+SELECT count(*) FROM backup_recovery_window;
+SQL
+is($stdout, '3', 'the session goes on') or diag($stderr);
+
 # ---- somebody else's ----
 
 my $clone = bkc_restore($node, 'clone', args => [ '--backup', $later->{label} ]);
