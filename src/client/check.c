@@ -196,11 +196,25 @@ add_wal(const BkcWalMap *map, BkcCheckCluster *cluster)
 							 find_timeline(cluster, map->tails[i].timeline)->open);
 }
 
-/* Every timeline that has WAL or a backup, or lacks WAL. */
+/* Where a timeline without WAL began: a restore that follows it ends there. */
+static void
+add_history(BkcCheckCluster *cluster, const BkcWalHistory *history)
+{
+	BkcCheckTimeline *timeline = find_timeline(cluster, history->timeline);
+
+	timeline->no_history = false;
+	if (history->n == 0)
+		return;
+	timeline->parent = history->entries[history->n - 1].timeline;
+	timeline->fork_lsn = history->entries[history->n - 1].switch_lsn;
+}
+
+/* Every timeline that has WAL, a history or a backup, or lacks WAL. */
 static bool
 check_timelines(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 {
-	size_t		most = map->nruns + map->ntails + cluster->nbackups + cluster->ngaps;
+	size_t		most = map->nruns + map->ntails + map->nhistories + cluster->nbackups +
+		cluster->ngaps;
 
 	cluster->timelines = calloc(most + 1, sizeof(*cluster->timelines));
 	if (cluster->timelines == NULL)
@@ -213,17 +227,14 @@ check_timelines(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 	for (size_t i = 0; i < cluster->ngaps; i++)
 		find_timeline(cluster, cluster->gaps[i].gap.timeline);
 	add_wal(map, cluster);
+	for (size_t i = 0; i < map->nhistories; i++)
+		add_history(cluster, &map->histories[i]);
 	for (size_t i = 0; i < cluster->ntimelines; i++)
 	{
 		BkcCheckTimeline *timeline = &cluster->timelines[i];
 
 		for (size_t j = 0; j < map->nconflicts; j++)
 			timeline->conflicts += map->conflicts[j].timeline == timeline->timeline;
-		for (size_t j = 0; j < map->nhistories; j++)
-		{
-			if (map->histories[j].timeline == timeline->timeline)
-				timeline->no_history = false;
-		}
 	}
 
 	/* with the oldest one nothing here needs to be connected: archiving began on it */

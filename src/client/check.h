@@ -41,6 +41,8 @@ typedef struct BkcCheckTimeline
 {
 	uint32_t	timeline;
 	bool		no_history;		/* missing or damaged, and older timelines are there */
+	uint32_t	parent;			/* by its history; 0 when that is not known */
+	uint64_t	fork_lsn;		/* where it left that */
 	uint64_t	segments;		/* whole ones */
 	uint64_t	start_lsn;		/* of the first, and the end of the last */
 	uint64_t	end_lsn;

@@ -121,8 +121,11 @@ print_timeline(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 {
 	char		start[24];
 	char		end[24];
-	bool		window = false;
+	char		fork[24];
+	bool		window = timeline->segments == 0 && timeline->open[0] == '\0' &&
+		timeline->parent != 0;
 
+	bkc_format_lsn(timeline->fork_lsn, fork, sizeof(fork));
 	bkc_format_lsn(timeline->start_lsn, start, sizeof(start));
 	bkc_format_lsn(timeline->end_lsn, end, sizeof(end));
 	printf("  timeline %u: ", timeline->timeline);
@@ -134,6 +137,9 @@ print_timeline(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 	if (timeline->open[0] != '\0')
 		printf("%spart of %s", timeline->segments > 0 ? ", and " : "", timeline->open);
 	putchar('\n');
+	if (window)
+		printf("    it left timeline %u at %s, and nothing of it has arrived: a restore to it ends there\n",
+			   timeline->parent, fork);
 	if (timeline->no_history)
 		printf("    MISSING: its history file; what came before it cannot be connected with it\n");
 	if (timeline->conflicts > 0)
@@ -281,8 +287,10 @@ timeline_json(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 		json_decref(windows);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
 					 "timeline", bkc_json_u64(timeline->timeline),
+					 "parent", timeline->parent != 0 ? bkc_json_u64(timeline->parent) : json_null(),
+					 "fork_lsn", timeline->parent != 0 ? bkc_json_lsn(timeline->fork_lsn) : json_null(),
 					 "segments", bkc_json_u64(timeline->segments),
 					 "start_lsn", whole ? bkc_json_lsn(timeline->start_lsn) : json_null(),
 					 "end_lsn", whole ? bkc_json_lsn(timeline->end_lsn) : json_null(),

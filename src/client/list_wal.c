@@ -21,9 +21,13 @@ typedef struct Range
 	uint64_t	gaps;
 	bool		open;			/* of a further segment there are chunks */
 	uint64_t	open_segment;
+	bool		history;
 } Range;
 
-/* The range of the timeline that has the lowest number above after; false when there is none. */
+/*
+ * The range of the timeline that has the lowest number above after, perhaps with a
+ * history and nothing else; false when there is none.
+ */
 static bool
 next_range(const BkcWalMap *map, uint32_t after, Range *range)
 {
@@ -38,6 +42,11 @@ next_range(const BkcWalMap *map, uint32_t after, Range *range)
 	{
 		if (map->tails[i].timeline > after && map->tails[i].timeline < range->timeline)
 			range->timeline = map->tails[i].timeline;
+	}
+	for (size_t i = 0; i < map->nhistories; i++)
+	{
+		if (map->histories[i].timeline > after && map->histories[i].timeline < range->timeline)
+			range->timeline = map->histories[i].timeline;
 	}
 	for (size_t i = 0; i < map->nruns; i++)
 	{
@@ -57,7 +66,9 @@ next_range(const BkcWalMap *map, uint32_t after, Range *range)
 		range->open = true;
 		range->open_segment = map->tails[i].segno;
 	}
-	return range->segments > 0 || range->open;
+	for (size_t i = 0; i < map->nhistories; i++)
+		range->history |= map->histories[i].timeline == range->timeline;
+	return range->segments > 0 || range->open || range->history;
 }
 
 /* ---- for people ---- */
@@ -82,6 +93,8 @@ print_range(const BkcWalMap *map, const Range *range)
 			   range->gaps == 1 ? "gap" : "gaps");
 	if (range->open)
 		printf("%spart of %s", range->segments > 0 ? ", " : "", open);
+	else if (range->segments == 0)
+		printf("none yet, only its history");
 	putchar('\n');
 }
 

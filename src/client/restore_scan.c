@@ -154,8 +154,10 @@ scan_file(Scan *scan, uint64_t size, BkcError *err)
 
 	while (offset < size && !scan->found && !bkc_walscan_ended(scan->scanner))
 	{
+		size_t		want = size - offset < READ_SIZE ? (size_t) (size - offset) : READ_SIZE;
+
 		if (!bkc_host_check(err) ||
-			!bkc_file_pread(scan->fd, SEGMENT_NAME, scan->buffer, READ_SIZE, offset, &got, err))
+			!bkc_file_pread(scan->fd, SEGMENT_NAME, scan->buffer, want, offset, &got, err))
 			return false;
 		if (got == 0)
 			break;
@@ -193,8 +195,11 @@ scan_segments(Scan *scan, uint64_t from, BkcError *err)
 
 	for (uint64_t segno = from / size; segno <= last && !scan->found; segno++)
 	{
+		uint64_t	left = r->way.reach.end_lsn - segno * size;
+
+		/* behind a fork the parent's segment is of another way */
 		bkc_wal_segment_name(timeline_of(r, segno), segno, size, segment);
-		if (!fetch(scan, segment, err) || !scan_file(scan, size, err))
+		if (!fetch(scan, segment, err) || !scan_file(scan, left < size ? left : size, err))
 			return bkc_error_context(err, "WAL segment %s", segment);
 		if (!scan->found && bkc_walscan_ended(scan->scanner) && segno < last)
 			return broken_wal(scan, segment, err);

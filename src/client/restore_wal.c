@@ -121,6 +121,40 @@ reach_into_hole(BkcRestore *r, BkcError *err)
 
 /* ---- one check for each kind of goal ---- */
 
+/* The end of the segment that holds what is before lsn. */
+static uint64_t
+whole_segments(const BkcRestore *r, uint64_t lsn)
+{
+	uint64_t	size = r->backup->header.wal_segment_size;
+
+	return lsn % size == 0 ? lsn : lsn - lsn % size + size;
+}
+
+static bool
+promotes(const BkcRestore *r)
+{
+	return !r->goal.standby &&
+		(r->goal.action == NULL || strcmp(r->goal.action, "promote") == 0);
+}
+
+/*
+ * What was announced is what is restored.  Nothing in the server keeps
+ * it from going on along a timeline that was left, and what arrives between now and its
+ * start may have holes.  Where recovery only pauses somebody may want to go on, but
+ * not past a fork or over a hole.
+ */
+static void
+end_at_reach(BkcRestore *r)
+{
+	BkcWay	   *way = &r->way;
+	const BkcWalReach *reach = &way->reach;
+
+	if (reach->beyond > 0 || reach->timeline != way->timeline)
+		way->until = reach->end_lsn;
+	else if (promotes(r))
+		way->until = reach->open ? reach->end_lsn : whole_segments(r, reach->end_lsn);
+}
+
 /*
  * All there is, also when a transaction or a name is looked for: nobody
  * knows in which segment that is.
@@ -128,11 +162,11 @@ reach_into_hole(BkcRestore *r, BkcError *err)
 static bool
 check_whole(BkcRestore *r, BkcError *err)
 {
+	end_at_reach(r);
 	if (r->way.reach.beyond == 0)
 		return true;
 	if (in_flight(&r->way))
 	{
-		r->way.until = r->way.reach.end_lsn;
 		r->way.lost = true;
 		return true;
 	}
@@ -150,11 +184,15 @@ static void
 need_nothing_behind(BkcRestore *r, uint64_t lsn)
 {
 	BkcWay	   *way = &r->way;
-	uint32_t	size = r->backup->header.wal_segment_size;
+	bool		left = way->reach.timeline != way->timeline;
 
-	if (strcmp(r->goal.action, "promote") == 0)
-		way->until = (lsn + size - 1) / size * size;
-	else if (way->reach.beyond > 0)
+	if (promotes(r))
+		way->until = whole_segments(r, lsn);
+	else if (way->reach.beyond > 0 || left)
+		way->until = way->reach.end_lsn;
+
+	/* behind a fork the parent's WAL is that of another way */
+	if (left && way->until > way->reach.end_lsn)
 		way->until = way->reach.end_lsn;
 }
 

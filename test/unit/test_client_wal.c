@@ -314,6 +314,68 @@ test_zeros(void **state)
 	assert_fails(check_lsn_goal(w, page + 48, &err), BKC_ERR_NOT_FOUND);
 }
 
+/* ---- a timeline without WAL ---- */
+
+/* Recovery to timeline 2, which left timeline 1 at fork. */
+static bool
+check_child(World *w, uint64_t fork, BkcError *err)
+{
+	BkcWay	   *way = &w->r.way;
+	char		text[64];
+
+	snprintf(text, sizeof(text), "1\t%X/%X\tno recovery target specified\n",
+			 (unsigned) (fork >> 32), (unsigned) fork);
+	bkc_walpath_free(&way->path);
+	bkc_walmap_free(way->map);
+	way->until = way->last = 0;
+	way->at_end = way->lost = false;
+	way->timeline = 2;
+	if (!bkc_walmap_load(w->store, SYSID, MB, &way->map, err) ||
+		!bkc_walmap_add_history(way->map, 2, text, strlen(text), err) ||
+		!bkc_walmap_path(way->map, 2, &way->path, err))
+		fail_msg("%s", err->message);
+	return bkc_restore_wal_check(&w->r, err);
+}
+
+/* The parent's WAL goes on behind the fork; recovery must not. */
+static void
+test_child_without_wal(void **state)
+{
+	World	   *w = *state;
+	uint64_t	fork = w->xact[1];
+	BkcError	err;
+
+	w->r.goal.kind = BKC_GOAL_END;
+	w->r.goal.action = NULL;
+	assert_ok(check_child(w, fork, &err));
+	assert_way(w, false, fork);
+	assert_int_equal(w->r.way.reach.timeline, 1);
+
+	w->r.goal.action = "pause";
+	w->r.goal.kind = BKC_GOAL_IMMEDIATE;
+	assert_ok(check_child(w, fork, &err));
+	assert_way(w, false, fork);
+	w->r.goal.action = "promote";
+	assert_ok(check_child(w, fork, &err));
+	assert_way(w, false, segment_end(w, 1));
+	assert_ok(check_child(w, w->xact[0], &err));
+	assert_way(w, false, w->xact[0]);
+
+	/* what comes behind the fork is none of it */
+	w->r.goal.kind = BKC_GOAL_LSN;
+	w->r.goal.lsn = fork + 1;
+	assert_fails(check_child(w, fork, &err), BKC_ERR_NOT_FOUND);
+	w->r.goal.lsn = fork;
+	assert_ok(check_child(w, fork, &err));
+	assert_true(w->r.way.at_end);
+	assert_int_equal(w->r.way.until, segment_end(w, 1));	/* behind the last record */
+	w->r.goal.kind = BKC_GOAL_TIME;
+	w->r.goal.time = 100 * SEC;
+	assert_ok(check_child(w, fork, &err));
+	assert_true(w->r.way.at_end);
+	assert_int_equal(w->r.way.until, segment_end(w, 1));	/* behind the last record */
+}
+
 /* ---- holes ---- */
 
 static void
@@ -333,7 +395,7 @@ test_hole(void **state)
 	w->r.goal.kind = BKC_GOAL_END;
 	w->r.goal.action = NULL;
 	assert_ok(check_way(w, &err));
-	assert_way(w, false, 0);
+	assert_way(w, false, end);	/* what was announced is what is restored */
 	assert_int_equal(w->r.way.reach.end_lsn, end);
 
 	/* of segment 7 there are chunks only, and later ones are whole */
@@ -444,6 +506,7 @@ main(void)
 		WORLD_TEST(test_times),
 		WORLD_TEST(test_locations),
 		WORLD_TEST(test_zeros),
+		WORLD_TEST(test_child_without_wal),
 		WORLD_TEST(test_hole),
 		WORLD_TEST(test_backup_without_wal),
 		WORLD_TEST(test_damage),

@@ -267,27 +267,41 @@ test_fork_within(void **state)
 {
 	static const uint64_t fork = LSN(6) + 300;
 	BkcStore   *store = util_store();
-	BkcWalHave	have = {.timeline = 1, .start_lsn = LSN(5), .end_lsn = LSN(6) + 200, .time = 7};
+	BkcWalHave	have = {.timeline = 1, .start_lsn = LSN(5), .end_lsn = LSN(6) + 200,
+	.time = TIME(5) + 7};
+	char		name[BKC_NAME_MAX];
+	const char *names[1] = {name};
 	BkcWalMap  *map;
 	BkcWalReach reach;
+	BkcError	err;
 
 	put_history(store, 2, &fork, 1);
 	put_run(store, 1, 4, 6);
 	put_run(store, 2, 7, 8);
 	map = load(store, 0);
+
+	/* when that is not there the server takes its parent's, which is good up to the fork */
 	reach = reach_to(map, 2, 1, LSN(4), NULL);
-	assert_end(&reach, 1, LSN(6), TIME(5));
+	assert_end(&reach, 1, fork, TIME(5));
+	assert_true(reach.fork);
 	assert_segment(reach.missing, 2, 6);
 	assert_beyond(&reach, 2, 1, TIME(7));
+	bkc_walmap_free(map);
 
-	/* but the backup's own segment of the parent makes the backup consistent */
+	/* also when that is inside the backup only */
+	segment_object(1, 6, name);
+	assert_ok(bkc_store_remove(store, names, 1, &err));
+	map = load(store, 0);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6), TIME(5));
+	assert_false(reach.fork);
 	reach = reach_to(map, 2, 1, LSN(5) + 40, &have);
-	assert_end(&reach, 1, LSN(6) + 200, 7);
+	assert_end(&reach, 1, LSN(6) + 200, TIME(5) + 7);
 	assert_segment(reach.missing, 2, 6);
 	assert_beyond(&reach, 2, 1, TIME(7));
 	have.end_lsn = LSN(7);		/* never beyond the fork */
 	reach = reach_to(map, 2, 1, LSN(5) + 40, &have);
-	assert_end(&reach, 1, fork, 7);
+	assert_end(&reach, 1, fork, TIME(5) + 7);
 	bkc_walmap_free(map);
 
 	put_run(store, 2, 6, 6);
@@ -353,6 +367,52 @@ test_two_forks_in_one(void **state)
 	assert_end(&reach, 3, LSN(8), TIME(7));
 	reach = reach_to(map, 3, 2, LSN(6) + 400, NULL);
 	assert_end(&reach, 3, LSN(8), TIME(7));
+	bkc_walmap_free(map);
+	bkc_store_close(store);
+}
+
+/* A timeline of which nothing but the history has arrived. */
+static void
+test_only_history(void **state)
+{
+	static const uint64_t forks[] = {LSN(6) + 300, LSN(6) + 900};
+	BkcStore   *store = util_store();
+	BkcWalMap  *map;
+	BkcWalReach reach;
+
+	put_history(store, 2, forks, 1);
+	put_history(store, 3, forks, 2);
+	put_run(store, 1, 4, 9);
+	map = load(store, 0);
+	for (uint32_t target = 2; target <= 3; target++)
+	{
+		reach = reach_to(map, target, 1, LSN(4), NULL);
+		assert_end(&reach, 1, forks[0], TIME(5));
+		assert_true(reach.fork);
+		assert_segment(reach.missing, target, 6);
+		assert_beyond(&reach, 0, 0, 0);
+	}
+	bkc_walmap_free(map);
+
+	/* of two ancestors the newer one's segment counts, and its chunks do not */
+	put_chunk(store, 2, 6, 1, 0, 1000, TIME(6));
+	map = load(store, 0);
+	reach = reach_to(map, 3, 1, LSN(4), NULL);
+	assert_end(&reach, 1, forks[0], TIME(5));
+	bkc_walmap_free(map);
+	put_run(store, 2, 6, 7);
+	map = load(store, 0);
+	reach = reach_to(map, 3, 1, LSN(4), NULL);
+	assert_end(&reach, 2, forks[1], TIME(5));
+	bkc_walmap_free(map);
+
+	/* the child's own come first, even when they reach less far */
+	put_chunk(store, 3, 6, 1, 0, 200, TIME(6));
+	map = load(store, 0);
+	reach = reach_to(map, 3, 1, LSN(4), NULL);
+	assert_end(&reach, 3, LSN(6) + 200, TIME(6));
+	assert_true(reach.open);
+	assert_false(reach.fork);
 	bkc_walmap_free(map);
 	bkc_store_close(store);
 }
@@ -582,6 +642,7 @@ main(void)
 		cmocka_unit_test(test_fork_within),
 		cmocka_unit_test(test_fork_at_boundary),
 		cmocka_unit_test(test_two_forks_in_one),
+		cmocka_unit_test(test_only_history),
 		cmocka_unit_test(test_conflict_time),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_end_of_numbers),

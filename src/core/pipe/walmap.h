@@ -122,6 +122,8 @@ typedef struct BkcWalReach
 	uint64_t	end_lsn;		/* start_lsn when not even the first segment is there */
 	int64_t		end_time;		/* 0 when not known */
 	bool		open;			/* the last segment is put together from chunks */
+	bool		fork;			/* it is an ancestor's, good to where the next timeline begins;
+								 * end_time is then that of what precedes it */
 
 	/* first segment that is not there whole; "" when the segment size is not known */
 	char		missing[BKC_WAL_NAME_MAX];

@@ -119,34 +119,51 @@ closed_end(const Walk *w, uint64_t start_lsn, BkcWalReach *reach, BkcError *err)
 }
 
 /*
- * The segment with a fork is the child's.  When it is not there, but the
- * backup holds its parent's, the server reads that one: it is good up to the fork.
+ * The segment with a fork is the child's.  When nothing of it is there the server asks
+ * for that of its parent, or of a timeline before that, and reads that one: it
+ * is good up to where that timeline was left.
  */
 static void
 parent_of_fork(const Walk *w, BkcWalReach *reach)
 {
-	uint64_t	fork = w->path->legs[w->leg].begin;
-	uint64_t	last;
-	uint64_t	end;
+	const BkcWalMap *map = w->map;
 
-	if (w->leg == 0 || fork / w->map->segment_size != w->cur ||
-		!have_covers(w->map, w->have, w->cur, &last) ||
-		!bkc_walpath_contains(w->path, w->have->timeline, w->have->start_lsn))
+	for (size_t i = w->leg; i-- > 0;)
+	{
+		const BkcWalLeg *leg = &w->path->legs[i];
+		bool		whole = bkc_walmap_has(map, leg->timeline, w->cur);
+		bool		have = w->have != NULL && w->have->timeline == leg->timeline;
+		uint64_t	end = leg->end;
+		uint64_t	last;
+		int64_t		time = reach->end_time;
+
+		if (end / map->segment_size != w->cur)
+			return;
+		have = have && have_covers(map, w->have, w->cur, &last);
+		if (!whole && !have)
+			continue;
+
+		/* the segment's own time is when the abandoned timeline filled it: too late */
+		if (have && w->have->time > time)
+			time = w->have->time;
+		if (!whole && w->have->end_lsn < end)
+			end = w->have->end_lsn;
+		if (end <= reach->end_lsn)
+			return;
+		reach->timeline = leg->timeline;
+		reach->end_lsn = end;
+		reach->end_time = time;
+		reach->fork = true;
 		return;
-	end = w->have->end_lsn < fork ? w->have->end_lsn : fork;
-	if (end <= reach->end_lsn)
-		return;
-	reach->timeline = w->have->timeline;
-	reach->end_lsn = end;
-	reach->end_time = w->have->time;
+	}
 }
 
 /*
  * Chunks count at the very end only: of the last timeline's newest segment.
- * wal-get serves them under the same condition.
+ * wal-get serves them under the same condition.  *served: nothing else is, then.
  */
 static bool
-open_end(const Walk *w, BkcWalReach *reach, BkcError *err)
+open_end(const Walk *w, BkcWalReach *reach, bool *served, BkcError *err)
 {
 	const BkcWalMap *map = w->map;
 	uint32_t	timeline = w->path->legs[w->leg].timeline;
@@ -155,6 +172,7 @@ open_end(const Walk *w, BkcWalReach *reach, BkcError *err)
 	uint64_t	end;
 	int64_t		time;
 
+	*served = false;
 	if (w->leg + 1 != w->path->n ||
 		!bkc_waltail_has(map->tails, map->ntails, timeline, w->cur) ||
 		(run < map->nruns && map->runs[run].timeline == timeline) ||
@@ -162,6 +180,7 @@ open_end(const Walk *w, BkcWalReach *reach, BkcError *err)
 		return true;
 	if (bkc_wal_chunks_end(map->store, map->sysid, reach->missing, &end, &time, err))
 	{
+		*served = true;
 		if (end > reach->end_lsn)
 		{
 			reach->timeline = timeline;
@@ -220,6 +239,7 @@ bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeline
 				 uint64_t start_lsn, const BkcWalHave *have, BkcWalReach *reach, BkcError *err)
 {
 	Walk		w = {.map = map, .path = path, .have = have};
+	bool		served;
 
 	memset(reach, 0, sizeof(*reach));
 	reach->timeline = timeline;
@@ -242,8 +262,11 @@ bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeline
 	if (w.cur >= bkc_walmap_segments_end(map))
 		return true;
 	bkc_wal_segment_name(path->legs[w.leg].timeline, w.cur, map->segment_size, reach->missing);
-	parent_of_fork(&w, reach);
-	return open_end(&w, reach, err) && look_beyond(&w, reach, err);
+	if (!open_end(&w, reach, &served, err))
+		return false;
+	if (!served)
+		parent_of_fork(&w, reach);
+	return look_beyond(&w, reach, err);
 }
 
 /* ---- by time ---- */
