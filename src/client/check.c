@@ -61,20 +61,10 @@ static bool
 read_manifest(BkcStore *store, uint64_t sysid, BkcBackupSpan *span, BkcError *err)
 {
 	BkcManifestHeader header;
-	BkcBackupSpan peeked = {0};
 
-	memcpy(peeked.label, span->label, sizeof(peeked.label));
 	if (!bkc_manifest_peek(store, sysid, span->label, &header, err))
 		return false;
-	peeked.timeline = header.timeline;
-	peeked.start_lsn = header.start_lsn;
-	peeked.stop_lsn = header.stop_lsn;
-	peeked.start_time = header.start_time;
-	peeked.stop_time = header.stop_time;
-	peeked.segment_size = header.wal_segment_size;
-	peeked.pg_version_num = header.pg_version_num;
-	peeked.wal_in_archive = header.wal_in_archive;
-	*span = peeked;
+	bkc_span_from_header(&header, span);
 	bkc_manifest_header_free(&header);
 	return true;
 }
@@ -213,8 +203,8 @@ add_history(BkcCheckCluster *cluster, const BkcWalHistory *history)
 static bool
 check_timelines(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 {
-	size_t		most = map->nruns + map->ntails + map->nhistories + cluster->nbackups +
-		cluster->ngaps;
+	size_t		most = map->nruns + map->ntails + map->nhistories + map->ndamaged +
+		cluster->nbackups + cluster->ngaps;
 
 	cluster->timelines = calloc(most + 1, sizeof(*cluster->timelines));
 	if (cluster->timelines == NULL)
@@ -227,6 +217,8 @@ check_timelines(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 	for (size_t i = 0; i < cluster->ngaps; i++)
 		find_timeline(cluster, cluster->gaps[i].gap.timeline);
 	add_wal(map, cluster);
+	for (size_t i = 0; i < map->ndamaged; i++)
+		find_timeline(cluster, map->damaged[i]);
 	for (size_t i = 0; i < map->nhistories; i++)
 		add_history(cluster, &map->histories[i]);
 	for (size_t i = 0; i < cluster->ntimelines; i++)

@@ -46,17 +46,6 @@ bkc_goal_after(const BkcGoal *goal, const BkcBackupSpan *span)
 
 /* ---- histories ---- */
 
-static bool
-has_history(const BkcWalMap *map, uint32_t timeline)
-{
-	for (size_t i = 0; i < map->nhistories; i++)
-	{
-		if (map->histories[i].timeline == timeline)
-			return true;
-	}
-	return false;
-}
-
 /* The history file in a loaded backup, into the map. */
 static bool
 take_history(BkcWalMap *map, const BkcBackup *backup, uint32_t timeline, BkcError *err)
@@ -95,7 +84,7 @@ find_histories(BkcWay *way, BkcError *err)
 		BkcBackup  *backup = NULL;
 		bool		ok;
 
-		if (span->timeline <= 1 || has_history(way->map, span->timeline))
+		if (span->timeline <= 1 || bkc_walmap_history(way->map, span->timeline) != NULL)
 			continue;
 		ok = bkc_backup_load(way->map->store, way->map->sysid, span->label, &backup, err) &&
 			take_history(way->map, backup, span->timeline, err);
@@ -307,22 +296,35 @@ check_named(BkcRestore *r, BkcError *err)
 							lsn, backup->timeline, way->timeline);
 }
 
-/* ---- the order of it ---- */
-
-static void
-span_from_header(const BkcManifestHeader *header, BkcBackupSpan *span)
+/*
+ * A timeline with WAL whose history nobody has may be the one on which the
+ * cluster went on.  To leave it out is for the operator to say, who then
+ * knows that its WAL is left out.
+ */
+static bool
+check_unknown(const BkcRestore *r, BkcError *err)
 {
-	memset(span, 0, sizeof(*span));
-	memcpy(span->label, header->label, sizeof(span->label));
-	span->timeline = header->timeline;
-	span->start_lsn = header->start_lsn;
-	span->stop_lsn = header->stop_lsn;
-	span->start_time = header->start_time;
-	span->stop_time = header->stop_time;
-	span->segment_size = header->wal_segment_size;
-	span->pg_version_num = header->pg_version_num;
-	span->wal_in_archive = header->wal_in_archive;
+	const BkcWay *way = &r->way;
+	uint32_t	unknown = bkc_walmap_unknown_above(way->map, way->timeline);
+	bool		damaged = false;
+	char		name[BKC_WAL_NAME_MAX];
+
+	if (r->goal.timeline != BKC_GOAL_LATEST || unknown == 0)
+		return true;
+	for (size_t i = 0; i < way->map->ndamaged; i++)
+		damaged |= way->map->damaged[i] == unknown;
+	bkc_wal_history_name(unknown, name);
+	bkc_error_set(err, BKC_ERR_CORRUPT, "the history of timeline %u is %s, so that nobody knows where it comes from",
+				  unknown, damaged ? "damaged" : "missing in the repository, which has its WAL");
+	bkc_error_detail(err, "Backup %s leads to timeline %u; whether the cluster went on from there to timeline %u stands in file %s.",
+					 way->backup.label, way->timeline, unknown, name);
+	if (r->goal.standby)
+		return bkc_error_hint(err, "A server on that timeline has it in pg_wal: archive it again.");
+	return bkc_error_hint(err, "Say --target-timeline %u to leave timeline %u out; a server on it has the file in pg_wal, where it can be archived from again.",
+						  way->timeline, unknown);
 }
+
+/* ---- the order of it ---- */
 
 static bool
 load_named(BkcRestore *r, const char *wanted, BkcError *err)
@@ -333,7 +335,7 @@ load_named(BkcRestore *r, const char *wanted, BkcError *err)
 	r->place = r->session.place;
 	if (!ok || !bkc_backup_load(r->session.store, r->session.sysid, label, &r->backup, err))
 		return false;
-	span_from_header(&r->backup->header, &r->way.backup);
+	bkc_span_from_header(&r->backup->header, &r->way.backup);
 	return true;
 }
 
@@ -362,7 +364,8 @@ choose_timeline(BkcRestore *r, bool named, BkcError *err)
 		 take_history(r->way.map, r->backup, r->way.backup.timeline, err)) &&
 		known_timelines(&r->way, &known, err) &&
 		check_number(&r->goal, &known, err) &&
-		(named ? check_named(r, err) : choose(r, &known, err));
+		(named ? check_named(r, err) : choose(r, &known, err)) &&
+		check_unknown(r, err);
 	free(known.numbers);
 	return ok;
 }

@@ -292,10 +292,9 @@ target_setting(const BkcGoal *goal, const BkcWay *way, const char **name, char *
 static void
 timeline_setting(const BkcGoal *goal, const BkcWay *way, char *value, size_t len)
 {
-	bool		known = way->timeline == 1;
+	bool		known = way->timeline == 1 ||
+		(way->map != NULL && bkc_walmap_history(way->map, way->timeline) != NULL);
 
-	for (size_t i = 0; way->map != NULL && i < way->map->nhistories; i++)
-		known |= way->map->histories[i].timeline == way->timeline;
 	if (goal->standby)
 		snprintf(value, len, "latest");
 	else if (!known && way->timeline == way->backup.timeline)

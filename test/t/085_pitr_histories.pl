@@ -99,4 +99,22 @@ is("$timeline->{timeline} $timeline->{parent} $timeline->{fork_lsn}", "2 1 $fork
 like(bkc_client_ok([ 'list', '--repo', "file://$copy" ], 'list'),
 	qr/^  WAL on timeline 2: none yet, only its history$/m, 'list shows it');
 
+# ---- WAL whose history is missing, or damaged ----
+
+for my $damage ('missing', 'damaged')
+{
+	my $history = ($copy = copy_of()) . "/$sysid/wal/00000002.history";
+
+	$damage eq 'missing' ? unlink $history : bkc_flip_byte($history, -10);
+	refused($copy, 4, qr/history of timeline 2 is $damage.*hint: Say --target-timeline 1/s,
+		"a history that is $damage");
+	refused($copy, 4, qr/history of timeline 2 is $damage/, '... with a time', '--target-time', $time);
+	refused($copy, 4, qr/history of timeline 2 is $damage/, '... with a backup', '--backup',
+		$first->{label});
+	refused($copy, 4, qr/history of timeline 2 is $damage.*hint: A server/s, '... for a standby',
+		'--standby');
+	bkc_client_ok([ 'restore', '--repo', "file://$copy", '--pgdata', "$target-$damage",
+			'--target-timeline', 1 ], "timeline 1 although a history is $damage");
+}
+
 done_testing();

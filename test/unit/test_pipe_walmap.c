@@ -424,9 +424,23 @@ test_damaged_history(void **state)
 	map = load(store, 0);
 	assert_int_equal(map->nhistories, 0);
 	assert_non_null(strstr(logged, "00000002.history"));
+	assert_int_equal(map->ndamaged, 1);
+	assert_int_equal(bkc_walmap_unknown_above(map, 1), 2);
+	assert_int_equal(bkc_walmap_unknown_above(map, 2), 0);
+	bkc_walmap_free(map);
+
+	/* WAL whose history is not there at all */
+	put_run(store, 4, 6, 7);
+	put_chunk(store, 3, 5, 1, 0, 100, TIME(5));
+	map = load(store, 0);
+	assert_int_equal(bkc_walmap_unknown_above(map, 1), 2);
+	assert_int_equal(bkc_walmap_unknown_above(map, 2), 3);
+	assert_int_equal(bkc_walmap_unknown_above(map, 3), 4);
+	assert_int_equal(bkc_walmap_unknown_above(map, 4), 0);
 
 	/* the backup's own copy helps */
 	assert_ok(bkc_walmap_add_history(map, 2, "1\t0/3000100\tx\n", 14, &err));
+	assert_int_equal(bkc_walmap_unknown_above(map, 1), 3);
 	assert_int_equal(map->nhistories, 1);
 	assert_int_equal(map->histories[0].entries[0].switch_lsn, 0x3000100);
 	assert_ok(bkc_walmap_add_history(map, 2, "1\t0/4000100\tx\n", 14, &err));

@@ -177,6 +177,7 @@ bkc_walmap_free(BkcWalMap *map)
 	for (size_t i = 0; i < map->nhistories; i++)
 		free(map->histories[i].entries);
 	free(map->histories);
+	free(map->damaged);
 	free(map->conflicts);
 	free(map->tails);
 	free(map->runs);

@@ -10,6 +10,7 @@
 #define BKC_PIPE_WALMAP_H
 
 #include "format/label.h"
+#include "format/manifest.h"
 #include "format/names.h"
 #include "format/pgfiles.h"
 #include "store/store.h"
@@ -49,12 +50,14 @@ typedef struct BkcWalMap
 	size_t		nconflicts;
 	BkcWalHistory *histories;	/* by timeline */
 	size_t		nhistories;
+	uint32_t   *damaged;		/* timelines whose history is there and cannot be used, by number */
+	size_t		ndamaged;
 } BkcWalMap;
 
 /*
  * List everything below wal/.  segment_size as far as the caller knows it, else 0: then the first
- * segment whose info frame can be read tells.  A damaged history object is a warning in the log,
- * not a failure.  The store must live as long as the map.
+ * segment whose info frame can be read tells.  A damaged history object is a warning in the log
+ * and stands in the map, but is no failure.  The store must live as long as the map.
  */
 extern bool bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size,
 							BkcWalMap **map, BkcError *err);
@@ -63,6 +66,15 @@ extern void bkc_walmap_free(BkcWalMap *map);	/* NULL is fine */
 /* Add a history that is known from elsewhere (inside a backup); one that is there stays. */
 extern bool bkc_walmap_add_history(BkcWalMap *map, uint32_t timeline, const char *text, size_t len,
 								   BkcError *err);
+
+/* NULL when it is not there or not usable. */
+extern const BkcWalHistory *bkc_walmap_history(const BkcWalMap *map, uint32_t timeline);
+
+/*
+ * The lowest timeline above that one of which there is WAL, or a damaged history, and no usable
+ * history: nobody knows whether it is the way on.  0 when there is none.
+ */
+extern uint32_t bkc_walmap_unknown_above(const BkcWalMap *map, uint32_t timeline);
 
 /* Is that whole segment there? */
 extern bool bkc_walmap_has(const BkcWalMap *map, uint32_t timeline, uint64_t segno);
@@ -193,6 +205,8 @@ typedef struct BkcBackupSpan
 	uint32_t	pg_version_num;
 	bool		wal_in_archive; /* it does not hold its own WAL */
 } BkcBackupSpan;
+
+extern void bkc_span_from_header(const BkcManifestHeader *header, BkcBackupSpan *span);
 
 /* Complete backups, oldest first; one whose manifest cannot be read is a warning in the log. */
 extern bool bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n,

@@ -309,7 +309,24 @@ load_history(BkcWalMap *map, uint32_t timeline, BkcBuffer *text, BkcError *err)
 		return false;
 	bkc_log(BKC_LOG_WARNING, "history of timeline %u cannot be used: %s", timeline, err->message);
 	bkc_error_clear(err);
+	map->damaged[map->ndamaged++] = timeline;
 	return true;
+}
+
+/* Those that the listing has found. */
+static bool
+load_histories(Listing *listing, BkcError *err)
+{
+	BkcWalMap  *map = listing->map;
+	BkcBuffer	text = {0};
+	bool		ok;
+
+	map->damaged = calloc(listing->nhistories + 1, sizeof(*map->damaged));
+	ok = map->damaged != NULL || bkc_error_oom(err);
+	for (size_t i = 0; ok && i < listing->nhistories; i++)
+		ok = bkc_host_check(err) && load_history(map, listing->histories[i], &text, err);
+	bkc_buffer_free(&text);
+	return ok;
 }
 
 bool
@@ -317,7 +334,6 @@ bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size, BkcWalMa
 				BkcError *err)
 {
 	Listing		listing = {0};
-	BkcBuffer	text = {0};
 	char		root[BKC_NAME_MAX];
 	bool		ok;
 
@@ -332,10 +348,8 @@ bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size, BkcWalMa
 	listing.map->segment_size = segment_size;
 	ok = (segment_size != 0 || probe_size(listing.map, root, err)) &&
 		bkc_store_list(store, root, true, take_name, &listing, err) &&
-		ask_again(listing.map, err);
-	for (size_t i = 0; ok && i < listing.nhistories; i++)
-		ok = bkc_host_check(err) && load_history(listing.map, listing.histories[i], &text, err);
-	bkc_buffer_free(&text);
+		ask_again(listing.map, err) &&
+		load_histories(&listing, err);
 	free(listing.histories);
 	if (!ok)
 	{

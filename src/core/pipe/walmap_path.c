@@ -9,8 +9,8 @@
 
 #include "pipe/walmap_inner.h"
 
-static const BkcWalHistory *
-find_history(const BkcWalMap *map, uint32_t timeline)
+const BkcWalHistory *
+bkc_walmap_history(const BkcWalMap *map, uint32_t timeline)
 {
 	for (size_t i = 0; i < map->nhistories; i++)
 	{
@@ -18,6 +18,29 @@ find_history(const BkcWalMap *map, uint32_t timeline)
 			return &map->histories[i];
 	}
 	return NULL;
+}
+
+/* Is number above that timeline, without a history, and lower than found? */
+static void
+note_unknown(const BkcWalMap *map, uint32_t timeline, uint32_t number, uint32_t *found)
+{
+	if (number > timeline && (*found == 0 || number < *found) &&
+		bkc_walmap_history(map, number) == NULL)
+		*found = number;
+}
+
+uint32_t
+bkc_walmap_unknown_above(const BkcWalMap *map, uint32_t timeline)
+{
+	uint32_t	found = 0;
+
+	for (size_t i = 0; i < map->nruns; i++)
+		note_unknown(map, timeline, map->runs[i].timeline, &found);
+	for (size_t i = 0; i < map->ntails; i++)
+		note_unknown(map, timeline, map->tails[i].timeline, &found);
+	for (size_t i = 0; i < map->ndamaged; i++)
+		note_unknown(map, timeline, map->damaged[i], &found);
+	return found;
 }
 
 /*
@@ -57,7 +80,7 @@ bool
 bkc_walmap_path(const BkcWalMap *map, uint32_t timeline, BkcWalPath *path, BkcError *err)
 {
 	const BkcWalHistory none = {.timeline = timeline};
-	const BkcWalHistory *history = find_history(map, timeline);
+	const BkcWalHistory *history = bkc_walmap_history(map, timeline);
 
 	path->n = 0;
 	path->legs = NULL;

@@ -14,6 +14,21 @@
 
 /* ---- backups ---- */
 
+void
+bkc_span_from_header(const BkcManifestHeader *header, BkcBackupSpan *span)
+{
+	memset(span, 0, sizeof(*span));
+	memcpy(span->label, header->label, sizeof(span->label));
+	span->timeline = header->timeline;
+	span->start_lsn = header->start_lsn;
+	span->stop_lsn = header->stop_lsn;
+	span->start_time = header->start_time;
+	span->stop_time = header->stop_time;
+	span->segment_size = header->wal_segment_size;
+	span->pg_version_num = header->pg_version_num;
+	span->wal_in_archive = header->wal_in_archive;
+}
+
 static bool
 read_span(BkcStore *store, uint64_t sysid, const char *label, BkcBackupSpan *span, BkcError *err)
 {
@@ -21,16 +36,7 @@ read_span(BkcStore *store, uint64_t sysid, const char *label, BkcBackupSpan *spa
 
 	if (!bkc_manifest_peek(store, sysid, label, &header, err))
 		return false;
-	memset(span, 0, sizeof(*span));
-	memcpy(span->label, header.label, sizeof(span->label));
-	span->timeline = header.timeline;
-	span->start_lsn = header.start_lsn;
-	span->stop_lsn = header.stop_lsn;
-	span->start_time = header.start_time;
-	span->stop_time = header.stop_time;
-	span->segment_size = header.wal_segment_size;
-	span->pg_version_num = header.pg_version_num;
-	span->wal_in_archive = header.wal_in_archive;
+	bkc_span_from_header(&header, span);
 	bkc_manifest_header_free(&header);
 	return true;
 }
