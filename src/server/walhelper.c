@@ -122,7 +122,7 @@ time_is_up(void)
 	return GetCurrentTimestamp() >= deadline;
 }
 
-/* One segment to one repository; false when there was nothing to do. */
+/* One segment to one repository; false when there was nothing to do, or it failed. */
 static bool
 help_once(void)
 {
@@ -137,6 +137,7 @@ help_once(void)
 	int			repo;
 	bool		ok = false;
 
+	bkc_error_clear(&err);
 	list = bkc_ship_repositories(repos, &err);
 	if (list == NULL)
 		bkc_ereport(ERROR, &err);
@@ -158,7 +159,9 @@ help_once(void)
 				bkc_fault(BKC_FAULT_HELPER_STORED, &err);
 	bkc_host_watch(NULL);
 	bkc_queue_done(timeline, segno, repo, ok);
-	return true;
+	if (!ok && err.code == BKC_ERR_CANCELLED)
+		bkc_ereport(ERROR, &err);
+	return ok;
 }
 
 static void

@@ -122,8 +122,10 @@ bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 stored, doubl
 {
 	BkcRepoState *state = &bkc_wal->repos[repo];
 	double		rate = plain / Max(seconds, 0.0001);
+	bool		back;
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	back = state->failures_in_row > 0;
 	strlcpy(state->last_file, file, sizeof(state->last_file));
 	state->last_time = GetCurrentTimestamp();
 	state->files++;
@@ -135,6 +137,10 @@ bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 stored, doubl
 	state->failures_in_row = 0;
 	state->retry_at = 0;
 	LWLockRelease(bkc_wal->lock);
+
+	/* after failures PostgreSQL's archiver sleeps, while a helper finds that it works again */
+	if (back)
+		PgArchWakeup();
 }
 
 void
