@@ -93,7 +93,8 @@ fetch(Scan *scan, const char *segment, BkcError *err)
 	if (ftruncate(scan->fd, 0) != 0 || lseek(scan->fd, 0, SEEK_SET) != 0)
 		return bkc_error_os(err, errno, "could not empty a temporary file");
 	if (bkc_wal_find(r->session.store, r->session.sysid, segment, name, err))
-		return bkc_wal_read(r->session.store, name, scan->fd, SEGMENT_NAME, &info, err);
+		return bkc_wal_read(r->session.store, name, r->backup->header.wal_segment_size,
+							scan->fd, SEGMENT_NAME, &info, err);
 	if (err->code != BKC_ERR_NOT_FOUND)
 		return false;
 	entry = bkc_backup_find_wal(r->backup, segment);

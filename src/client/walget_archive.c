@@ -229,8 +229,13 @@ fill_from_object(void *arg, int fd, const char *path, BkcError *err)
 {
 	ObjectFill *f = arg;
 	BkcWalInfo	info;
+	uint64_t	max = BKC_WAL_SEGMENT_MAX;
 
-	if (!bkc_wal_read(f->session->store, f->name, fd, path, &info, err))
+	if (!bkc_wal_is_segment(f->file))
+		max = BKC_WAL_HISTORY_MAX;
+	else if (f->w->segment_size != 0)
+		max = f->w->segment_size;
+	if (!bkc_wal_read(f->session->store, f->name, max, fd, path, &info, err))
 		return false;
 	if (info.system_identifier != f->session->sysid || strcmp(info.file, f->file) != 0)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" in repository \"%s\" holds %s of cluster %" PRIu64,

@@ -64,7 +64,7 @@ read_history(BkcSession *session, uint32_t timeline, BkcHistoryEntry **entries, 
 		return bkc_error_os(err, errno, "could not create a file in memory");
 	bkc_wal_history_name(timeline, file);
 	ok = bkc_wal_find(session->store, session->sysid, file, name, err) &&
-		bkc_wal_read(session->store, name, fd, file, &info, err);
+		bkc_wal_read(session->store, name, HISTORY_MAX, fd, file, &info, err);
 	if (ok && info.size > HISTORY_MAX)
 		ok = bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" in repository \"%s\" is too large for a timeline history",
 						   name, session->store->location);

@@ -174,7 +174,7 @@ fetch_segment(BkcStore *store, TimeLineID timeline, XLogSegNo segno, int fd, con
 
 	bkc_wal_segment_name(timeline, segno, wal_segment_size, segment);
 	if (bkc_wal_find(store, sysid, segment, name, err))
-		return bkc_wal_read(store, name, fd, path, &info, err);
+		return bkc_wal_read(store, name, wal_segment_size, fd, path, &info, err);
 	return err->code == BKC_ERR_NOT_FOUND &&
 		bkc_wal_chunks_read(store, sysid, segment, wal_segment_size, UINT64_MAX, fd, path,
 							&end, &time, err);

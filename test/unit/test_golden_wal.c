@@ -58,7 +58,7 @@ test_core_objects(void **state)
 		assert_ok(bkc_walinfo_decode(object->json, strlen(object->json), name, &expected, &err));
 		assert_ok(bkc_wal_info(repo->store, name, &info, &err));
 		assert_memory_equal(&info, &expected, sizeof(info));
-		assert_ok(bkc_wal_read(repo->store, name, fileno(file), name, &info, &err));
+		assert_ok(bkc_wal_read(repo->store, name, UINT64_MAX, fileno(file), name, &info, &err));
 		assert_memory_equal(&info, &expected, sizeof(info));
 		read_back(file, got, object->size);
 		assert_memory_equal(got, content, object->size);
@@ -293,13 +293,13 @@ test_damage(void **state)
 			fail_msg("byte %zu", i);
 		raw_free(&object);
 		util_put(damaged, name, bytes.data, bytes.len);
-		assert_false(bkc_wal_read(damaged, name, -1, name, &info, &err));
+		assert_false(bkc_wal_read(damaged, name, UINT64_MAX, -1, name, &info, &err));
 		bytes.data[i] ^= (uint8_t) (1 << i % 8);
 		if (raw_parse(name, 7, bytes.data, i, &object) == NULL)
 			fail_msg("cut to %zu bytes", i);
 		raw_free(&object);
 		util_put(damaged, name, bytes.data, i);
-		assert_fails(bkc_wal_read(damaged, name, -1, name, &info, &err), BKC_ERR_CORRUPT);
+		assert_fails(bkc_wal_read(damaged, name, UINT64_MAX, -1, name, &info, &err), BKC_ERR_CORRUPT);
 	}
 	assert_null(raw_parse(name, 7, bytes.data, bytes.len, &object));
 	raw_free(&object);
@@ -308,7 +308,7 @@ test_damage(void **state)
 	assert_non_null(raw_parse(other, 7, bytes.data, bytes.len, &object));
 	raw_free(&object);
 	util_put(damaged, other, bytes.data, bytes.len);
-	assert_fails(bkc_wal_read(damaged, other, -1, other, &info, &err), BKC_ERR_CORRUPT);
+	assert_fails(bkc_wal_read(damaged, other, UINT64_MAX, -1, other, &info, &err), BKC_ERR_CORRUPT);
 	bkc_store_close(damaged);
 	bkc_buffer_free(&bytes);
 }

@@ -5,6 +5,8 @@
  */
 #include "test_pipe_wal.h"
 
+#include <sys/mman.h>
+
 #include <malloc.h>
 
 static FileRepo repo;
@@ -39,12 +41,12 @@ assert_content(BkcStore *store, const char *name, const uint8_t *data, size_t le
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "before", 6), 6);
-	assert_ok(bkc_wal_read(store, name, fd, path, &info, &err));
+	assert_ok(bkc_wal_read(store, name, UINT64_MAX, fd, path, &info, &err));
 	assert_ok(bkc_file_pread(fd, path, back, len + 1, 6, &got, &err));
 	assert_int_equal(got, len);
 	assert_memory_equal(back, data, len);
 	close(fd);
-	assert_ok(bkc_wal_read(store, name, -1, "", &info, &err));
+	assert_ok(bkc_wal_read(store, name, UINT64_MAX, -1, "", &info, &err));
 	assert_ok(bkc_wal_info(store, name, &head, &err));
 	assert_int_equal(head.size, len);
 	assert_memory_equal(&head, &info, sizeof(info));
@@ -557,7 +559,7 @@ test_read_failures(void **state)
 			bkc_walwriter_close(&w);
 			assert_ok(bkc_store_faulty_new(inner, at, BKC_ERR_TIMEOUT, NULL, &store, &err));
 			done = scene == 0 ? bkc_wal_find(store, SYSID, SEGMENT, name, &err) :
-				scene == 1 ? bkc_wal_read(store, FOLDER SEGMENT, -1, "", &info, &err) :
+				scene == 1 ? bkc_wal_read(store, FOLDER SEGMENT, UINT64_MAX, -1, "", &info, &err) :
 				bkc_wal_info(store, FOLDER SEGMENT, &info, &err);
 			if (!done)
 				assert_int_equal(err.code, BKC_ERR_TIMEOUT);
@@ -604,7 +606,7 @@ test_cancel(void **state)
 		for (after = 0, done = false; !done; after++)
 		{
 			wal_cancel_after = after;
-			done = bkc_wal_read(store, FOLDER "000000010000000200000003", -1, "", &info, &err);
+			done = bkc_wal_read(store, FOLDER "000000010000000200000003", UINT64_MAX, -1, "", &info, &err);
 			wal_cancel_after = -1;
 			if (!done)
 				assert_int_equal(err.code, BKC_ERR_CANCELLED);
@@ -675,7 +677,7 @@ test_changing_file(void **state)
 			change_after = i / 2;
 			bkc_host_set(&host);
 			if (bkc_walwriter_put(w, &file, &outcome, &stored, &err))
-				assert_ok(bkc_wal_read(store, FOLDER "000000010000000200000003", -1, "", &info,
+				assert_ok(bkc_wal_read(store, FOLDER "000000010000000200000003", UINT64_MAX, -1, "", &info,
 									   &err));
 			else
 			{
@@ -724,7 +726,7 @@ assert_unreadable(BkcStore *store, const char *name)
 	BkcWalInfo	info;
 	BkcError	err;
 
-	assert_fails(bkc_wal_read(store, name, -1, "", &info, &err), BKC_ERR_CORRUPT);
+	assert_fails(bkc_wal_read(store, name, UINT64_MAX, -1, "", &info, &err), BKC_ERR_CORRUPT);
 }
 
 static void
@@ -800,19 +802,29 @@ test_forged(void **state)
 	BkcBuffer	json = {0};
 	BkcFrame	frames[3];
 	BkcError	err;
+	int			fd;
 
 	assert_ok(bkc_sha256(text, len, info.sha256, &err));
 	assert_ok(bkc_walinfo_encode(&info, &json, &err));
 	frames[0] = frame_of(BKC_FRAME_INFO, json.data, json.len);
 	frames[1] = frame_of(BKC_FRAME_DATA, text, len);
 	forge(store, name, BKC_KIND_WAL, frames, 2);
-	assert_ok(bkc_wal_read(store, name, -1, "", &got, &err));
+	assert_ok(bkc_wal_read(store, name, UINT64_MAX, -1, "", &got, &err));
+
+	/* larger than what the reader has room for: nothing is written */
+	fd = memfd_create("test", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_fails(bkc_wal_read(store, name, len - 1, fd, "", &got, &err), BKC_ERR_CORRUPT);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	assert_ok(bkc_wal_read(store, name, len, fd, "", &got, &err));
+	assert_int_equal(lseek(fd, 0, SEEK_END), len);
+	close(fd);
 
 	/* in two frames is fine; fewer, more or other bytes are not */
 	frames[1] = frame_of(BKC_FRAME_DATA, text, 10);
 	frames[2] = frame_of(BKC_FRAME_DATA, text + 10, len - 10);
 	forge(store, name, BKC_KIND_WAL, frames, 3);
-	assert_ok(bkc_wal_read(store, name, -1, "", &got, &err));
+	assert_ok(bkc_wal_read(store, name, UINT64_MAX, -1, "", &got, &err));
 	forge(store, name, BKC_KIND_WAL, frames, 2);
 	assert_unreadable(store, name);
 	assert_ok(bkc_wal_info(store, name, &got, &err));

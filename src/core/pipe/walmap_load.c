@@ -20,7 +20,6 @@
 #include "pipe/walobj.h"
 
 #define SIZE_CANDIDATES		8	/* objects that are asked for the segment size */
-#define HISTORY_MAX			(1024 * 1024)
 
 /* ---- the segment size ---- */
 
@@ -269,19 +268,14 @@ read_text(BkcStore *store, const char *name, BkcBuffer *text, BkcError *err)
 	int			fd;
 	bool		ok;
 
-	if (!bkc_wal_info(store, name, &info, err))
-		return false;
-	if (info.size > HISTORY_MAX)
-		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" has %llu bytes, too many for a "
-							 "timeline's history", name, (unsigned long long) info.size);
 	fd = memfd_create("history", MFD_CLOEXEC);
 	if (fd < 0)
 		return bkc_error_os(err, errno, "could not make a file in memory");
-	ok = bkc_wal_read(store, name, fd, name, &info, err) &&
-		bkc_buffer_reserve(text, HISTORY_MAX + 1, err);
+	ok = bkc_wal_read(store, name, BKC_WAL_HISTORY_MAX, fd, name, &info, err) &&
+		bkc_buffer_reserve(text, BKC_WAL_HISTORY_MAX + 1, err);
 	if (ok)
 	{
-		got = pread(fd, text->data, HISTORY_MAX, 0);
+		got = pread(fd, text->data, BKC_WAL_HISTORY_MAX, 0);
 		ok = got >= 0 || bkc_error_os(err, errno, "could not read a file in memory");
 	}
 	if (ok)

@@ -86,13 +86,17 @@ extern bool bkc_walwriter_chunk(BkcWalWriter *writer, const char *segment, uint3
 /* The info frame of one object by its full name; kind BKC_KIND_WAL or BKC_KIND_WAL_CHUNK. */
 extern bool bkc_wal_info(BkcStore *store, const char *name, BkcWalInfo *info, BkcError *err);
 
+#define BKC_WAL_HISTORY_MAX	(1024 * 1024)	/* bytes; a timeline's history is small */
+#define BKC_WAL_SEGMENT_MAX	(1024 * 1024 * 1024)
+
 /*
  * The content of one object into fd (from its present position); every digest, the
  * size and the SHA-256 are checked.  fd may be -1: read and check only.  What was written before a
- * failure is of no use.
+ * failure is of no use.  BKC_ERR_CORRUPT, and nothing is written, when it has more bytes than
+ * max_size: what stands in an object about itself is not to be trusted with a disk.
  */
-extern bool bkc_wal_read(BkcStore *store, const char *name, int fd, const char *path,
-						 BkcWalInfo *info, BkcError *err);
+extern bool bkc_wal_read(BkcStore *store, const char *name, uint64_t max_size, int fd,
+						 const char *path, BkcWalInfo *info, BkcError *err);
 
 /*
  * The object to read for a file (not for partial segments): the plain one, or

@@ -4,6 +4,7 @@
  */
 #include "pipe/walobj.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -27,8 +28,8 @@ write_bytes(int fd, const char *path, const uint8_t *data, uint32_t len, BkcErro
 }
 
 bool
-bkc_wal_read(BkcStore *store, const char *name, int fd, const char *path, BkcWalInfo *info,
-			 BkcError *err)
+bkc_wal_read(BkcStore *store, const char *name, uint64_t max_size, int fd, const char *path,
+			 BkcWalInfo *info, BkcError *err)
 {
 	BkcWalReader *r = NULL;
 	const uint8_t *data;
@@ -36,6 +37,9 @@ bkc_wal_read(BkcStore *store, const char *name, int fd, const char *path, BkcWal
 	bool		ok;
 
 	ok = bkc_walreader_new(&r, err) && bkc_walreader_open(r, store, name, info, err);
+	if (ok && info->size > max_size)
+		ok = bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" in repository \"%s\" has %" PRIu64 " bytes, more than the %" PRIu64 " that it can have",
+						   name, store->location, info->size, max_size);
 	while (ok)
 	{
 		ok = bkc_walreader_next(r, &data, &len, err);

@@ -45,7 +45,7 @@ bkc_walproof_segment(BkcStore *store, uint64_t sysid, uint32_t timeline, uint64_
 	bkc_wal_segment_name(timeline, segno, segment_size, file);
 	ok = bkc_wal_find(store, sysid, file, name, err);
 	if (ok && read)
-		ok = bkc_wal_read(store, name, -1, name, &info, err);
+		ok = bkc_wal_read(store, name, segment_size, -1, name, &info, err);
 	else if (ok)
 		ok = bkc_wal_info(store, name, &info, err);
 	if (!ok && err->code == BKC_ERR_NOT_FOUND)
