@@ -40,11 +40,16 @@ bkc_walget_start(const BkcWalGet *w)
 	return segno * w->segment_size;
 }
 
-bool
-bkc_walget_behind_until(const BkcWalGet *w)
+uint64_t
+bkc_walget_end(const BkcWalGet *w)
 {
-	return !w->history && w->until != UINT64_MAX && w->segment_size != 0 &&
-		bkc_walget_start(w) >= w->until;
+	return w->until < w->part.end ? w->until : w->part.end;
+}
+
+bool
+bkc_walget_behind_end(const BkcWalGet *w)
+{
+	return !w->history && w->segment_size != 0 && bkc_walget_start(w) >= bkc_walget_end(w);
 }
 
 bool
@@ -101,13 +106,18 @@ read_options(BkcWalGet *w, BkcError *err)
 		return bkc_error_set(err, BKC_ERR_INVALID, "--until \"%s\" is no position in WAL", until);
 
 	/*
-	 * A standby goes on for ever; limits are those of the restore that the
-	 * server it was made of came from.
+	 * A standby goes on for ever, and a recovery to timeline N comes to no higher one: then the
+	 * limits are those of the restore that the server came from once, or was copied after.
 	 */
-	if (w->standby)
+	if (w->standby || (target != 0 && w->timeline > target))
+	{
 		w->until = UINT64_MAX;
+		w->limitless = true;
+	}
 	else
 		w->target = (uint32_t) target;
+	if (w->limitless && !w->standby && !w->history)
+		w->label = NULL;
 
 	if (cluster == NULL)
 		return true;
@@ -164,6 +174,8 @@ begin(BkcWalGet *w, const BkcOptions *options, BkcError *err)
 	w->file = bkc_operand(options, 0);
 	w->path = bkc_operand(options, 1);
 	w->standby = stat("standby.signal", &st) == 0;
+	w->part.end = UINT64_MAX;
+	w->fork = UINT64_MAX;
 	while (bkc_option_nth(options, "repo", w->nrepos) != NULL)
 		w->nrepos++;
 	if (!read_file_name(w, err))
@@ -200,6 +212,10 @@ run_wal_get(const BkcOptions *options)
 	if (w.history && !w.standby && w.spool_top[0] != '\0')
 		bkc_walspool_clear(&w);
 	ok = bkc_walget_ask(&w, &delivered, &err);
+
+	/* a new timeline: what was fetched ahead on the one before may lie behind the fork */
+	if (ok && delivered && w.history && w.standby && w.spool_top[0] != '\0')
+		bkc_walspool_clear(&w);
 	if (ok)
 		return delivered ? BKC_EXIT_OK : BKC_EXIT_ABSENT;
 	if (bkc_client_host_signal() != 0)

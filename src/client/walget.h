@@ -6,7 +6,8 @@
  *		walget_ask		asks one repository after the other, and concludes
  *		walget_archive	what a repository's archive holds of a file, and its neighbours
  *		walget_chunks	the open segment, put together from its chunks
- *		walget_timeline what the histories of timelines say about a segment
+ *		walget_path		which part of its timeline recovery comes through
+ *		walget_timeline what is known of WAL behind the segment
  *		walget_backup	WAL inside backups
  *		walget_deliver	a file under a temporary name, checked, then named
  *		walget_spool	the folder of segments that were fetched ahead
@@ -34,6 +35,13 @@
 #define BKC_WALGET_PREFETCH_MAX	256
 #define BKC_WALGET_TEMP			".pg_backupctl"	/* ends the name of an unfinished file */
 
+/* The part of a timeline that recovery comes through. */
+typedef struct BkcWalPart
+{
+	uint64_t	begin;
+	uint64_t	end;			/* UINT64_MAX when it is not left */
+} BkcWalPart;
+
 /* What is asked for: by the command line and by where it was started. */
 typedef struct BkcWalGet
 {
@@ -44,8 +52,9 @@ typedef struct BkcWalGet
 	bool		history;		/* else a segment */
 	bool		standby;
 	uint32_t	timeline;		/* the file's */
-	uint32_t	target;			/* --timeline, 0 when not given */
-	uint64_t	until;			/* --until, UINT64_MAX when not given */
+	uint32_t	target;			/* --timeline, 0 when not given or for others */
+	uint64_t	until;			/* --until, UINT64_MAX likewise */
+	bool		limitless;		/* the options' limits are not for this file */
 	uint32_t	prefetch;		/* segments; 0: none */
 	int			retry_ms;		/* how long to ask again; 0: ask once */
 	size_t		nrepos;
@@ -59,6 +68,14 @@ typedef struct BkcWalGet
 	char		spool_top[PATH_MAX];
 	char		spool[PATH_MAX];
 
+	/* walget_path: see bkc_walget_part() */
+	BkcWalPart	part;
+	uint64_t	fork;			/* nothing is served that reaches behind it */
+	uint32_t	fork_timeline;
+	bool		part_known;
+
+	int			into;			/* > 0: a file in memory that is filled in place of path */
+
 	/* results */
 	bool		target_failed;	/* the last failure was at path, no repository's */
 	bool		prefetching;	/* this process has seen to the prefetch */
@@ -67,8 +84,11 @@ typedef struct BkcWalGet
 /* Where a segment begins; segment_size must be known. */
 extern uint64_t bkc_walget_start(const BkcWalGet *w);
 
-/* Is all of the segment behind --until?  false while the segment size is not known. */
-extern bool bkc_walget_behind_until(const BkcWalGet *w);
+/* Where the WAL of this timeline ends that is served: --until, or where recovery leaves it. */
+extern uint64_t bkc_walget_end(const BkcWalGet *w);
+
+/* Is all of the segment behind that end?  false while the segment size is not known. */
+extern bool bkc_walget_behind_end(const BkcWalGet *w);
 
 /*
  * Take a segment size that a repository told.  BKC_ERR_CORRUPT when another one is
@@ -128,14 +148,38 @@ extern bool bkc_walget_list(const BkcWalGet *w, BkcSession *session, uint32_t lo
 extern bool bkc_walget_segment(BkcWalGet *w, BkcSession *session, const char *file,
 							   const char *path, bool conflict, BkcError *err);
 
-/* ---- walget_timeline ---- */
+/* ---- walget_path ---- */
 
 /*
- * May the segment be served from chunks in this recovery, as far as the repository's timelines
- * tell?  (Whoever asks knows that it is nowhere whole and that none is later.)
+ * Fill part, or fork where recovery's way is not known behind it.  With begin also where
+ * part begins in the timeline that recovery goes to.  Once: what is known is not asked again.
  */
-extern bool bkc_walget_chunks_allowed(const BkcWalGet *w, BkcSession *session, bool *allowed,
-									  BkcError *err);
+extern bool bkc_walget_part(BkcWalGet *w, bool begin, BkcError *err);
+
+/*
+ * A timeline's history out of any repository; *found = false when all of them have proven that they
+ * have none.  *entries is malloc'ed.
+ */
+extern bool bkc_walget_history(const BkcWalGet *w, uint32_t timeline, BkcHistoryEntry **entries,
+							   size_t *n, bool *found, BkcError *err);
+
+/* The part of w's timeline on that way; false when it is not on it. */
+extern bool bkc_walget_part_of(const BkcWalGet *w, const BkcHistoryEntry *entries, size_t n,
+							   BkcWalPart *part);
+
+/* Timelines above w's of which some repository has a history, newest first; malloc'ed. */
+extern bool bkc_walget_later(const BkcWalGet *w, uint32_t **list, size_t *n, BkcError *err);
+
+/* BKC_ERR_STATE when the segment reaches behind w->fork. */
+extern bool bkc_walget_not_past_fork(const BkcWalGet *w, const char *file, BkcError *err);
+
+/* ---- walget_timeline ---- */
+
+/* Is there WAL of that timeline, or (0) anything below wal/? */
+extern bool bkc_walget_has_wal(BkcSession *session, uint32_t timeline, bool *has, BkcError *err);
+
+/* Learn the segment size, when it is not known, from any WAL of the cluster that there is. */
+extern bool bkc_walget_any_size(BkcWalGet *w, BkcSession *session, BkcError *err);
 
 /*
  * Does recovery leave the segment's timeline only behind the segment, for one of which there is
@@ -170,7 +214,7 @@ typedef bool (*BkcWalFill) (void *arg, int fd, const char *path, BkcError *err);
 
 /*
  * Have fill() write a temporary file beside path, check that it is the segment it should be,
- * cut it at --until, sync it, and give it its name.  With locked the
+ * cut it where its WAL ends (bkc_walget_end), sync it, and give it its name.  With locked the
  * temporary file is locked (flock) as long as somebody writes it.  After a failure nothing is left.
  */
 extern bool bkc_walget_deliver(BkcWalGet *w, const char *file, const char *path, bool locked,

@@ -128,9 +128,9 @@ ask_archive(Ask *ask, Source *source, bool *found, BkcError *err)
 		return bkc_walget_archive(w, &source->session, &source->look, found, err);
 	if (!bkc_walget_look(w, &source->session, &source->look, err))
 		return false;
-	if (w->until != UINT64_MAX && !learn_size(w, source, err))
+	if (bkc_walget_end(w) != UINT64_MAX && !learn_size(w, source, err))
 		return false;
-	if (!source->look.whole || bkc_walget_behind_until(w))
+	if (!source->look.whole || bkc_walget_behind_end(w))
 		return true;
 	bkc_walget_prefetch(w);
 	return bkc_walget_archive(w, &source->session, &source->look, found, err);
@@ -156,7 +156,7 @@ ask_source(Ask *ask, size_t n, bool *found, BkcError *err)
 	*err = archive_err;
 	if (!ok && (w->target_failed || archive_err.code == BKC_ERR_CANCELLED))
 		return false;
-	if (ok && bkc_walget_behind_until(w))
+	if (ok && bkc_walget_behind_end(w))
 		return bkc_walget_cluster_there(&source->session, err);
 
 	if (!bkc_walget_backup(w, &source->session, &ask->seen, found, err))
@@ -193,26 +193,17 @@ first_failure(const Ask *ask, BkcError *err)
 	return false;
 }
 
-/* Do the timelines that anybody knows of allow it, and has anybody chunks? */
+/* Has anybody chunks?  Their size is known then. */
 static bool
-may_use_chunks(Ask *ask, bool *may, BkcError *err)
+any_chunks(Ask *ask, bool *any, BkcError *err)
 {
-	BkcWalGet  *w = ask->w;
-	bool		any = false;
-
-	*may = false;
-	for (size_t i = 0; i < w->nrepos; i++)
+	*any = false;
+	for (size_t i = 0; i < ask->w->nrepos; i++)
 	{
 		if (!ask->sources[i].look.chunks)
 			continue;
-		any = true;
-		if (!bkc_walget_chunks_size(w, &ask->sources[i].session, err))
-			return false;
-	}
-	*may = any;
-	for (size_t i = 0; *may && i < w->nrepos; i++)
-	{
-		if (!bkc_walget_chunks_allowed(w, &ask->sources[i].session, may, err))
+		*any = true;
+		if (!bkc_walget_chunks_size(ask->w, &ask->sources[i].session, err))
 			return false;
 	}
 	return true;
@@ -244,12 +235,12 @@ best_chunks(Ask *ask, size_t *best, BkcError *err)
 	BkcWalGet  *w = ask->w;
 	uint64_t	farthest = 0;
 	uint64_t	end_lsn;
-	bool		may;
+	bool		any;
 
 	*best = w->nrepos;
-	if (!may_use_chunks(ask, &may, err))
+	if (!any_chunks(ask, &any, err))
 		return false;
-	for (size_t i = 0; may && i < w->nrepos; i++)
+	for (size_t i = 0; any && i < w->nrepos; i++)
 	{
 		Source	   *source = &ask->sources[i];
 
@@ -318,11 +309,11 @@ conclude(Ask *ask, BkcError *err)
 	BkcWalGet  *w = ask->w;
 	size_t		best;
 
-	/* a standby lives longer than the backup it came from */
-	if (!bkc_walget_behind_until(w) && w->label != NULL && !ask->seen && !w->standby)
+	/* a server and its copies live longer than the backup that it came from */
+	if (!bkc_walget_behind_end(w) && w->label != NULL && !ask->seen && !w->limitless)
 		return bkc_error_set(err, BKC_ERR_NOT_FOUND, "backup %s of cluster %" PRIu64 " is not in repository \"%s\"",
 							 w->label, w->sysid, ask->sources[0].session.store->location);
-	if (w->history || bkc_walget_behind_until(w))
+	if (w->history || bkc_walget_behind_end(w))
 		return true;
 	if (w->standby)
 		return true;
@@ -333,7 +324,7 @@ conclude(Ask *ask, BkcError *err)
 	}
 	if (!best_chunks(ask, &best, err))
 		return false;
-	if (best == w->nrepos || bkc_walget_behind_until(w))
+	if (best == w->nrepos || bkc_walget_behind_end(w))
 		return true;
 	ask->delivered = bkc_walget_chunks(w, &ask->sources[best].session, err);
 
@@ -352,6 +343,8 @@ ask_all(Ask *ask, BkcError *err)
 	ask->seen = false;
 	ask->gap = false;
 	ask->delivered = false;
+	if (!bkc_walget_part(w, false, err))
+		return false;
 	for (size_t i = 0; i < w->nrepos; i++)
 	{
 		Source	   *source = &ask->sources[i];

@@ -168,7 +168,7 @@ get_from(BkcWalGet *w, BkcSession *session, const char *label, bool *found, BkcE
 
 	ok = search_manifest(&search, label, err);
 	*found = ok && search.found;
-	if (*found && !bkc_walget_behind_until(w))
+	if (*found && !bkc_walget_behind_end(w))
 		ok = bkc_walget_deliver(w, w->file, w->path, false, fill_from_backup, &search, err);
 	else
 		*found = false;

@@ -71,7 +71,7 @@ fill_from_chunks(void *arg, int fd, const char *path, BkcError *err)
 	int64_t		time;
 
 	return bkc_wal_chunks_read(f->session->store, f->session->sysid, f->w->file,
-							   f->w->segment_size, f->w->until, fd, path, &end_lsn, &time, err);
+							   f->w->segment_size, bkc_walget_end(f->w), fd, path, &end_lsn, &time, err);
 }
 
 bool

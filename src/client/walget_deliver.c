@@ -82,13 +82,14 @@ cut(const BkcWalGet *w, const char *file, int fd, const char *path, BkcError *er
 	static const char zeros[65536];
 	uint32_t	timeline;
 	uint64_t	segno;
+	uint64_t	end = bkc_walget_end(w);
 	uint64_t	offset;
 
-	if (w->until == UINT64_MAX ||
+	if (end == UINT64_MAX ||
 		!bkc_wal_segment_parse(file, w->segment_size, &timeline, &segno) ||
-		w->until / w->segment_size > segno)
+		end / w->segment_size > segno)
 		return true;
-	offset = w->until / w->segment_size == segno ? w->until % w->segment_size : 0;
+	offset = end / w->segment_size == segno ? end % w->segment_size : 0;
 	if (lseek(fd, (off_t) offset, SEEK_SET) < 0)
 		return bkc_error_os(err, errno, "could not seek in file \"%s\"", path);
 	while (offset < w->segment_size)
@@ -123,8 +124,11 @@ fill_file(BkcWalGet *w, const char *file, int fd, const char *temp, bool locked,
 	}
 	if (bkc_wal_is_segment(file) && !check_segment(w, file, temp, err))
 		return false;
+
+	/* not a repository's failure either: no other one is to be asked */
 	w->target_failed = true;
-	ok = (!bkc_wal_is_segment(file) || cut(w, file, fd, temp, err)) &&
+	ok = (!bkc_wal_is_segment(file) ||
+		  (bkc_walget_not_past_fork(w, file, err) && cut(w, file, fd, temp, err))) &&
 		bkc_file_fsync(fd, temp, err) &&
 		bkc_fault(BKC_FAULT_WALGET_FETCHED, err);
 	return ok;
@@ -138,6 +142,8 @@ bkc_walget_deliver(BkcWalGet *w, const char *file, const char *path, bool locked
 	bool		ok;
 	int			fd;
 
+	if (w->into > 0)
+		return fill(arg, w->into, file, err);
 	w->target_failed = true;
 	if ((size_t) snprintf(temp, sizeof(temp), "%s%s", path, BKC_WALGET_TEMP) >= sizeof(temp))
 		return bkc_error_set(err, BKC_ERR_INVALID, "path \"%s\" is too long", path);

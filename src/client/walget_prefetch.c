@@ -101,17 +101,20 @@ segment_name(const Prefetch *p, size_t offset, char out[BKC_WAL_NAME_MAX])
 	bkc_wal_segment_name(p->w->timeline, p->first + offset, p->w->segment_size, out);
 }
 
-/* Not past --until, and at most half of the space that is free. */
+/* Not past the end of what is served, and at most half of the space that is free. */
 static void
 limit(Prefetch *p)
 {
 	const BkcWalGet *w = p->w;
 	struct statvfs vfs;
+	uint64_t	end = bkc_walget_end(w);
 	uint64_t	room;
 
-	if (w->until != UINT64_MAX)
+	if (w->fork < end)
+		end = w->fork;
+	if (end != UINT64_MAX)
 	{
-		uint64_t	whole = w->until / w->segment_size;
+		uint64_t	whole = end / w->segment_size;
 
 		if (whole <= p->first)
 			p->n = 0;
@@ -333,7 +336,7 @@ run(BkcWalGet *w, int lock, long server)
 	if (!bkc_wal_segment_parse(w->file, w->segment_size, &timeline, &p.first))
 		return;
 	p.first++;
-	if (plan(&p) && bkc_option_jobs(w->options, &spec.jobs, &ignored))
+	if (bkc_walget_part(w, false, &ignored) && plan(&p) && bkc_option_jobs(w->options, &spec.jobs, &ignored))
 	{
 		if (spec.jobs > PREFETCH_JOBS)
 			spec.jobs = PREFETCH_JOBS;

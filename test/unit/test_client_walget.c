@@ -68,7 +68,7 @@ test_options(void **state)
 		assert_status(site_get("1", bad[i], site_name(1, 6)), UNKNOWN);
 		assert_said("pg_backupctl: error: ");
 	}
-	assert_status(site_get("1", NO_AHEAD "--cluster 7435718529102938471 --timeline 4294967295",
+	assert_status(site_get("1", NO_AHEAD "--cluster 7435718529102938471 --timeline 1",
 						   site_name(1, 5)), GOT);
 }
 
@@ -257,6 +257,30 @@ test_history(void **state)
 	assert_status(site_get("12", "", "00000002.history"), UNKNOWN);
 }
 
+/* What an object says about its size is not to be trusted with the disk. */
+static void
+test_too_large(void **state)
+{
+	uint32_t	large = BKC_WAL_HISTORY_MAX + 1;
+	char	   *text = malloc(large);
+
+	assert_non_null(text);
+	memset(text, '#', large);
+	text[large - 2] = '\n';
+	site_put(0, "00000002.history", text, large, NULL);
+	site_put(0, "00000003.history", text, large - 1, NULL);
+	free(text);
+	assert_status(site_get("1", NO_AHEAD, "00000002.history"), UNKNOWN);
+	assert_said("1048576");
+	assert_status(site_get("1", NO_AHEAD, "00000003.history"), GOT);
+
+	/* as a path to follow, too */
+	site_segment(0, 1, 5);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 5)), UNKNOWN);
+	assert_status(site_get("1", NO_AHEAD "--timeline 3", site_name(1, 5)), UNKNOWN);
+	assert_said("timeline 1 is not on the way to timeline 3");
+}
+
 /* ---- several repositories ---- */
 
 static void
@@ -430,7 +454,6 @@ test_gap_before_fork(void **state)
 		assert_said("but WAL of a timeline that begins behind it is there");
 		assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, i)), UNKNOWN);
 		assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, i)), NONE);
-		assert_status(site_get("1", NO_AHEAD "--timeline 3", site_name(1, i)), NONE);
 	}
 	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 8)), NONE);
 	assert_status(site_get("1", NO_AHEAD, site_name(1, 8)), NONE);
@@ -447,6 +470,142 @@ test_gap_before_fork(void **state)
 	site_chunk(0, 1, 6, 1000, 0, 8192);
 	assert_status(site_get("1", "", site_name(1, 6)), UNKNOWN);
 	assert_status(site_get("1", "--timeline 1", site_name(1, 6)), GOT);
+}
+
+/* ---- forks ---- */
+
+static void
+history_text(int repo, uint32_t timeline, const char *text)
+{
+	char		file[BKC_WAL_NAME_MAX];
+
+	bkc_wal_history_name(timeline, file);
+	site_put(repo, file, text, strlen(text), NULL);
+}
+
+/* What was undone does not come back because the successor's WAL is lost. */
+static void
+test_not_past_fork(void **state)
+{
+	site_segments(0, 1, 5, 8);
+	site_history(0, 2, 1, 6 * MB + 5000);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(2, 6)), NONE);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 5)), GOT);
+	site_delivered(1, 5, MB);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 5000);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2 --until 0/601000", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 4096);
+	for (uint64_t i = 7; i <= 9; i++)
+		assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, i)), NONE);
+	assert_string_equal(site.said, "");
+
+	/* to that very timeline there is no limit */
+	for (uint64_t i = 5; i <= 8; i++)
+	{
+		assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, i)), GOT);
+		site_delivered(1, i, MB);
+	}
+
+	/* without --timeline nobody knows */
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 5)), GOT);
+	for (uint64_t i = 6; i <= 8; i++)
+	{
+		assert_status(site_get("1", NO_AHEAD, site_name(1, i)), UNKNOWN);
+		assert_said("left timeline 1");
+		assert_said("Add --timeline N to the restore_command");
+	}
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 9)), NONE);
+
+	/* a standby goes to the newest, whatever its command is left from */
+	site_file("standby.signal", "");
+	assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, 5)), GOT);
+	assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 5000);
+	assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, 7)), NONE);
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 8)), NONE);
+	assert_string_equal(site.said, "");
+}
+
+static void
+test_fork_at_boundary(void **state)
+{
+	site_segments(0, 1, 5, 7);
+	site_history(0, 2, 1, 7 * MB);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 6)), GOT);
+	site_delivered(1, 6, MB);
+	assert_status(site_get("1", NO_AHEAD "--timeline 2", site_name(1, 7)), NONE);
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 6)), GOT);
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 7)), UNKNOWN);
+}
+
+/* Several forks, and switch points that do not grow. */
+static void
+test_forks(void **state)
+{
+	site_segments(0, 1, 4, 9);
+	site_segments(0, 2, 6, 9);
+	site_history(0, 2, 1, 6 * MB + 100);
+	history_text(0, 3, "1\t0/600064\tx\n2\t0/780000\tx\n");
+	history_text(1, 4, "1\t0/600064\tx\n2\t0/580000\tx\n");
+	history_text(1, 5, "1\t0/880000\tx\n");
+
+	assert_status(site_get("12", NO_AHEAD "--timeline 3", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 100);
+	assert_status(site_get("12", NO_AHEAD "--timeline 3", site_name(2, 7)), GOT);
+	site_delivered(2, 7, MB / 2);
+	assert_status(site_get("12", NO_AHEAD "--timeline 3", site_name(2, 8)), NONE);
+	assert_status(site_get("12", NO_AHEAD "--timeline 4", site_name(1, 5)), GOT);
+	site_delivered(1, 5, MB / 2);
+	assert_status(site_get("12", NO_AHEAD "--timeline 4", site_name(1, 6)), NONE);
+	assert_status(site_get("12", NO_AHEAD "--timeline 5", site_name(1, 8)), GOT);
+	site_delivered(1, 8, MB / 2);
+	assert_status(site_get("12", NO_AHEAD "--timeline 5", site_name(2, 6)), UNKNOWN);
+	assert_said("timeline 2 is not on the way to timeline 5");
+
+	/* the lowest fork is the first that one has to know about */
+	assert_status(site_get("12", NO_AHEAD, site_name(1, 4)), GOT);
+	assert_status(site_get("12", NO_AHEAD, site_name(1, 5)), UNKNOWN);
+	assert_status(site_get("1", NO_AHEAD, site_name(1, 5)), GOT);
+
+	/* the newest one */
+	site_file("standby.signal", "");
+	assert_status(site_get("12", NO_AHEAD, site_name(1, 8)), GOT);
+	site_delivered(1, 8, MB / 2);
+	assert_status(site_get("12", NO_AHEAD, site_name(1, 9)), NONE);
+	assert_status(site_get("1", NO_AHEAD, site_name(2, 7)), GOT);
+	site_delivered(2, 7, MB / 2);
+	assert_status(site_get("12", NO_AHEAD, site_name(2, 5)), NONE);
+	assert_int_equal(unlink("standby.signal"), 0);
+
+	/* the server has kept the history that it follows: the repository's is not needed */
+	site_flip(site_object(0, "00000003.history"), 150);
+	assert_status(site_get("12", NO_AHEAD "--timeline 3", site_name(1, 6)), UNKNOWN);
+	site_file("pg_wal/00000003.history", "1\t0/600064\tx\n2\t0/780000\tx\n");
+	assert_status(site_get("12", NO_AHEAD "--timeline 3", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 100);
+	site_file("pg_wal/00000003.history", "nonsense");
+	assert_status(site_get("12", NO_AHEAD "--timeline 3", site_name(1, 6)), UNKNOWN);
+}
+
+/* The command of a restore outlives it. */
+static void
+test_left_command(void **state)
+{
+	const char *left = NO_AHEAD "--backup 20261120T120301Z-full-7f3a --timeline 1 --until 0/680000";
+
+	site_segments(0, 1, 5, 8);
+	site_history(0, 2, 1, 6 * MB + MB / 2);
+	site_segments(0, 2, 6, 7);
+	assert_status(site_get("1", left, site_name(2, 6)), GOT);
+	site_delivered(2, 6, MB);
+	assert_status(site_get("1", left, site_name(2, 7)), GOT);
+	assert_status(site_get("1", left, site_name(2, 8)), NONE);
+	assert_status(site_get("1", left, "00000003.history"), NONE);
+	assert_string_equal(site.said, "");
+	assert_status(site_get("1", left, site_name(1, 6)), GOT);
+	site_delivered(1, 6, MB / 2);
+	assert_status(site_get("1", left, site_name(1, 7)), NONE);
 }
 
 /* ---- --until ---- */
@@ -487,7 +646,8 @@ test_chunks(void **state)
 	assert_status(site_get("1", "--timeline 1 --until 0/502001", site_name(1, 5)), GOT);
 	site_delivered(1, 5, 8193);
 	assert_status(site_get("1", "--until 0/500000", site_name(1, 5)), NONE);
-	assert_status(site_get("1", "--timeline 2", site_name(1, 5)), NONE);
+	assert_status(site_get("1", "--timeline 2", site_name(1, 5)), UNKNOWN);
+	assert_said("timeline 2 (--timeline) has no history");
 	assert_status(site_get("1", "", site_name(1, 6)), NONE);
 
 	/* standbys get whole segments only */
@@ -542,7 +702,6 @@ test_chunks_of_several(void **state)
 	assert_int_equal(rename(away, site.repo[1].root), 0);
 }
 
-/* Without --timeline the newest timeline is the target. */
 static void
 test_chunks_and_forks(void **state)
 {
@@ -551,10 +710,14 @@ test_chunks_and_forks(void **state)
 	assert_status(site_get("1", "", site_name(1, 5)), GOT);
 	site_history(1, 4, 1, 5 * MB + 4000);
 	assert_status(site_get("1", "", site_name(1, 5)), GOT);
-	assert_status(site_get("12", "", site_name(1, 5)), NONE);
+	assert_status(site_get("12", "", site_name(1, 5)), UNKNOWN);
+	assert_said("Add --timeline N");
 	assert_status(site_get("12", "--timeline 1", site_name(1, 5)), GOT);
 	site_delivered(1, 5, 8192);
-	assert_status(site_get("12", "--timeline 4", site_name(1, 5)), NONE);
+	assert_status(site_get("12", "--timeline 3", site_name(1, 5)), GOT);
+	site_delivered(1, 5, 8192);
+	assert_status(site_get("12", "--timeline 4", site_name(1, 5)), GOT);
+	site_delivered(1, 5, 4000);
 
 	/* a history that cannot be read may say anything */
 	site_flip(site_object(1, "00000004.history"), 150);
@@ -583,12 +746,17 @@ main(void)
 		SITE_TEST(test_foreign),
 		SITE_TEST(test_conflict),
 		SITE_TEST(test_history),
+		SITE_TEST(test_too_large),
 		SITE_TEST(test_several),
 		SITE_TEST(test_again),
 		SITE_TEST(test_cancelled),
 		SITE_TEST(test_gap),
 		SITE_TEST(test_gap_between_logs),
 		SITE_TEST(test_gap_before_fork),
+		SITE_TEST(test_not_past_fork),
+		SITE_TEST(test_fork_at_boundary),
+		SITE_TEST(test_forks),
+		SITE_TEST(test_left_command),
 		SITE_TEST(test_until),
 		SITE_TEST(test_chunks),
 		SITE_TEST(test_chunks_later),

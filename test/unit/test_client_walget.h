@@ -30,6 +30,7 @@
 #include "../../src/client/walget_backup.c"
 #include "../../src/client/walget_chunks.c"
 #include "../../src/client/walget_deliver.c"
+#include "../../src/client/walget_path.c"
 #include "../../src/client/walget_prefetch.c"
 #include "../../src/client/walget_spool.c"
 #include "../../src/client/walget_timeline.c"
