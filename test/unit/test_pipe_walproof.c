@@ -4,6 +4,12 @@
  */
 #include "test_pipe_walmap.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/host.h"
+#include "filerepo.h"
 #include "pipe/walproof.h"
 
 /* A segment as it should be, all of it. */
@@ -206,6 +212,107 @@ test_failures(void **state)
 	}
 }
 
+/* What is proven is told by its digest, whether it was read or not. */
+static void
+test_content(void **state)
+{
+	BkcStore   *store = util_store();
+	uint8_t    *data = util_data(SEGSIZE, DATA_TEXT);
+	uint8_t		expected[BKC_SHA256_SIZE];
+	uint8_t		sha256[BKC_SHA256_SIZE];
+	BkcError	err;
+
+	put_whole(store, 1, 5);
+	assert_ok(bkc_sha256(data, SEGSIZE, expected, &err));
+	for (int read = 0; read < 2; read++)
+	{
+		memset(sha256, 0, sizeof(sha256));
+		assert_ok(bkc_walproof_content(store, SYSID, 1, 5, SEGSIZE, read, sha256, &err));
+		assert_memory_equal(sha256, expected, sizeof(sha256));
+		assert_fails(bkc_walproof_content(store, SYSID, 1, 6, SEGSIZE, read, sha256, &err),
+					 BKC_ERR_NOT_FOUND);
+	}
+	free(data);
+	bkc_store_close(store);
+}
+
+/* ---- the server's own file ---- */
+
+#define LOCAL_SIZE	(2 * 64 * 1024 + 1)
+
+static char local_path[300];
+static int	local_checks;
+
+/* A server recycles a file by renaming it; the host is asked between two reads. */
+static bool
+recycle_at_second(void)
+{
+	char		other[320];
+
+	if (++local_checks == 2)
+	{
+		snprintf(other, sizeof(other), "%s.recycled", local_path);
+		assert_int_equal(rename(local_path, other), 0);
+	}
+	return false;
+}
+
+static bool
+cancel(void)
+{
+	return true;
+}
+
+static const BkcHost recycling = {.cancelled = recycle_at_second};
+static const BkcHost cancelling = {.cancelled = cancel};
+static const BkcHost quiet = {0};
+
+static void
+test_local(void **state)
+{
+	static const uint64_t sizes[] = {
+		0, 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 2 * 64 * 1024, LOCAL_SIZE
+	};
+	FileRepo	repo;
+	uint8_t    *data = util_data(LOCAL_SIZE, DATA_TEXT);
+	uint8_t		expected[BKC_SHA256_SIZE];
+	uint8_t		sha256[BKC_SHA256_SIZE];
+	bool		there;
+	BkcError	err;
+
+	assert_ok(filerepo_new(&repo, &err));
+	snprintf(local_path, sizeof(local_path), "%s/segment", repo.top);
+	assert_ok(bkc_walproof_local(local_path, 0, 1, sha256, &there, &err));
+	assert_false(there);
+	assert_ok(bkc_file_put(local_path, data, LOCAL_SIZE, 0600, true, &err));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	{
+		uint64_t	offset = LOCAL_SIZE - sizes[i];
+
+		assert_ok(bkc_sha256(data + offset, sizes[i], expected, &err));
+		assert_ok(bkc_walproof_local(local_path, offset, sizes[i], sha256, &there, &err));
+		assert_true(there);
+		assert_memory_equal(sha256, expected, sizeof(sha256));
+
+		/* one byte more than there is */
+		assert_ok(bkc_walproof_local(local_path, offset, sizes[i] + 1, sha256, &there, &err));
+		assert_false(there);
+	}
+	bkc_host_set(&cancelling);
+	assert_fails(bkc_walproof_local(local_path, 0, LOCAL_SIZE, sha256, &there, &err),
+				 BKC_ERR_CANCELLED);
+	assert_false(there);
+
+	/* what it says now belongs to another segment */
+	bkc_host_set(&recycling);
+	assert_ok(bkc_walproof_local(local_path, 0, LOCAL_SIZE, sha256, &there, &err));
+	assert_false(there);
+	assert_true(local_checks >= 2);
+	bkc_host_set(&quiet);
+	free(data);
+	filerepo_free(&repo);
+}
+
 int
 main(void)
 {
@@ -219,6 +326,8 @@ main(void)
 		cmocka_unit_test(test_conflict),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_content),
+		cmocka_unit_test(test_local),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crypto/digest.h"
 #include "format/manifest.h"
 #include "store/store.h"
 
@@ -25,5 +26,18 @@ extern bool bkc_walproof_range(const BkcManifestHeader *header, uint64_t *first,
  */
 extern bool bkc_walproof_segment(BkcStore *store, uint64_t sysid, uint32_t timeline,
 								 uint64_t segno, uint32_t segment_size, bool read, BkcError *err);
+
+/* Likewise; also its content's digest. */
+extern bool bkc_walproof_content(BkcStore *store, uint64_t sysid, uint32_t timeline,
+								 uint64_t segno, uint32_t segment_size, bool read,
+								 uint8_t sha256[BKC_SHA256_SIZE], BkcError *err);
+
+/*
+ * The digest of a stretch of a server's own WAL file.  *there = false when there is no such file,
+ * when it is shorter, or when it lost its name while it was read: a file that is not needed
+ * any more is renamed and written anew.
+ */
+extern bool bkc_walproof_local(const char *path, uint64_t offset, uint64_t size,
+							   uint8_t sha256[BKC_SHA256_SIZE], bool *there, BkcError *err);
 
 #endif							/* BKC_PIPE_WALPROOF_H */
