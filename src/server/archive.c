@@ -207,12 +207,12 @@ time_is_up(void)
 
 /* Somebody else is at it: wait until it is not so any more. */
 static BkcWalState
-wait_for_helper(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered)
+wait_for_helper(const BkcWalTask *task)
 {
 	BkcWalState state;
 
 	ConditionVariablePrepareToSleep(&bkc_wal->cv);
-	while ((state = bkc_queue_want(timeline, segno, repo, entered)) == BKC_WAL_BUSY &&
+	while ((state = bkc_queue_want(task)) == BKC_WAL_BUSY &&
 		   !time_is_up())
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -229,7 +229,7 @@ wait_for_helper(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered)
 
 /*
  * A repository that failed just now is left alone for a while, so that the others are not
- * held up.
+ * held up; in the last cycle there is no later.
  */
 static bool
 in_backoff(int repo)
@@ -237,7 +237,7 @@ in_backoff(int repo)
 	bool		waiting;
 
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	waiting = bkc_wal->repos[repo].retry_at > GetCurrentTimestamp();
+	waiting = !last_cycle && bkc_wal->repos[repo].retry_at > GetCurrentTimestamp();
 	LWLockRelease(bkc_wal->lock);
 	return waiting;
 }
@@ -246,21 +246,18 @@ static bool
 archive_segment_to(const BkcRepoDef *def, int repo, const char *file, const char *path,
 				   BkcError *err)
 {
-	TimeLineID	timeline;
-	XLogSegNo	segno;
+	BkcWalTask	task = {.repo = repo};
 	BkcWalState state;
-	bool		entered;
 	bool		ok;
 
-	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
-	state = wait_for_helper(timeline, segno, repo, &entered);
+	XLogFromFileName(file, &task.timeline, &task.segno, wal_segment_size);
+	state = wait_for_helper(&task);
 	if (state == BKC_WAL_DURABLE)
 		return true;
 	if (state == BKC_WAL_BUSY)
 		return bkc_error_set(err, BKC_ERR_TIMEOUT, "a WAL helper is still at \"%s\"", file);
 	ok = !in_backoff(repo) && bkc_ship_file(def, repo, file, path, false, time_is_up, err);
-	if (entered)
-		bkc_queue_done(timeline, segno, repo, ok);
+	bkc_queue_done(&task, ok);
 	return ok;
 }
 
@@ -270,18 +267,6 @@ archive_to(const BkcRepoDef *def, int repo, const char *file, const char *path, 
 	if (bkc_wal_is_segment(file))
 		return archive_segment_to(def, repo, file, path, err);
 	return !in_backoff(repo) && bkc_ship_file(def, repo, file, path, true, time_is_up, err);
-}
-
-static void
-forget_queued(const char *file)
-{
-	TimeLineID	timeline;
-	XLogSegNo	segno;
-
-	if (!bkc_wal_is_segment(file))
-		return;
-	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
-	bkc_queue_drop(timeline, segno);
 }
 
 /*
@@ -299,13 +284,30 @@ leave_the_rest(const char *file)
 	ShutdownRequestPending = true;
 }
 
+/*
+ * This file waits for one repository; the others get what comes behind it all
+ * the same.  That is the helpers' work, if there are any.
+ */
+static void
+go_ahead(const char *file)
+{
+	bool		alone;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	alone = bkc_wal->helpers == 0;
+	LWLockRelease(bkc_wal->lock);
+	begin_time(file);
+	while (alone && !time_is_up() && bkc_walhelp_once(time_is_up))
+		CHECK_FOR_INTERRUPTS();
+}
+
 static bool
 archive_everywhere(const char *file, const char *path)
 {
-	int			repos[BKC_MAX_REPOS];
+	int			repos[BKC_SET_REPOS];
 	const BkcRepoList *list;
 	BkcError	err;
-	bool		ok = true;
+	size_t		failed = 0;
 
 	bkc_error_clear(&err);
 	begin_time(file);
@@ -322,18 +324,22 @@ archive_everywhere(const char *file, const char *path)
 		return false;
 	}
 
+	bkc_wal_note_listed(repos, list->count);
+
 	/* the others get it even if one cannot, and each has its time */
 	for (size_t i = 0; i < list->count; i++)
 	{
 		begin_time(file);
-		ok = !time_is_up() && archive_to(&list->items[i], repos[i], file, path, &err) && ok;
+		if (time_is_up() || !archive_to(&list->items[i], repos[i], file, path, &err))
+			failed++;
 	}
-	if (!ok && last_cycle && time_is_up())
+	if (failed > 0 && last_cycle && time_is_up())
 		leave_the_rest(file);
-	if (!ok || !bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
+	else if (failed > 0 && failed < list->count)
+		go_ahead(file);
+	if (failed > 0 || !bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
 		return false;
-	bkc_wal_note_reported(file);
-	forget_queued(file);
+	bkc_wal_note_reported(file, repos, list->count);
 	return true;
 }
 

@@ -37,13 +37,7 @@ bkc_tidy_known(int repo, TimeLineID timeline, XLogSegNo segno)
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
 	durable = state->prefix_tli == timeline &&
 		state->prefix_lsn >= (segno + 1) * wal_segment_size;
-	for (int i = 0; i < BKC_WAL_QUEUE && !durable; i++)
-	{
-		const BkcWalItem *item = &bkc_wal->queue.items[i];
-
-		durable = item->timeline == timeline && item->segno == segno &&
-			item->state[repo] == BKC_WAL_DURABLE;
-	}
+	durable = durable || bkc_window_durable(&state->window, timeline, segno);
 	LWLockRelease(bkc_wal->lock);
 	return durable;
 }

@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "common/file_perm.h"
-#include "common/hashfn.h"
 #include "errors.h"
 #include "format/documents.h"
 #include "format/names.h"
@@ -19,16 +18,13 @@
 #include "pipe/object.h"
 #include "spool.h"
 #include "utils/guc.h"
+#include "walshared.h"
 
-/* By URL, because another URL under the same name is another repository. */
+/* By place, because another one under the same name is another repository. */
 static void
 known_path(const BkcRepoDef *def, char path[MAXPGPATH])
 {
-	const char *text = def->url.text;
-	uint64		hash;
-
-	hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, (int) strlen(text), 0));
-	snprintf(path, MAXPGPATH, "%s/repository.%016llx", BKC_SPOOL_DIR, (unsigned long long) hash);
+	snprintf(path, MAXPGPATH, "%s/repository.%016llx", BKC_SPOOL_DIR, (unsigned long long) bkc_wal_place(&def->url));
 }
 
 static bool

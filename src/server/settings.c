@@ -86,9 +86,9 @@ check_repositories(char **newval, void **extra, GucSource source)
 	bool		ok;
 
 	ok = bkc_repolist_parse(*newval, &list, &err);
-	if (ok && list.count > BKC_MAX_REPOS)
+	if (ok && list.count > BKC_SET_REPOS)
 		ok = bkc_error_set(&err, BKC_ERR_INVALID, "too many repositories: %zu, the limit is %d",
-						   list.count, BKC_MAX_REPOS);
+						   list.count, BKC_SET_REPOS);
 	for (size_t i = 0; ok && i < list.count; i++)
 	{
 		const char *compression = bkc_url_param(&list.items[i].url, "compression");

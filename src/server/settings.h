@@ -8,7 +8,7 @@
 #include "base/url.h"
 #include "format/envelope.h"
 
-#define BKC_MAX_REPOS	8		/* each gets all WAL */
+#define BKC_SET_REPOS	8		/* in the setting; each gets all WAL */
 
 extern char *bkc_set_repositories;
 extern char *bkc_set_database;

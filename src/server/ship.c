@@ -24,21 +24,22 @@
 typedef struct Line
 {
 	BkcStore   *store;
-	BkcWalWriter *writer;
-	BkcCodec	codec;
-	int			level;
 	bool		sent;			/* a file has been stored: what follows is new, too */
 } Line;
 
 static char *list_text = NULL;
 static BkcRepoList list;
-static int	list_repos[BKC_MAX_REPOS];
-static Line lines[BKC_MAX_REPOS];
+static int	list_repos[BKC_SET_REPOS];
+static Line lines[BKC_SET_REPOS];
+
+/* One for all repositories: it holds a segment, and they are served one after the other. */
+static BkcWalWriter *writer = NULL;
+static BkcCodec writer_codec;
+static int	writer_level;
 
 static void
 line_close(Line *line)
 {
-	bkc_walwriter_close(&line->writer);
 	bkc_store_close(line->store);
 	memset(line, 0, sizeof(*line));
 }
@@ -46,7 +47,8 @@ line_close(Line *line)
 void
 bkc_ship_close(void)
 {
-	for (int i = 0; i < BKC_MAX_REPOS; i++)
+	bkc_walwriter_close(&writer);
+	for (int i = 0; i < BKC_SET_REPOS; i++)
 		line_close(&lines[i]);
 	bkc_repolist_free(&list);
 	free(list_text);
@@ -69,8 +71,9 @@ reload_list(BkcError *err)
 	{
 		list_repos[i] = bkc_wal_repo(&list.items[i]);
 		if (list_repos[i] < 0)
-			return bkc_error_set(err, BKC_ERR_STATE, "more than %d repositories are defined",
-								 BKC_MAX_REPOS);
+			return bkc_error_set(err, BKC_ERR_STATE, "more than %d repositories were defined since the server's start",
+								 BKC_MAX_REPOS) ||
+				bkc_error_hint(err, "Restart the server.");
 	}
 	list_text = strdup(text);
 	return list_text != NULL || bkc_error_oom(err);
@@ -121,20 +124,23 @@ bkc_ship_store(const BkcRepoDef *def, BkcStore **store, BkcError *err)
 	return true;
 }
 
-/* A writer with the codec that is set now. */
+/* The writer, with the codec that is set now, on that store. */
 static bool
-line_writer(const BkcRepoDef *def, Line *line, BkcError *err)
+use_writer(const BkcRepoDef *def, BkcStore *store, BkcError *err)
 {
 	BkcCodec	codec;
 	int			level;
 
 	bkc_settings_codec(def, NULL, &codec, &level);
-	if (line->writer != NULL && line->codec == codec && line->level == level)
+	if (writer != NULL && writer_codec == codec && writer_level == level)
+	{
+		bkc_walwriter_use(writer, store);
 		return true;
-	bkc_walwriter_close(&line->writer);
-	line->codec = codec;
-	line->level = level;
-	return bkc_walwriter_new(line->store, GetSystemIdentifier(), codec, level, &line->writer, err);
+	}
+	bkc_walwriter_close(&writer);
+	writer_codec = codec;
+	writer_level = level;
+	return bkc_walwriter_new(store, GetSystemIdentifier(), codec, level, &writer, err);
 }
 
 static bool
@@ -162,8 +168,8 @@ send_file(const BkcRepoDef *def, const char *file, const char *path, bool ask_fi
 
 	if (!check_content(file, path, err) ||
 		!bkc_ship_store(def, &store, err) ||
-		!line_writer(def, line, err) ||
-		!bkc_walwriter_put(line->writer, &wal, &outcome, stored, err))
+		!use_writer(def, store, err) ||
+		!bkc_walwriter_put(writer, &wal, &outcome, stored, err))
 		return false;
 	line->sent = true;
 	return true;

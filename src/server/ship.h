@@ -3,8 +3,8 @@
  *		Sending WAL files to repositories: what the archiver and the WAL
  *		helpers do alike.
  *
- * Each process keeps, for each repository, a store and a writer open from
- * file to file.  Nothing here raises.
+ * Each process keeps a store for each repository open from file to file, and
+ * one writer.  Nothing here raises.
  */
 #ifndef BKC_SERVER_SHIP_H
 #define BKC_SERVER_SHIP_H

@@ -89,56 +89,6 @@ bkc_waldisk_waiting(BkcWalWaiting *waiting, BkcError *err)
 	return true;
 }
 
-/* ---- the first few in order ---- */
-
-typedef struct Choosing
-{
-	TimeLineID	timeline;
-	XLogSegNo	first;
-	BkcWalReady *out;
-	int			max;
-	int			n;
-} Choosing;
-
-static int
-compare_ready(const BkcWalReady *a, TimeLineID timeline, XLogSegNo segno)
-{
-	if (a->timeline != timeline)
-		return a->timeline < timeline ? -1 : 1;
-	return (a->segno > segno) - (a->segno < segno);
-}
-
-/* Insertion into a short sorted array; names come in any order. */
-static void
-choose_ready(void *arg, const char *file)
-{
-	Choosing   *c = arg;
-	TimeLineID	timeline;
-	uint64_t	segno;
-	int			at;
-
-	if (!bkc_wal_segment_parse(file, wal_segment_size, &timeline, &segno) ||
-		timeline < c->timeline || (timeline == c->timeline && segno < c->first))
-		return;
-	if (c->n == c->max && compare_ready(&c->out[c->n - 1], timeline, segno) < 0)
-		return;
-	for (at = c->n; at > 0 && compare_ready(&c->out[at - 1], timeline, segno) > 0; at--)
-		if (at < c->max)
-			c->out[at] = c->out[at - 1];
-	c->out[at].timeline = timeline;
-	c->out[at].segno = segno;
-	if (c->n < c->max)
-		c->n++;
-}
-
-int
-bkc_waldisk_ready(TimeLineID timeline, XLogSegNo first, BkcWalReady *out, int max, BkcError *err)
-{
-	Choosing	c = {timeline, first, out, max, 0};
-
-	return each_ready(choose_ready, &c, err) ? c.n : -1;
-}
-
 int64
 bkc_waldisk_ready_time(const char *file)
 {

@@ -25,19 +25,6 @@ typedef struct BkcWalWaiting
  */
 extern bool bkc_waldisk_waiting(BkcWalWaiting *waiting, BkcError *err);
 
-typedef struct BkcWalReady
-{
-	TimeLineID	timeline;
-	XLogSegNo	segno;
-} BkcWalReady;
-
-/*
- * The first max .ready segments in order of timeline and number, from first on; returns how
- * many.
- */
-extern int	bkc_waldisk_ready(TimeLineID timeline, XLogSegNo first, BkcWalReady *out, int max,
-							  BkcError *err);
-
 /*
  * When the file became ready (mtime of its .ready file), microseconds since 1970; now when
  * not known.

@@ -2,10 +2,12 @@
  * walhelper.c
  *		See walhelper.h.
  *
- * A helper takes segments from the queue and fills it from archive_status when it runs
- * low.  It never reports anything to PostgreSQL: that is the archiver's part.
+ * A helper takes segments from the repositories' windows.  It never reports
+ * anything to PostgreSQL: that is the archiver's part.
  */
 #include "pgcompat.h"
+
+#include <sys/stat.h>
 
 #include "access/xlog_internal.h"
 #include "base/fault.h"
@@ -28,11 +30,35 @@
 #include "walhelper.h"
 #include "walshared.h"
 
-#define QUEUE_LOW		32		/* look for more when fewer are to be done */
-#define QUEUE_REFILL	256
-#define LOOK_MS			200		/* not more often */
+#define LOOK_MS			200		/* between two looks when there was nothing to do */
 #define IDLE_MS			10000	/* then the helper leaves */
 #define START_MS		1000	/* between two attempts to start helpers */
+
+/* Those that this process started last; one that cannot start yet keeps its slot. */
+#define HANDLES 32
+static BackgroundWorkerHandle *handles[HANDLES];
+
+static bool
+some_are_coming(void)
+{
+	bool		coming = false;
+
+	for (int i = 0; i < HANDLES; i++)
+	{
+		pid_t		pid;
+
+		if (handles[i] == NULL)
+			continue;
+		if (GetBackgroundWorkerPid(handles[i], &pid) == BGWH_NOT_YET_STARTED)
+			coming = true;
+		else
+		{
+			pfree(handles[i]);
+			handles[i] = NULL;
+		}
+	}
+	return coming;
+}
 
 void
 bkc_walhelpers_start(void)
@@ -40,12 +66,13 @@ bkc_walhelpers_start(void)
 	static TimestampTz tried = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	BackgroundWorker worker = {0};
+	MemoryContext old;
 	int			missing;
 
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	missing = bkc_set_wal_workers - (int) bkc_wal->queue.helpers;
+	missing = bkc_set_wal_workers - (int) bkc_wal->helpers;
 	LWLockRelease(bkc_wal->lock);
-	if (missing <= 0 || !TimestampDifferenceExceeds(tried, now, START_MS))
+	if (missing <= 0 || !TimestampDifferenceExceeds(tried, now, START_MS) || some_are_coming())
 		return;
 	tried = now;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -55,9 +82,14 @@ bkc_walhelpers_start(void)
 	strlcpy(worker.bgw_function_name, "bkc_walhelper_main", sizeof(worker.bgw_function_name));
 	strlcpy(worker.bgw_name, "pg_backupctl WAL helper", sizeof(worker.bgw_name));
 	strlcpy(worker.bgw_type, "pg_backupctl WAL helper", sizeof(worker.bgw_type));
-	for (int i = 0; i < missing; i++)
-		if (!RegisterDynamicBackgroundWorker(&worker, NULL))
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	for (int i = 0; i < Min(missing, HANDLES); i++)
+		if (!RegisterDynamicBackgroundWorker(&worker, &handles[i]))
+		{
+			handles[i] = NULL;
 			break;
+		}
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -66,7 +98,7 @@ helper_exit(int code, Datum arg)
 	LWLockReleaseAll();
 	bkc_queue_release(MyProcPid);
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	bkc_wal->queue.helpers--;
+	bkc_wal->helpers--;
 	LWLockRelease(bkc_wal->lock);
 	bkc_ship_close();
 }
@@ -81,37 +113,13 @@ helper_attach(void)
 	bool		wanted;
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	wanted = (int) bkc_wal->queue.helpers < bkc_set_wal_workers;
+	wanted = (int) bkc_wal->helpers < bkc_set_wal_workers;
 	if (wanted)
-		bkc_wal->queue.helpers++;
+		bkc_wal->helpers++;
 	LWLockRelease(bkc_wal->lock);
 	if (wanted)
 		before_shmem_exit(helper_exit, (Datum) 0);
 	return wanted;
-}
-
-/* More segments into the queue, when it runs low and the last look is not just over. */
-static void
-refill(uint32 usable)
-{
-	static TimestampTz looked = 0;
-	TimestampTz now = GetCurrentTimestamp();
-	BkcWalReady ready[QUEUE_REFILL];
-	TimeLineID	timeline;
-	XLogSegNo	last;
-	BkcError	err;
-	int			n;
-
-	if (bkc_queue_todo(usable, &timeline, &last) >= QUEUE_LOW ||
-		!TimestampDifferenceExceeds(looked, now, LOOK_MS))
-		return;
-	looked = now;
-	bkc_queue_prune();
-	n = bkc_waldisk_ready(timeline, timeline == 0 ? 0 : last + 1, ready, QUEUE_REFILL, &err);
-	if (n < 0)
-		bkc_ereport(ERROR, &err);
-	for (int i = 0; i < n; i++)
-		bkc_queue_add(ready[i].timeline, ready[i].segno);
 }
 
 static TimestampTz deadline;	/* of the segment that is being sent */
@@ -122,19 +130,42 @@ time_is_up(void)
 	return GetCurrentTimestamp() >= deadline;
 }
 
-/* One segment to one repository; false when there was nothing to do, or it failed. */
+/* Does the segment wait for the archiver?  Its name goes to file. */
 static bool
-help_once(void)
+is_waiting(const BkcWalTask *task, char file[MAXFNAMELEN])
 {
-	int			repos[BKC_MAX_REPOS];
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	XLogFileName(file, task->timeline, task->segno, wal_segment_size);
+	StatusFilePath(path, file, ".ready");
+	return stat(path, &st) == 0;
+}
+
+/* The next segment that waits and that one of these repositories needs. */
+static bool
+take_waiting(uint32 usable, BkcWalTask *task, char file[MAXFNAMELEN])
+{
+	while (bkc_queue_take(usable, task))
+	{
+		if (is_waiting(task, file))
+			return true;
+		bkc_queue_done(task, false);
+		usable &= ~(1u << task->repo);
+	}
+	return false;
+}
+
+bool
+bkc_walhelp_once(bool (*time_is_up) (void))
+{
+	int			repos[BKC_SET_REPOS];
 	const BkcRepoList *list;
 	uint32		usable = 0;
-	TimeLineID	timeline;
-	XLogSegNo	segno;
+	BkcWalTask	task;
 	char		file[MAXFNAMELEN];
 	char		path[MAXPGPATH];
 	BkcError	err;
-	int			repo;
 	bool		ok = false;
 
 	bkc_error_clear(&err);
@@ -143,25 +174,29 @@ help_once(void)
 		bkc_ereport(ERROR, &err);
 	for (size_t i = 0; i < list->count; i++)
 		usable |= 1u << repos[i];
-	refill(usable);
-	if (!bkc_queue_take(usable, &timeline, &segno, &repo))
+	if (!take_waiting(usable, &task, file))
 		return false;
 
-	XLogFileName(file, timeline, segno, wal_segment_size);
 	snprintf(path, sizeof(path), XLOGDIR "/%s", file);
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										   (int64) bkc_set_archive_timeout * 1000);
 	bkc_host_watch(time_is_up);
 	for (size_t i = 0; i < list->count; i++)
-		if (repos[i] == repo)
+		if (repos[i] == task.repo)
 			ok = bkc_fault(BKC_FAULT_HELPER_SEGMENT, &err) &&
-				bkc_ship_file(&list->items[i], repo, file, path, false, time_is_up, &err) &&
+				bkc_ship_file(&list->items[i], task.repo, file, path, false, time_is_up, &err) &&
 				bkc_fault(BKC_FAULT_HELPER_STORED, &err);
 	bkc_host_watch(NULL);
-	bkc_queue_done(timeline, segno, repo, ok);
+	bkc_queue_done(&task, ok);
 	if (!ok && err.code == BKC_ERR_CANCELLED)
 		bkc_ereport(ERROR, &err);
 	return ok;
+}
+
+static bool
+help_once(void)
+{
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   (int64) bkc_set_archive_timeout * 1000);
+	return bkc_walhelp_once(time_is_up);
 }
 
 static void

@@ -1,173 +1,162 @@
 /*
  * walqueue.c
  *		See walqueue.h.
- *
- * The array is small and unordered; every question is one walk through it
- * under the lock, which takes microseconds, while a segment takes
- * milliseconds.
  */
 #include "pgcompat.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 #include "walqueue.h"
 #include "walshared.h"
 
-static bool
-before(const BkcWalItem *a, const BkcWalItem *b)
+#define SLOW_MS		10000		/* at one segment for so long: something is wrong there */
+
+static BkcWalWindow *
+window_of(int repo)
 {
-	if (a->timeline != b->timeline)
-		return a->timeline < b->timeline;
-	return a->segno < b->segno;
+	return &bkc_wal->repos[repo].window;
 }
 
-static BkcWalItem *
-find_item(TimeLineID timeline, XLogSegNo segno)
+/* Where the task's segment stands in its window; -1 outside. */
+static int
+index_of(const BkcWalTask *task)
 {
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
-	{
-		BkcWalItem *item = &bkc_wal->queue.items[i];
+	const BkcWalWindow *w = window_of(task->repo);
 
-		if (item->timeline == timeline && item->segno == segno)
-			return item;
-	}
-	return NULL;
+	if (w->timeline != task->timeline || task->segno < w->base ||
+		task->segno - w->base >= BKC_WAL_AHEAD)
+		return -1;
+	return (int) (task->segno - w->base);
 }
 
-/* The first segment that this repository still lacks. */
-static const BkcWalItem *
-oldest_missing(int repo)
+static void
+set_state(BkcWalWindow *w, int i, BkcWalState state)
 {
-	const BkcWalItem *oldest = NULL;
-
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
-	{
-		const BkcWalItem *item = &bkc_wal->queue.items[i];
-
-		if (item->timeline != 0 && item->state[repo] != BKC_WAL_DURABLE &&
-			(oldest == NULL || before(item, oldest)))
-			oldest = item;
-	}
-	return oldest;
+	w->state[i] = state;
+	w->pid[i] = state == BKC_WAL_BUSY ? MyProcPid : 0;
+	w->since[i] = state == BKC_WAL_BUSY ? GetCurrentTimestamp() : 0;
 }
 
-/* The first that is to be done for this repository, if it is near enough to the oldest. */
-static BkcWalItem *
-next_for(int repo)
+/* The window moves behind what has become durable. */
+static void
+move_on(BkcWalWindow *w)
 {
-	const BkcWalItem *oldest = oldest_missing(repo);
-	BkcWalItem *next = NULL;
+	int			n = 0;
 
-	for (int i = 0; i < BKC_WAL_QUEUE && oldest != NULL; i++)
+	while (n < BKC_WAL_AHEAD && w->state[n] == BKC_WAL_DURABLE)
+		n++;
+	if (n == 0)
+		return;
+	w->base += n;
+	for (int i = 0; i < BKC_WAL_AHEAD; i++)
 	{
-		BkcWalItem *item = &bkc_wal->queue.items[i];
+		bool		inside = i + n < BKC_WAL_AHEAD;
 
-		if (item->timeline == oldest->timeline && item->state[repo] == BKC_WAL_TODO &&
-			item->segno - oldest->segno < BKC_WAL_AHEAD && (next == NULL || before(item, next)))
-			next = item;
+		w->state[i] = inside ? w->state[i + n] : BKC_WAL_TODO;
+		w->pid[i] = inside ? w->pid[i + n] : 0;
+		w->since[i] = inside ? w->since[i + n] : 0;
 	}
-	return next;
+}
+
+static void
+begin_window(BkcWalWindow *w, TimeLineID timeline, XLogSegNo segno)
+{
+	memset(w, 0, sizeof(*w));
+	w->timeline = timeline;
+	w->known = w->base = segno;
+}
+
+/* How many processes are at it, and whether one is enough for now. */
+static int
+busy(int repo, TimestampTz now, bool *enough)
+{
+	const BkcWalWindow *w = window_of(repo);
+	int			n = 0;
+
+	*enough = false;
+	for (int i = 0; i < BKC_WAL_AHEAD; i++)
+		if (w->state[i] == BKC_WAL_BUSY)
+		{
+			n++;
+			if (bkc_wal->repos[repo].failures_in_row > 0 ||
+				TimestampDifferenceExceeds(w->since[i], now, SLOW_MS))
+				*enough = true;
+		}
+	return n;
+}
+
+static int
+first_todo(const BkcWalWindow *w)
+{
+	for (int i = 0; i < BKC_WAL_AHEAD; i++)
+		if (w->state[i] == BKC_WAL_TODO)
+			return i;
+	return -1;
 }
 
 bool
-bkc_queue_take(uint32 usable, TimeLineID *timeline, XLogSegNo *segno, int *repo)
+bkc_queue_take(uint32 repos, BkcWalTask *task)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	BkcWalItem *best = NULL;
+	int			best = -1;
+	int			best_busy = 0;
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	for (int r = 0; r < BKC_MAX_REPOS; r++)
 	{
-		BkcWalItem *item;
+		bool		enough;
+		int			n;
 
-		if ((usable & (1u << r)) == 0 || bkc_wal->repos[r].retry_at > now)
+		if ((repos & (1u << r)) == 0 || window_of(r)->timeline == 0 ||
+			bkc_wal->repos[r].retry_at > now || first_todo(window_of(r)) < 0)
 			continue;
-		item = next_for(r);
-		if (item != NULL && (best == NULL || before(item, best)))
-		{
-			best = item;
-			*repo = r;
-		}
-	}
-	if (best != NULL)
-	{
-		best->state[*repo] = BKC_WAL_BUSY;
-		best->pid[*repo] = MyProcPid;
-		*timeline = best->timeline;
-		*segno = best->segno;
-	}
-	LWLockRelease(bkc_wal->lock);
-	return best != NULL;
-}
-
-void
-bkc_queue_add(TimeLineID timeline, XLogSegNo segno)
-{
-	BkcWalItem *item;
-
-	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	if (find_item(timeline, segno) == NULL && (item = find_item(0, 0)) != NULL)
-	{
-		memset(item, 0, sizeof(*item));
-		item->timeline = timeline;
-		item->segno = segno;
-	}
-	LWLockRelease(bkc_wal->lock);
-}
-
-int
-bkc_queue_todo(uint32 usable, TimeLineID *timeline, XLogSegNo *last)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	const BkcWalItem *newest = NULL;
-	int			n = 0;
-
-	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
-	{
-		const BkcWalItem *item = &bkc_wal->queue.items[i];
-		bool		todo = false;
-
-		if (item->timeline == 0)
+		n = busy(r, now, &enough);
+		if (enough || (best >= 0 && n >= best_busy))
 			continue;
-		for (int r = 0; r < BKC_MAX_REPOS; r++)
-			todo = todo || ((usable & (1u << r)) != 0 && item->state[r] == BKC_WAL_TODO &&
-							bkc_wal->repos[r].retry_at <= now);
-		n += todo;
-		if (newest == NULL || before(newest, item))
-			newest = item;
+		best = r;
+		best_busy = n;
 	}
-	*timeline = newest ? newest->timeline : 0;
-	*last = newest ? newest->segno : 0;
+	if (best >= 0)
+	{
+		BkcWalWindow *w = window_of(best);
+		int			i = first_todo(w);
+
+		set_state(w, i, BKC_WAL_BUSY);
+		task->repo = best;
+		task->timeline = w->timeline;
+		task->segno = w->base + i;
+	}
 	LWLockRelease(bkc_wal->lock);
-	return n;
+	return best >= 0;
 }
 
 BkcWalState
-bkc_queue_want(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered)
+bkc_queue_want(const BkcWalTask *task)
 {
 	BkcWalState state = BKC_WAL_TODO;
-	BkcWalItem *item;
+	BkcWalWindow *w;
+	int			i;
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	item = find_item(timeline, segno);
-	if (item == NULL && (item = find_item(0, 0)) != NULL)
+	w = window_of(task->repo);
+	if (task->timeline == w->timeline && task->segno >= w->known && task->segno < w->base)
+		state = BKC_WAL_DURABLE;
+	else
 	{
-		/* so that no helper takes it at the same time */
-		memset(item, 0, sizeof(*item));
-		item->timeline = timeline;
-		item->segno = segno;
-	}
-	*entered = item != NULL;
-	if (item != NULL)
-	{
-		state = item->state[repo];
-		if (state == BKC_WAL_TODO)
+		/*
+		 * The archiver offers in order, so nothing before this segment waits
+		 * any more.  One that lies behind the window was reported once and is
+		 * offered again: what was durable then need not be so now.
+		 */
+		if (task->timeline > w->timeline ||
+			(task->timeline == w->timeline && task->segno >= w->base + BKC_WAL_AHEAD))
+			begin_window(w, task->timeline, task->segno);
+		i = index_of(task);
+		if (i >= 0)
 		{
-			item->state[repo] = BKC_WAL_BUSY;
-			item->pid[repo] = MyProcPid;
+			state = w->state[i];
+			if (state == BKC_WAL_TODO)
+				set_state(w, i, BKC_WAL_BUSY);
 		}
 	}
 	LWLockRelease(bkc_wal->lock);
@@ -175,96 +164,44 @@ bkc_queue_want(TimeLineID timeline, XLogSegNo segno, int repo, bool *entered)
 }
 
 void
-bkc_queue_done(TimeLineID timeline, XLogSegNo segno, int repo, bool durable)
+bkc_queue_done(const BkcWalTask *task, bool durable)
 {
-	BkcWalItem *item;
+	BkcWalWindow *w;
+	int			i;
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	item = find_item(timeline, segno);
-	if (item != NULL && item->state[repo] == BKC_WAL_BUSY && item->pid[repo] == MyProcPid)
+	w = window_of(task->repo);
+	i = index_of(task);
+	if (i >= 0 && w->state[i] == BKC_WAL_BUSY && w->pid[i] == MyProcPid)
 	{
-		item->state[repo] = durable ? BKC_WAL_DURABLE : BKC_WAL_TODO;
-		item->pid[repo] = 0;
+		set_state(w, i, durable ? BKC_WAL_DURABLE : BKC_WAL_TODO);
+		move_on(w);
 	}
 	LWLockRelease(bkc_wal->lock);
 	ConditionVariableBroadcast(&bkc_wal->cv);
-}
-
-void
-bkc_queue_drop(TimeLineID timeline, XLogSegNo segno)
-{
-	BkcWalItem *item;
-
-	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	item = find_item(timeline, segno);
-	if (item != NULL)
-		memset(item, 0, sizeof(*item));
-	LWLockRelease(bkc_wal->lock);
 }
 
 void
 bkc_queue_release(pid_t pid)
 {
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
+	for (int r = 0; r < BKC_MAX_REPOS; r++)
 	{
-		BkcWalItem *item = &bkc_wal->queue.items[i];
+		BkcWalWindow *w = window_of(r);
 
-		for (int r = 0; r < BKC_MAX_REPOS && item->timeline != 0; r++)
-			if (item->state[r] == BKC_WAL_BUSY && item->pid[r] == pid)
-			{
-				item->state[r] = BKC_WAL_TODO;
-				item->pid[r] = 0;
-			}
+		for (int i = 0; i < BKC_WAL_AHEAD; i++)
+			if (w->state[i] == BKC_WAL_BUSY && w->pid[i] == pid)
+				set_state(w, i, BKC_WAL_TODO);
 	}
 	LWLockRelease(bkc_wal->lock);
 	ConditionVariableBroadcast(&bkc_wal->cv);
 }
 
-/* Nobody is at it and its .ready file is gone.  The lock is not held over the looking. */
-static void
-prune_item(int i)
-{
-	BkcWalItem	seen;
-	char		file[MAXFNAMELEN];
-	char		path[MAXPGPATH];
-	struct stat st;
-
-	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	seen = bkc_wal->queue.items[i];
-	LWLockRelease(bkc_wal->lock);
-	if (seen.timeline == 0)
-		return;
-	XLogFileName(file, seen.timeline, seen.segno, wal_segment_size);
-	StatusFilePath(path, file, ".ready");
-	if (stat(path, &st) == 0 || errno != ENOENT)
-		return;
-
-	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	if (memcmp(&seen, &bkc_wal->queue.items[i], sizeof(seen)) == 0)
-	{
-		bool		busy = false;
-
-		for (int r = 0; r < BKC_MAX_REPOS; r++)
-			busy = busy || seen.state[r] == BKC_WAL_BUSY;
-		if (!busy)
-			memset(&bkc_wal->queue.items[i], 0, sizeof(seen));
-	}
-	LWLockRelease(bkc_wal->lock);
-}
-
-void
-bkc_queue_prune(void)
-{
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
-		prune_item(i);
-}
-
-/* Called under the lock. */
 void
 bkc_queue_reset_repo(int repo)
 {
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
-		if (bkc_wal->queue.items[i].state[repo] == BKC_WAL_DURABLE)
-			bkc_wal->queue.items[i].state[repo] = BKC_WAL_TODO;
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	memset(window_of(repo), 0, sizeof(BkcWalWindow));
+	LWLockRelease(bkc_wal->lock);
+	ConditionVariableBroadcast(&bkc_wal->cv);
 }

@@ -9,6 +9,7 @@
 #include "format/pgfiles.h"
 #include "postmaster/pgarch.h"
 #include "settings.h"
+#include "store/store.h"
 #include "walshared.h"
 
 #define RETRY_FIRST_MS	1000
@@ -29,27 +30,30 @@ bkc_wal_shmem_init(BkcWalShared *wal, LWLock *lock)
 /* ---- repositories ---- */
 
 static uint64
-url_hash(const BkcRepoDef *def)
+hash_text(const char *text, uint64 seed)
 {
-	const char *text = def->url.text;
-
-	return DatumGetUInt64(hash_any_extended((const unsigned char *) text, (int) strlen(text), 0));
+	return DatumGetUInt64(hash_any_extended((const unsigned char *) text, (int) strlen(text),
+											seed));
 }
 
-/* Is it still in the setting as this process knows it? */
 static bool
-still_defined(const BkcRepoState *state)
+is_common_param(const char *key)
 {
-	BkcRepoList list = {0};
-	const BkcRepoDef *def = NULL;
-	BkcError	err;
-	bool		found;
+	for (const char *const *known = bkc_store_common_params; *known != NULL; known++)
+		if (strcmp(*known, key) == 0)
+			return true;
+	return false;
+}
 
-	if (bkc_repolist_parse(bkc_set_repositories ? bkc_set_repositories : "", &list, &err))
-		def = bkc_repolist_find(&list, state->name);
-	found = def != NULL && url_hash(def) == state->url_hash;
-	bkc_repolist_free(&list);
-	return found;
+uint64
+bkc_wal_place(const BkcUrl *url)
+{
+	uint64		hash = hash_text(url->path, hash_text(url->authority, hash_text(url->scheme, 0)));
+
+	for (size_t i = 0; i < url->nparams; i++)
+		if (!is_common_param(url->params[i].key))
+			hash = hash_text(url->params[i].value, hash_text(url->params[i].key, hash));
+	return hash;
 }
 
 static int
@@ -62,15 +66,11 @@ find_state(const char *name, uint64 hash)
 	return -1;
 }
 
-/* One that nobody has, or whose repository is no longer defined. */
 static int
 free_state(void)
 {
 	for (int i = 0; i < BKC_MAX_REPOS; i++)
 		if (!bkc_wal->repos[i].used)
-			return i;
-	for (int i = 0; i < BKC_MAX_REPOS; i++)
-		if (!still_defined(&bkc_wal->repos[i]))
 			return i;
 	return -1;
 }
@@ -78,7 +78,7 @@ free_state(void)
 int
 bkc_wal_repo(const BkcRepoDef *def)
 {
-	uint64		hash = url_hash(def);
+	uint64		hash = bkc_wal_place(&def->url);
 	int			i;
 
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
@@ -97,7 +97,6 @@ bkc_wal_repo(const BkcRepoDef *def)
 		state->used = true;
 		state->url_hash = hash;
 		strlcpy(state->name, def->name, sizeof(state->name));
-		bkc_queue_reset_repo(i);
 	}
 	LWLockRelease(bkc_wal->lock);
 	return i;
@@ -160,8 +159,47 @@ bkc_wal_note_failure(int repo, const char *file, const BkcError *err)
 	LWLockRelease(bkc_wal->lock);
 }
 
+static bool
+is_among(int repo, const int *repos, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (repos[i] == repo)
+			return true;
+	return false;
+}
+
+static void
+forget_archived(BkcRepoState *state)
+{
+	state->last_file[0] = '\0';
+	state->last_time = 0;
+	state->prefix_file[0] = '\0';
+	state->prefix_lsn = InvalidXLogRecPtr;
+	state->prefix_tli = 0;
+	state->shipped_lsn = InvalidXLogRecPtr;
+	state->shipped_tli = 0;
+	state->shipped_time = 0;
+	memset(&state->window, 0, sizeof(state->window));
+}
+
 void
-bkc_wal_note_reported(const char *file)
+bkc_wal_note_listed(const int *repos, size_t n)
+{
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < BKC_MAX_REPOS; i++)
+	{
+		BkcRepoState *state = &bkc_wal->repos[i];
+		bool		listed = is_among(i, repos, n);
+
+		if (listed && !state->listed)
+			forget_archived(state);
+		state->listed = listed;
+	}
+	LWLockRelease(bkc_wal->lock);
+}
+
+void
+bkc_wal_note_reported(const char *file, const int *repos, size_t n)
 {
 	TimeLineID	timeline;
 	XLogRecPtr	end;
@@ -169,12 +207,14 @@ bkc_wal_note_reported(const char *file)
 	if (!segment_end(file, &timeline, &end))
 		return;
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < BKC_MAX_REPOS; i++)
+	for (size_t i = 0; i < n; i++)
 	{
-		BkcRepoState *state = &bkc_wal->repos[i];
+		BkcRepoState *state = &bkc_wal->repos[repos[i]];
+		XLogSegNo	next = end / wal_segment_size;
 
-		if (!state->used)
-			continue;
+		if (state->window.timeline == timeline && state->window.known < next &&
+			next <= state->window.base)
+			state->window.known = next;
 		strlcpy(state->prefix_file, file, sizeof(state->prefix_file));
 		state->prefix_lsn = end;
 		state->prefix_tli = timeline;
@@ -184,9 +224,8 @@ bkc_wal_note_reported(const char *file)
 	LWLockRelease(bkc_wal->lock);
 }
 
-/* Also with a folder or with its ending. */
-static bool
-is_our_library(const char *library)
+bool
+bkc_wal_is_our_library(const char *library)
 {
 	const char *slash = strrchr(library, '/');
 	const char *base = slash ? slash + 1 : library;
@@ -197,7 +236,7 @@ is_our_library(const char *library)
 bool
 bkc_wal_archiving(void)
 {
-	if (!bkc_set_enabled || XLogArchiveLibrary == NULL || !is_our_library(XLogArchiveLibrary))
+	if (!bkc_set_enabled || XLogArchiveLibrary == NULL || !bkc_wal_is_our_library(XLogArchiveLibrary))
 		return false;
 	return RecoveryInProgress() ? XLogArchivingAlways() : XLogArchivingActive();
 }

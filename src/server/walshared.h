@@ -16,13 +16,20 @@
 #include "shared.h"
 #include "walqueue.h"
 
+/*
+ * Places that the setting has named since the server's start.  They are never
+ * given to another repository: some process may still be at work for the old one.
+ */
+#define BKC_MAX_REPOS		32
 #define BKC_WAL_FILE_MAX	64
 
 typedef struct BkcRepoState
 {
 	bool		used;
 	char		name[BKC_REPO_NAME_MAX];
-	uint64		url_hash;		/* another URL under the same name is another repository */
+	uint64		url_hash;		/* of the place; elsewhere under the same name is another one */
+	bool		listed;			/* the archiver serves it */
+	BkcWalWindow window;		/* see walqueue.h */
 
 	/* the archiver's side */
 	char		last_file[BKC_WAL_FILE_MAX];	/* durable here most recently */
@@ -62,7 +69,7 @@ typedef struct BkcRepoState
 typedef struct BkcWalShared
 {
 	LWLock	   *lock;
-	ConditionVariable cv;		/* broadcast when a segment of the queue becomes durable or free */
+	ConditionVariable cv;		/* broadcast when a segment of a window becomes durable or free */
 
 	/*
 	 * Of this life of the shared memory: after a crash of any process, too,
@@ -73,8 +80,8 @@ typedef struct BkcWalShared
 	Latch	   *streamer;		/* NULL while there is none */
 	double		wal_rate;		/* bytes of WAL a second, moving average; by the streamer */
 	TimestampTz shutdown_began; /* the archiver's last cycle; 0 before */
+	uint32		helpers;		/* attached and alive */
 	BkcRepoState repos[BKC_MAX_REPOS];
-	BkcWalQueue queue;
 } BkcWalShared;
 
 /* NULL when the library is not preloaded. */
@@ -84,8 +91,14 @@ extern BkcWalShared *bkc_wal;
 extern void bkc_wal_shmem_init(BkcWalShared *wal, LWLock *lock);
 
 /*
- * Index of the repository's state, taken anew when it is not there yet.  -1 when
- * all are taken by repositories of the present setting.
+ * What names the place: the URL without the parameters that may change without
+ * making it another one (compression, ...).
+ */
+extern uint64 bkc_wal_place(const BkcUrl *url);
+
+/*
+ * Index of the repository's state, taken anew when it is not there yet.  -1
+ * when all are taken: so many places were named since the server's start.
  */
 extern int	bkc_wal_repo(const BkcRepoDef *def);
 
@@ -94,8 +107,18 @@ extern void bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 s
 							  double seconds);
 extern void bkc_wal_note_failure(int repo, const char *file, const BkcError *err);
 
-/* The archiver has reported the file: it is durable everywhere, as is all before it. */
-extern void bkc_wal_note_reported(const char *file);
+/*
+ * These are the repositories that the archiver serves from now on.  What was
+ * said of one that comes (back) is forgotten: it may lack what was archived
+ * meanwhile.
+ */
+extern void bkc_wal_note_listed(const int *repos, size_t n);
+
+/* The archiver has reported the file: it is durable in each of these, as is all before it. */
+extern void bkc_wal_note_reported(const char *file, const int *repos, size_t n);
+
+/* Is that value of archive_library this module, with or without a folder or ending? */
+extern bool bkc_wal_is_our_library(const char *library);
 
 /* Is the archive module of this server ours, archive_mode on (on a standby: always), enabled? */
 extern bool bkc_wal_archiving(void);

@@ -60,16 +60,7 @@ bkc_walstatus_server(BkcWalServer *server)
 static uint64
 durable_ahead(int repo)
 {
-	uint64		n = 0;
-
-	for (int i = 0; i < BKC_WAL_QUEUE; i++)
-	{
-		const BkcWalItem *item = &bkc_wal->queue.items[i];
-
-		if (item->timeline != 0 && item->state[repo] == BKC_WAL_DURABLE)
-			n++;
-	}
-	return n;
+	return bkc_window_ahead(&bkc_wal->repos[repo].window);
 }
 
 static void

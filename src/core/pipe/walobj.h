@@ -33,6 +33,9 @@ typedef struct BkcWalWriter BkcWalWriter;
 extern bool bkc_walwriter_new(BkcStore *store, uint64_t sysid, BkcCodec codec, int level,
 							  BkcWalWriter **writer, BkcError *err);
 
+/* From now on it writes to another store, with the same codec. */
+extern void bkc_walwriter_use(BkcWalWriter *writer, BkcStore *store);
+
 /* NULL is fine; sets the pointer to NULL. */
 extern void bkc_walwriter_close(BkcWalWriter **writer);
 

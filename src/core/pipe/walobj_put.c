@@ -68,6 +68,12 @@ bkc_walwriter_new(BkcStore *store, uint64_t sysid, BkcCodec codec, int level,
 }
 
 void
+bkc_walwriter_use(BkcWalWriter *writer, BkcStore *store)
+{
+	writer->store = store;
+}
+
+void
 bkc_walwriter_close(BkcWalWriter **writer)
 {
 	BkcWalWriter *w = *writer;
