@@ -195,6 +195,7 @@ bkc_claim_put(BkcClaim *c, const char *reason, const char *by, BkcError *err)
 	strlcpy(doc.data_directory, DataDir, sizeof(doc.data_directory));
 	doc.timeline = c->timeline;
 	doc.lsn = c->lsn;
+	doc.session = bkc_wal->session;
 	doc.time = bkc_host->now();
 	strlcpy(doc.reason, reason, sizeof(doc.reason));
 	strlcpy(doc.by, by, sizeof(doc.by));

@@ -24,6 +24,8 @@ bkc_wal_shmem_init(BkcWalShared *wal, LWLock *lock)
 	memset(wal, 0, sizeof(*wal));
 	wal->lock = lock;
 	wal->generation = (uint64) bkc_host->now();
+	if (!pg_strong_random(&wal->session, sizeof(wal->session)) || wal->session == 0)
+		wal->session = wal->generation;
 	ConditionVariableInit(&wal->cv);
 }
 

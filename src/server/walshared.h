@@ -64,6 +64,12 @@ typedef struct BkcRepoState
 	XLogRecPtr	since_lsn;		/* where this server was when it first thought of the repository */
 	TimeLineID	since_tli;		/* 0 = not yet */
 	bool		guarded;		/* no foreign WAL was there beyond that */
+	bool		claimed;		/* the highest claim was once of our session */
+
+	/* segments that were missing before the last fork when it was claimed; "" = none known */
+	bool		hole_due;		/* to be looked for */
+	char		hole_first[BKC_WAL_FILE_MAX];
+	char		hole_last[BKC_WAL_FILE_MAX];
 } BkcRepoState;
 
 typedef struct BkcWalShared
@@ -77,6 +83,7 @@ typedef struct BkcWalShared
 	 * Microseconds since 1970.
 	 */
 	uint64		generation;
+	uint64		session;		/* random: names this life of the shared memory; not 0 */
 	Latch	   *streamer;		/* NULL while there is none */
 	double		wal_rate;		/* bytes of WAL a second, moving average; by the streamer */
 	TimestampTz shutdown_began; /* the archiver's last cycle; 0 before */

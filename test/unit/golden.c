@@ -228,6 +228,7 @@ const GoldenDocument golden_documents[] = {
 		" \"data_directory\": \"/var/lib/postgresql/15/golden\","
 		" \"timeline\": 1,"
 		" \"lsn\": \"0/100028\","
+		" \"session\": \"0000000000000001\","
 		" \"time\": \"2026-11-20T10:00:00.000000Z\","
 		" \"reason\": \"first\","
 	" \"by\": \"\"}"},
@@ -240,6 +241,7 @@ const GoldenDocument golden_documents[] = {
 		" \"data_directory\": \"/\","
 		" \"timeline\": 2,"
 		" \"lsn\": \"0/2000A0\","
+		" \"session\": \"8000000000000000\","
 		" \"time\": \"2026-11-20T11:00:00.000001Z\","
 		" \"reason\": \"promoted\","
 	" \"by\": \"\"}"},
@@ -252,6 +254,7 @@ const GoldenDocument golden_documents[] = {
 		" \"data_directory_hex\": \"2f7372762f636166e9\","
 		" \"timeline\": 4294967295,"
 		" \"lsn\": \"FFFFFFFF/FFFFFFFF\","
+		" \"session\": \"0123456789abcdef\","
 		" \"time\": \"2026-11-21T18:30:00.999999Z\","
 		" \"reason\": \"takeover\","
 	" \"by\": \"ren\xc3\xa9\"}"},

@@ -299,6 +299,8 @@ check_owner(const char *root, const char *name)
 		if (strcmp(name, expected) != 0 || size_of(document, "number") == 0 ||
 			size_of(document, "timeline") == 0)
 			error = raw_wrong("it is not what its name says");
+		else if (strspn(string_of(document, "session"), "0") == 16)
+			error = raw_wrong("it has no session");
 	}
 	json_decref(document);
 	return error;

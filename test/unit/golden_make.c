@@ -107,13 +107,13 @@ const BkcVerifyNote golden_core_notes[2] = {
 const BkcOwnerDoc golden_core_owners[GOLDEN_OWNERS] = {
 	{.number = 1, .system_identifier = GOLDEN_SYSID, .owner = "0123456789abcdef0123456789abcdef",
 		.host = "db1.example.org", .data_directory = "/var/lib/postgresql/15/golden", .timeline = 1,
-	.lsn = 0x100028, .time = INT64_C(1795168800000000), .reason = "first"},
+	.lsn = 0x100028, .session = 1, .time = INT64_C(1795168800000000), .reason = "first"},
 	{.number = 2, .system_identifier = GOLDEN_SYSID, .owner = "f", .data_directory = "/",
-		.timeline = 2, .lsn = 0x2000A0, .time = INT64_C(1795172400000001),
-	.reason = "promoted"},
+		.timeline = 2, .lsn = 0x2000A0, .session = UINT64_C(1) << 63,
+	.time = INT64_C(1795172400000001), .reason = "promoted"},
 	{.number = 3, .system_identifier = GOLDEN_SYSID, .owner = "00ff", .host = "db2.example.org",
 		.data_directory = "/srv/caf\xe9", .timeline = UINT32_MAX, .lsn = UINT64_MAX,
-		.time = INT64_C(1795285800999999), .reason = "takeover",
+		.session = UINT64_C(0x0123456789ABCDEF), .time = INT64_C(1795285800999999), .reason = "takeover",
 	.by = "ren\xc3\xa9"}
 };
 

@@ -184,6 +184,7 @@ static const Rule owner_rules[] = {
 	{"data_directory", TEXT, "/", false},
 	{"timeline", U32_INT, NULL, false},
 	{"lsn", LSN_VALUE},
+	{"session", STRING, "[0-9a-f]{16}", false},
 	{"time", TIME_VALUE},
 	{"reason", STRING, "[a-z]{1,15}", false},
 	{"by", TEXT, NULL, false},

@@ -53,8 +53,8 @@ sample_owner(void)
 	BkcOwnerDoc doc = {.number = 17, .system_identifier = SYSID,
 		.owner = "0123456789abcdef0123456789abcdef", .host = "db1",
 		.data_directory = "/var/lib/postgresql/15/main", .timeline = 3,
-		.lsn = UINT64_C(0x1736000028), .time = INT64_C(1795176181000007), .reason = "takeover",
-	.by = "alice"};
+		.lsn = UINT64_C(0x1736000028), .session = UINT64_C(0x0123456789ABCDEF),
+		.time = INT64_C(1795176181000007), .reason = "takeover", .by = "alice"};
 
 	return doc;
 }
@@ -147,7 +147,8 @@ owner_round_trip(void **state)
 						"\"system_identifier\":\"18446744073709551615\",\"number\":17,"
 						"\"owner\":\"0123456789abcdef0123456789abcdef\",\"host\":\"db1\","
 						"\"data_directory\":\"/var/lib/postgresql/15/main\",\"timeline\":3,"
-						"\"lsn\":\"17/36000028\",\"time\":\"2026-11-20T12:03:01.000007Z\","
+						"\"lsn\":\"17/36000028\",\"session\":\"0123456789abcdef\","
+						"\"time\":\"2026-11-20T12:03:01.000007Z\","
 						"\"reason\":\"takeover\",\"by\":\"alice\"}");
 	if (!bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len, OWNER, &back, &err))
 		fail_msg("%s", err.message);
@@ -159,6 +160,7 @@ owner_round_trip(void **state)
 	memset(doc.host, 'h', sizeof(doc.host) - 1);
 	doc.number = 99999999;
 	doc.lsn = 0;
+	doc.session = 1;
 	bkc_buffer_reset(&out);
 	assert_true(bkc_ownerdoc_encode(&doc, &out, &err));
 	assert_true(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
@@ -209,6 +211,7 @@ owner_refuses(void **state)
 	REFUSED(doc.data_directory[0] = '\0', "data_directory");
 	REFUSED(memset(doc.data_directory, '/', sizeof(doc.data_directory)), "data directory");
 	REFUSED(doc.timeline = 0, "timeline");
+	REFUSED(doc.session = 0, "session");
 	REFUSED(doc.time = -1, "time");
 	REFUSED(doc.reason[0] = '\0', "reason");
 	REFUSED(doc.reason[0] = 'T', "reason");

@@ -6,6 +6,7 @@
 #include "format/documents.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "format/fields.h"
@@ -238,10 +239,34 @@ check_owner(const BkcOwnerDoc *doc, BkcErrorCode code, BkcError *err)
 		return bkc_fields_impossible("data_directory", code, err);
 	if (doc->timeline == 0)
 		return bkc_fields_impossible("timeline", code, err);
+	if (doc->session == 0)
+		return bkc_fields_impossible("session", code, err);
 	if (doc->time < 0)
 		return bkc_fields_impossible("time", code, err);
 	if (!is_word(doc->reason))
 		return bkc_fields_impossible("reason", code, err);
+	return true;
+}
+
+static bool
+put_session(json_t *object, uint64_t session)
+{
+	char		text[17];
+
+	snprintf(text, sizeof(text), "%016" PRIx64, session);
+	return bkc_fields_put_text(object, "session", text);
+}
+
+static bool
+get_session(BkcFields *f, uint64_t *session, BkcError *err)
+{
+	uint8_t		bytes[8];
+
+	if (!bkc_fields_hex(f, "session", bytes, sizeof(bytes), err))
+		return false;
+	*session = 0;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		*session = *session << 8 | bytes[i];
 	return true;
 }
 
@@ -283,6 +308,7 @@ bkc_ownerdoc_encode(const BkcOwnerDoc *doc, BkcBuffer *out, BkcError *err)
 												 doc->data_directory) &&
 							 bkc_fields_put_int(object, "timeline", doc->timeline) &&
 							 bkc_fields_put_lsn(object, "lsn", doc->lsn) &&
+							 put_session(object, doc->session) &&
 							 bkc_fields_put_time(object, "time", doc->time) &&
 							 bkc_fields_put_text(object, "reason", doc->reason) &&
 							 bkc_fields_put_text(object, "by", doc->by), out, err);
@@ -305,6 +331,7 @@ bkc_ownerdoc_decode(const char *text, size_t len, const char *name,
 						 err) &&
 		bkc_fields_u32(&f, "timeline", &doc->timeline, err) &&
 		bkc_fields_lsn(&f, "lsn", &doc->lsn, err) &&
+		get_session(&f, &doc->session, err) &&
 		bkc_fields_time(&f, "time", &doc->time, err) &&
 		bkc_fields_array(&f, "reason", doc->reason, sizeof(doc->reason), err) &&
 		bkc_fields_array(&f, "by", doc->by, sizeof(doc->by), err) &&

@@ -77,8 +77,9 @@ typedef struct BkcOwnerDoc
 	char		data_directory[1024];
 	uint32_t	timeline;		/* the server's when it took over */
 	uint64_t	lsn;			/* likewise, its write position */
+	uint64_t	session;		/* one life of that server; random, not 0 */
 	int64_t		time;
-	char		reason[16];		/* "first", "promoted", "takeover" */
+	char		reason[16];		/* "first", "start", "promoted", "takeover", "twin" */
 	char		by[BKC_DOC_TEXT_MAX];	/* role, "" when the server itself */
 } BkcOwnerDoc;
 

@@ -57,7 +57,12 @@ bkc_owner_current(BkcStore *store, uint64_t sysid, BkcOwnerDoc *doc, bool *found
 		return true;
 	ok = read_owner(store, sysid, highest, &text, doc, err);
 	bkc_buffer_free(&text);
-	*found = ok;
+	*found = ok || err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED;
+	if (!ok)
+	{
+		memset(doc, 0, sizeof(*doc));
+		doc->number = highest;
+	}
 	return ok;
 }
 
