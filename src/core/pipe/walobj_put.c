@@ -88,6 +88,23 @@ bkc_walwriter_close(BkcWalWriter **writer)
 
 /* ---- one object ---- */
 
+/*
+ * Is it still the file of that name?  A segment that is no longer kept is
+ * renamed and written anew, and what was read of it may be anything.
+ */
+static bool
+check_same_file(const BkcWalSource *source, BkcError *err)
+{
+	struct stat opened;
+	struct stat named;
+
+	if (fstat(source->fd, &opened) == 0 && stat(source->path, &named) == 0 &&
+		opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
+		return true;
+	return bkc_error_set(err, BKC_ERR_STATE, "WAL file \"%s\" was removed while it was read",
+						 source->path);
+}
+
 static bool
 store_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *info,
 			 const BkcWalSource *source, uint64_t *stored, BkcError *err)
@@ -107,7 +124,8 @@ store_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *
 	frame.len = frame.plain_len = (uint32_t) w->text.len;
 	ok = bkc_object_create(w->store, name, kind, w->codec, info->size, &object, err) &&
 		bkc_object_put(object, &frame, false, NULL, err) &&
-		bkc_walcontent_put(&w->content, source, info->sha256, object, err);
+		bkc_walcontent_put(&w->content, source, info->sha256, object, err) &&
+		(!source->whole || check_same_file(source, err));
 	if (ok)
 	{
 		size = bkc_object_size(object);
