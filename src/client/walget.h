@@ -196,7 +196,12 @@ extern bool bkc_walget_chunks_size(BkcWalGet *w, BkcSession *session, BkcError *
 /* How far they reach; BKC_ERR_NOT_FOUND when there is nothing from the beginning on. */
 extern bool bkc_walget_chunks_end(const BkcWalGet *w, BkcSession *session, uint64_t *end_lsn,
 								  BkcError *err);
-extern bool bkc_walget_chunks(BkcWalGet *w, BkcSession *session, BkcError *err);
+
+/*
+ * BKC_ERR_CORRUPT when they do not reach to wanted, BKC_ERR_UNAVAILABLE when the
+ * repository has changed meanwhile.
+ */
+extern bool bkc_walget_chunks(BkcWalGet *w, BkcSession *session, uint64_t wanted, BkcError *err);
 
 /* ---- walget_backup ---- */
 

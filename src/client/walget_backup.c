@@ -179,13 +179,28 @@ get_from(BkcWalGet *w, BkcSession *session, const char *label, bool *found, BkcE
 /*
  * A damaged backup hides no file of the others, but it may hold the
  * file itself; only a history that a backup beside the one that is
- * restored may have is not worth the recovery.
+ * restored may have is not worth the recovery, nor one of a timeline that the archive
+ * does not know.
  */
 static bool
-forgivable(const BkcWalGet *w, const char *label, const BkcError *err)
+forgivable(const BkcWalGet *w, BkcSession *session, const char *label, BkcError *err)
 {
-	return w->history && w->label != NULL && strcmp(label, w->label) != 0 &&
-		(err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED);
+	BkcError	ignored;
+	bool		archive;
+	bool		timeline;
+
+	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED)
+		return false;
+	if (w->history && w->label != NULL)
+		return strcmp(label, w->label) != 0;
+
+	/* an archive knows the timelines that there were, by their WAL if not by their histories */
+	if (w->history && bkc_walget_has_wal(session, 0, &archive, &ignored) && archive &&
+		bkc_walget_has_wal(session, w->timeline, &timeline, &ignored) && !timeline)
+		return true;
+	if (w->label == NULL && err->hint[0] == '\0')
+		bkc_error_hint(err, "Add --backup LABEL to the restore_command: then segments are looked for in that backup only.");
+	return false;
 }
 
 /* All complete backups, newest first. */
@@ -209,7 +224,7 @@ get_from_any(BkcWalGet *w, BkcSession *session, bool *seen, bool *found, BkcErro
 		if (get_from(w, session, list[i - 1].label, found, &one))
 			continue;
 		*found = false;
-		if (forgivable(w, list[i - 1].label, &one))
+		if (forgivable(w, session, list[i - 1].label, &one))
 		{
 			bkc_log(BKC_LOG_WARNING, "%s", one.message);
 			continue;

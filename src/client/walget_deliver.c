@@ -134,16 +134,37 @@ fill_file(BkcWalGet *w, const char *file, int fd, const char *temp, bool locked,
 	return ok;
 }
 
-bool
-bkc_walget_deliver(BkcWalGet *w, const char *file, const char *path, bool locked,
-				   BkcWalFill fill, void *arg, BkcError *err)
+/*
+ * A wal-get that has survived its server may write to the same name: the temporary
+ * file of the one that came later is not ours to name or to remove.
+ */
+static bool
+is_ours(int fd, const char *temp)
+{
+	struct stat open_st;
+	struct stat name_st;
+
+	return fstat(fd, &open_st) == 0 && lstat(temp, &name_st) == 0 &&
+		open_st.st_dev == name_st.st_dev && open_st.st_ino == name_st.st_ino;
+}
+
+static bool
+give_name(int fd, const char *temp, const char *path, BkcError *err)
+{
+	if (!is_ours(fd, temp))
+		return bkc_error_set(err, BKC_ERR_STATE, "file \"%s\" was replaced by another process", temp);
+	return rename(temp, path) == 0 ||
+		bkc_error_os(err, errno, "could not rename \"%s\" to \"%s\"", temp, path);
+}
+
+static bool
+deliver(BkcWalGet *w, const char *file, const char *path, bool locked, BkcWalFill fill, void *arg,
+		BkcError *err)
 {
 	char		temp[PATH_MAX];
 	bool		ok;
 	int			fd;
 
-	if (w->into > 0)
-		return fill(arg, w->into, file, err);
 	w->target_failed = true;
 	if ((size_t) snprintf(temp, sizeof(temp), "%s%s", path, BKC_WALGET_TEMP) >= sizeof(temp))
 		return bkc_error_set(err, BKC_ERR_INVALID, "path \"%s\" is too long", path);
@@ -155,12 +176,27 @@ bkc_walget_deliver(BkcWalGet *w, const char *file, const char *path, bool locked
 	ok = fill_file(w, file, fd, temp, locked, fill, arg, err);
 
 	/* named before it is closed: who waits for the lock finds the file */
-	if (ok && rename(temp, path) != 0)
-		ok = bkc_error_os(err, errno, "could not rename \"%s\" to \"%s\"", temp, path);
-	if (!ok)
+	ok = ok && give_name(fd, temp, path, err);
+	if (!ok && is_ours(fd, temp))
 		(void) unlink(temp);
 	close(fd);					/* synced: nothing can fail here that matters */
 	if (ok)
 		w->target_failed = false;
 	return ok;
+}
+
+bool
+bkc_walget_deliver(BkcWalGet *w, const char *file, const char *path, bool locked,
+				   BkcWalFill fill, void *arg, BkcError *err)
+{
+	if (w->into > 0)
+		return fill(arg, w->into, file, err);
+	if (deliver(w, file, path, locked, fill, arg, err))
+		return true;
+	if (err->code != BKC_ERR_NO_SPACE || path != w->path || w->spool_top[0] == '\0')
+		return false;
+
+	/* what is needed now goes before what may be needed next */
+	bkc_walspool_clear(w);
+	return deliver(w, file, path, locked, fill, arg, err);
 }
