@@ -3,7 +3,8 @@
  *		wal-get in parts: what they share, and what each is for.
  *
  *		walget			the command: options, exit status
- *		walget_ask		asks one repository after the other, and concludes
+ *		walget_ask		asks one repository after the other
+ *		walget_conclude	what nobody has whole
  *		walget_archive	what a repository's archive holds of a file, and its neighbours
  *		walget_chunks	the open segment, put together from its chunks
  *		walget_path		which part of its timeline recovery comes through
@@ -130,6 +131,32 @@ typedef struct BkcWalLook
 /* One listing; further ones only for what is not there and last of its log. */
 extern bool bkc_walget_look(const BkcWalGet *w, BkcSession *session, BkcWalLook *look,
 							BkcError *err);
+
+/* One repository. */
+typedef struct BkcWalSource
+{
+	BkcSession	session;
+	bool		answered;		/* it has been proven not to have the whole file */
+	BkcWalLook	look;
+	uint64_t	chunks_end;		/* how far they reach, 0 for none */
+	BkcError	err;			/* why it did not answer */
+} BkcWalSource;
+
+/* One round of asking all. */
+typedef struct BkcWalAsk
+{
+	BkcWalGet  *w;
+	BkcWalSource *sources;
+	bool		seen;			/* --backup was there somewhere, or any backup */
+	bool		gap;
+	bool		delivered;
+} BkcWalAsk;
+
+/*
+ * Nobody has the whole file, and everybody has answered.  true: it was delivered from chunks, or
+ * there is no such file.
+ */
+extern bool bkc_walget_conclude(BkcWalAsk *ask, BkcError *err);
 
 /* Read the whole segment or the history; *found = false only for histories. */
 extern bool bkc_walget_archive(BkcWalGet *w, BkcSession *session, const BkcWalLook *look,

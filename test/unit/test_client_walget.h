@@ -29,6 +29,7 @@
 #include "../../src/client/walget_ask.c"
 #include "../../src/client/walget_backup.c"
 #include "../../src/client/walget_chunks.c"
+#include "../../src/client/walget_conclude.c"
 #include "../../src/client/walget_deliver.c"
 #include "../../src/client/walget_path.c"
 #include "../../src/client/walget_prefetch.c"
@@ -269,6 +270,8 @@ site_flip(const char *path, off_t at)
 	int			fd = open(path, O_RDWR);
 
 	assert_true(fd >= 0);
+	if (at < 0)
+		at += lseek(fd, 0, SEEK_END);
 	assert_int_equal(pread(fd, &byte, 1, at), 1);
 	byte ^= 0x10;
 	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
