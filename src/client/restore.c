@@ -126,7 +126,9 @@ do_restore(BkcRestore *r, BkcError *err)
 	if (!load_backup(r, err) || !bkc_restore_plan(r, err) || !bkc_restore_label_check(r, err) ||
 		!bkc_restore_target_check(r, err))
 		return false;
-	if (!r->json)
+	if (r->json)
+		bkc_restore_tell_warnings(r);
+	else
 		bkc_restore_tell_beginning(r);
 	warn_about_root();
 
@@ -161,6 +163,7 @@ run_restore(const BkcOptions *options)
 
 	umask(0077);
 	r.force = bkc_option_given(options, "force");
+	r.accept_loss = bkc_option_given(options, "accept-loss");
 	r.take_over = bkc_option_given(options, "take-over");
 	r.json = bkc_option_given(options, "json");
 	r.started = bkc_client_clock();
@@ -199,6 +202,7 @@ static const BkcOptionDef restore_options[] = {
 	{"target-timeline", 0, "N", false, "along this timeline: a number, \"current\" (the\nbackup's) or \"latest\" (default)"},
 	{"target-inclusive", 0, "on|off", false, "include the target itself (default: on)"},
 	{"target-action", 0, "ACTION", false, "what to do there: promote (default), pause or shutdown"},
+	{"accept-loss", 0, NULL, false, "end before a gap in WAL, and leave out what is behind it"},
 	{"standby", 0, NULL, false, "restore a standby, which follows by wal-get"},
 	{"tablespace-map", 'T', "OLD=NEW", false, "put the tablespace that was at OLD into NEW;\nmay be given several times"},
 	BKC_OPTION_JOBS,

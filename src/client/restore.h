@@ -85,6 +85,7 @@ typedef struct BkcRestore
 	BkcSession	session;
 	bool		force;
 	bool		take_over;
+	bool		accept_loss;	/* end before a gap instead of refusing */
 	bool		json;
 	size_t		jobs;
 	char	   *program;		/* absolute path of this program */
@@ -191,6 +192,12 @@ extern bool bkc_restore_finish(BkcRestore *r, BkcError *err);
 /* ---- restore_tell.c ---- */
 
 extern void bkc_restore_tell_beginning(const BkcRestore *r);
+
+/* What nobody should learn only when it is too late: for --json, on standard error. */
+extern void bkc_restore_tell_warnings(const BkcRestore *r);
+
+/* On a terminal: WAL is read, which takes its time. */
+extern void bkc_restore_tell_search(const BkcRestore *r, uint64_t from, uint64_t to);
 extern void bkc_restore_tell_end(const BkcRestore *r);
 
 /* One object instead of both; false when it could not be made. */

@@ -371,6 +371,57 @@ choose_timeline(BkcRestore *r, bool named, BkcError *err)
 }
 
 bool
+bkc_restore_reload(BkcRestore *r, BkcError *err)
+{
+	BkcWay	   *way = &r->way;
+	BkcWalMap  *map;
+
+	if (!bkc_walmap_load(r->session.store, r->session.sysid, way->backup.segment_size, &map, err))
+		return false;
+	bkc_walmap_free(way->map);
+	way->map = map;
+	bkc_walpath_free(&way->path);
+	return find_histories(way, err) &&
+		(way->backup.timeline <= 1 ||
+		 take_history(way->map, r->backup, way->backup.timeline, err)) &&
+		bkc_walmap_path(way->map, way->timeline, &way->path, err);
+}
+
+/* A cluster may have had another segment size: then the numbers in the map mean something else. */
+static bool
+same_size(const BkcWay *way)
+{
+	return way->map->segment_size == 0 || way->map->segment_size == way->backup.segment_size;
+}
+
+bool
+bkc_restore_use(BkcRestore *r, const BkcBackupSpan *span, BkcError *err)
+{
+	r->way.backup = *span;
+	bkc_backup_free(r->backup);
+	r->backup = NULL;
+	return bkc_backup_load(r->session.store, r->session.sysid, span->label, &r->backup, err) &&
+		(same_size(&r->way) || bkc_restore_reload(r, err));
+}
+
+const BkcBackupSpan *
+bkc_restore_older(const BkcRestore *r)
+{
+	const BkcWay *way = &r->way;
+	const BkcBackupSpan *found = NULL;
+
+	for (size_t i = 0; way->suitable > 0 && i < way->nspans; i++)
+	{
+		const BkcBackupSpan *span = &way->spans[i];
+
+		if (span->stop_lsn < way->backup.stop_lsn && on_path(&way->path, span) &&
+			(found == NULL || span->stop_lsn >= found->stop_lsn))
+			found = span;
+	}
+	return found;
+}
+
+bool
 bkc_restore_choose(BkcRestore *r, BkcError *err)
 {
 	const char *wanted = bkc_option(r->options, "backup");
@@ -406,7 +457,9 @@ bkc_restore_choose(BkcRestore *r, BkcError *err)
 	if (named && (way->archived || r->goal.timeline == BKC_GOAL_NUMBER) && way->spans == NULL &&
 		!load_spans(r, true, err))
 		return false;
-	return choose_timeline(r, named, err) &&
-		(r->backup != NULL ||
-		 bkc_backup_load(r->session.store, r->session.sysid, way->backup.label, &r->backup, err));
+	if (!choose_timeline(r, named, err))
+		return false;
+	if (r->backup == NULL)
+		return bkc_restore_use(r, &way->backup, err);
+	return same_size(way) || bkc_restore_reload(r, err);
 }

@@ -5,7 +5,8 @@
  *
  *		restore_goal.c		options into BkcGoal
  *		restore_choose.c	repository into BkcWay: timeline and backup
- *		restore_wal.c		the WAL from the backup to the goal
+ *		restore_reach.c		how far the WAL from the backup on goes
+ *		restore_wal.c		is that enough for the goal?
  *		restore_scan.c		what stands in WAL where the goal is
  *		restore_tell.c		what is told about it
  *
@@ -75,7 +76,8 @@ typedef struct BkcWay
 	bool		archived;		/* WAL in the repository goes on behind the backup */
 	BkcWalReach reach;			/* how far it is whole */
 	uint64_t	until;			/* recovery must not look behind it; 0 = it may */
-	bool		lost;			/* ... because the next segment was never sent */
+	bool		in_flight;		/* the segment behind it was on its way when the server was lost */
+	bool		lost;			/* recovery ends before a missing segment, later ones are there */
 
 	/*
 	 * Nothing in WAL lies behind the target: recovery ends behind the record at last
@@ -105,8 +107,25 @@ extern bool bkc_goal_settings(const BkcGoal *goal, const BkcWay *way, BkcBuffer 
 /* Fills way up to path, and loads the backup's manifest into r->backup. */
 extern bool bkc_restore_choose(struct BkcRestore *r, BkcError *err);
 
+/* The map and the path once more: the repository has moved on, or the backup is another. */
+extern bool bkc_restore_reload(struct BkcRestore *r, BkcError *err);
+
+/* Take that backup, which is on the path; span may be way->backup. */
+extern bool bkc_restore_use(struct BkcRestore *r, const BkcBackupSpan *span, BkcError *err);
+
+/* The newest backup on the path that ends before the present one; NULL when that was named. */
+extern const BkcBackupSpan *bkc_restore_older(const struct BkcRestore *r);
+
 /* Does the backup end before the goal?  true for goals that do not say when they are. */
 extern bool bkc_goal_after(const BkcGoal *goal, const BkcBackupSpan *span);
+
+/* ---- restore_reach.c ---- */
+
+/*
+ * Fills way->reach and way->in_flight: how far WAL is whole from the backup on.  Reads the open
+ * segment, and waits for a hole that may close in a moment.
+ */
+extern bool bkc_restore_reach(struct BkcRestore *r, BkcError *err);
 
 /* ---- restore_wal.c ---- */
 
@@ -117,16 +136,23 @@ extern bool bkc_restore_wal_check(struct BkcRestore *r, BkcError *err);
 
 typedef struct BkcGoalScan
 {
-	bool		found;			/* a later transaction end, or a record from the LSN on */
+	bool		found;			/* a later transaction end, a record from the LSN on, or the target */
+	uint64_t	lsn;			/* of a transaction or restore point: where it begins */
 	uint64_t	last;			/* start of the last valid record, 0 when none was seen */
 	uint64_t	end;			/* behind it */
+	int64_t		latest;			/* the latest end of a transaction, 0 when none was seen */
 } BkcGoalScan;
 
 /*
  * Read the WAL of the way from the segment that holds from on, until what lies
- * behind the goal (a time or an LSN) is seen or the WAL's end.
+ * behind the goal (a time or an LSN) is seen, or the goal itself (a transaction or a name;
+ * only records from from on count), or the WAL's end.
  */
 extern bool bkc_restore_scan(struct BkcRestore *r, uint64_t from, BkcGoalScan *scan,
 							 BkcError *err);
+
+/* Only to see when transactions ended: nothing is looked for. */
+extern bool bkc_restore_scan_times(struct BkcRestore *r, uint64_t from, BkcGoalScan *scan,
+								   BkcError *err);
 
 #endif							/* BKC_CLIENT_RESTORE_GOAL_H */

@@ -30,7 +30,11 @@ typedef struct Scan
 {
 	BkcRestore *r;
 	BkcWalScanner *scanner;
+	uint64_t	from;
+	bool		times_only;		/* nothing is looked for */
 	bool		found;
+	uint64_t	lsn;			/* of what was found */
+	int64_t		latest;
 	int			fd;
 	uint8_t    *buffer;
 } Scan;
@@ -79,9 +83,8 @@ read_own(Scan *scan, const BkcEntry *entry, BkcError *err)
 	return ok;
 }
 
-/* The segment's bytes into the file: whole, from the backup, or from its chunks. */
 static bool
-fetch(Scan *scan, const char *segment, BkcError *err)
+fetch_once(Scan *scan, const char *segment, BkcError *err)
 {
 	const BkcRestore *r = scan->r;
 	const BkcEntry *entry;
@@ -103,6 +106,18 @@ fetch(Scan *scan, const char *segment, BkcError *err)
 	return bkc_wal_chunks_read(r->session.store, r->session.sysid, segment,
 							   r->backup->header.wal_segment_size, r->way.reach.end_lsn,
 							   scan->fd, SEGMENT_NAME, &end, &time, err);
+}
+
+/*
+ * The segment's bytes into the file: whole, from the backup, or from its chunks.  Those go when it
+ * has become whole.
+ */
+static bool
+fetch(Scan *scan, const char *segment, BkcError *err)
+{
+	return fetch_once(scan, segment, err) ||
+		((err->code == BKC_ERR_UNAVAILABLE || err->code == BKC_ERR_NOT_FOUND) &&
+		 fetch_once(scan, segment, err));
 }
 
 /*
@@ -139,11 +154,31 @@ look_at_xact(void *arg, const BkcWalXact *xact, bool *stop)
 {
 	Scan	   *scan = arg;
 	const BkcGoal *goal = &scan->r->goal;
+	bool		found = false;
 
-	if (goal->kind != BKC_GOAL_TIME)
+	if (xact->time > scan->latest)
+		scan->latest = xact->time;
+	if (goal->kind == BKC_GOAL_TIME && xact->lsn >= scan->r->backup->header.start_lsn)
+		found = goal->exclusive ? xact->time >= goal->time : xact->time > goal->time;
+	else if (goal->kind == BKC_GOAL_XID)
+		found = xact->xid == goal->xid && xact->lsn >= scan->from;
+	if (!found || scan->times_only)
 		return;
-	if (goal->exclusive ? xact->time >= goal->time : xact->time > goal->time)
-		scan->found = *stop = true;
+	scan->found = *stop = true;
+	scan->lsn = xact->lsn;
+}
+
+static void
+look_at_point(void *arg, const BkcWalPoint *point, bool *stop)
+{
+	Scan	   *scan = arg;
+	const BkcGoal *goal = &scan->r->goal;
+
+	if (scan->times_only || goal->kind != BKC_GOAL_NAME || point->lsn < scan->from ||
+		strcmp(point->name, goal->name) != 0)
+		return;
+	scan->found = *stop = true;
+	scan->lsn = point->lsn;
 }
 
 static bool
@@ -165,7 +200,8 @@ scan_file(Scan *scan, uint64_t size, BkcError *err)
 		offset += got;
 		if (!bkc_walscan_feed(scan->scanner, scan->buffer, got, err))
 			return false;
-		if (goal->kind == BKC_GOAL_LSN && bkc_walscan_last(scan->scanner) >= goal->lsn)
+		if (goal->kind == BKC_GOAL_LSN && !scan->times_only &&
+			bkc_walscan_last(scan->scanner) >= goal->lsn)
 			scan->found = true;
 	}
 	return true;
@@ -208,11 +244,11 @@ scan_segments(Scan *scan, uint64_t from, BkcError *err)
 	return true;
 }
 
-bool
-bkc_restore_scan(BkcRestore *r, uint64_t from, BkcGoalScan *result, BkcError *err)
+static bool
+scan_from(BkcRestore *r, uint64_t from, bool times_only, BkcGoalScan *result, BkcError *err)
 {
 	uint32_t	size = r->backup->header.wal_segment_size;
-	Scan		scan = {.r = r, .fd = -1};
+	Scan		scan = {.r = r, .from = from, .times_only = times_only, .fd = -1};
 	bool		ok = false;
 
 	memset(result, 0, sizeof(*result));
@@ -224,12 +260,15 @@ bkc_restore_scan(BkcRestore *r, uint64_t from, BkcGoalScan *result, BkcError *er
 	scan.fd = make_file(size, err);
 	if (scan.fd < 0)
 		goto done;
-	if (!bkc_walscan_new(from - from % size, size, look_at_xact, NULL, &scan, &scan.scanner, err))
+	if (!bkc_walscan_new(from - from % size, size, look_at_xact, look_at_point, &scan,
+						 &scan.scanner, err))
 		goto done;
 	ok = scan_segments(&scan, from, err);
 	if (!ok)
 		goto done;
 	result->found = scan.found;
+	result->lsn = scan.lsn;
+	result->latest = scan.latest;
 	result->last = bkc_walscan_last(scan.scanner);
 	result->end = bkc_walscan_lsn(scan.scanner);
 
@@ -239,4 +278,16 @@ done:
 		close(scan.fd);
 	free(scan.buffer);
 	return ok;
+}
+
+bool
+bkc_restore_scan(BkcRestore *r, uint64_t from, BkcGoalScan *scan, BkcError *err)
+{
+	return scan_from(r, from, false, scan, err);
+}
+
+bool
+bkc_restore_scan_times(BkcRestore *r, uint64_t from, BkcGoalScan *scan, BkcError *err)
+{
+	return scan_from(r, from, true, scan, err);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -65,13 +66,29 @@ print_choice(const BkcRestore *r)
 		printf("it is the newest of %zu backups", way->suitable);
 	else if (way->suitable == 1)
 		printf("it is the only backup");
-	if (way->suitable > 0 && (r->goal.kind == BKC_GOAL_TIME || r->goal.kind == BKC_GOAL_LSN))
+	if (way->suitable > 0 && r->goal.kind != BKC_GOAL_END && r->goal.kind != BKC_GOAL_IMMEDIATE)
 		printf(" that %s before %s on the way to timeline %u\n", way->suitable > 1 ? "end" : "ends",
 			   goal, way->timeline);
 	else if (way->suitable > 0)
 		printf(" on the way to timeline %u\n", way->timeline);
 	else if (way->timeline != way->backup.timeline)
 		printf("recovery goes to timeline %u\n", way->timeline);
+}
+
+static void
+warn_about_loss(const BkcRestore *r)
+{
+	const BkcWay *way = &r->way;
+	char		end[120];
+
+	describe_end(&way->reach, end, sizeof(end));
+	if (way->lost && way->in_flight)
+		bkc_report_warning("WAL segment %s never reached the repository whole, as the newest may when a server is lost: recovery ends at %s, "
+						   "and the %" PRIu64 " later segments that are there cannot be used",
+						   way->reach.missing, end, way->reach.beyond);
+	else if (way->lost)
+		bkc_report_warning("WAL segment %s is missing: recovery ends at %s, and the %" PRIu64 " later segments that are there are left out",
+						   way->reach.missing, end, way->reach.beyond);
 }
 
 /* Where recovery will end, when that is not simply the target. */
@@ -81,23 +98,46 @@ print_reservations(const BkcRestore *r)
 	const BkcWay *way = &r->way;
 	char		goal[100];
 	char		until[24];
-	char		end[120];
 
 	bkc_goal_describe(&r->goal, goal, sizeof(goal));
 	bkc_format_lsn(way->until, until, sizeof(until));
-	describe_end(&way->reach, end, sizeof(end));
 	if (way->at_end && r->goal.kind == BKC_GOAL_TIME)
 		printf("no transaction ended %s %s: everything up to %s is restored\n",
 			   r->goal.exclusive ? "at or after" : "after", goal, until);
 	else if (way->at_end)
 		printf("WAL ends at %s: everything is restored\n", until);
-	if (r->goal.kind == BKC_GOAL_XID || r->goal.kind == BKC_GOAL_NAME)
-		printf("whether WAL holds %s shows in recovery, which fails if not: when it is older than this backup, choose another with --backup\n",
-			   goal);
-	if (way->lost)
-		bkc_report_warning("WAL segment %s never reached the repository whole, as the newest may when a server is lost: recovery ends at %s, "
-						   "and the %" PRIu64 " later segments that are there cannot be used",
-						   way->reach.missing, end, way->reach.beyond);
+	warn_about_loss(r);
+}
+
+void
+bkc_restore_tell_warnings(const BkcRestore *r)
+{
+	const BkcWay *way = &r->way;
+	char		goal[100];
+	char		until[24];
+
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	bkc_format_lsn(way->until, until, sizeof(until));
+	if (way->timeline != way->backup.timeline)
+		bkc_report_warning("recovery goes to timeline %u", way->timeline);
+	if (way->at_end)
+		bkc_report_warning("nothing in WAL lies behind %s: everything up to %s is restored", goal, until);
+	warn_about_loss(r);
+}
+
+void
+bkc_restore_tell_search(const BkcRestore *r, uint64_t from, uint64_t to)
+{
+	char		goal[100];
+	char		first[24];
+	char		last[24];
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	bkc_format_lsn(from, first, sizeof(first));
+	bkc_format_lsn(to, last, sizeof(last));
+	fprintf(stderr, "looking for %s in WAL from %s to %s\n", goal, first, last);
 }
 
 void

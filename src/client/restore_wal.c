@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "pipe/walobj.h"
 
 #include "report.h"
 
@@ -67,56 +66,19 @@ beyond_reach(const BkcRestore *r, BkcError *err)
 	return bkc_error_hint(err, "Without a target everything there is is restored; --target-timeline chooses another timeline.");
 }
 
-/* ---- a hole in the newest WAL ---- */
-
-/*
- * Was the missing segment still on its way when the newest ones arrived?
- * Only segments of the last timeline can be: the server that wrote the others is gone.
- */
+/* Can the backup be made consistent?  Fills way->reach. */
 static bool
-in_flight(const BkcWay *way)
+check_backup(BkcRestore *r, BkcError *err)
 {
-	const BkcWalMap *map = way->map;
-	uint32_t	timeline;
-	uint64_t	missing;
-	uint64_t	highest = 0;
+	const BkcManifestHeader *header = &r->backup->header;
 
-	if (!bkc_wal_segment_parse(way->reach.missing, map->segment_size, &timeline, &missing) ||
-		timeline != way->timeline)
+	if ((!header->wal_in_archive && !bkc_backup_check_wal(r->backup, err)) ||
+		!bkc_restore_reach(r, err))
 		return false;
-	for (size_t i = 0; i < map->nruns; i++)
-	{
-		if (map->runs[i].timeline == timeline && map->runs[i].last > highest)
-			highest = map->runs[i].last;
-	}
-	return highest > missing && highest - missing <= BKC_WAL_RECENT;
-}
-
-/*
- * Its first segment may have chunks all the same.  wal-get serves them when
- * --until says that nothing behind them counts.
- */
-static bool
-reach_into_hole(BkcRestore *r, BkcError *err)
-{
-	BkcWalReach *reach = &r->way.reach;
-	uint64_t	end;
-	int64_t		time;
-
-	if (bkc_wal_chunks_end(r->session.store, r->session.sysid, reach->missing, &end, &time, err))
-	{
-		if (end > reach->end_lsn)
-		{
-			reach->end_lsn = end;
-			reach->end_time = time;
-			reach->timeline = r->way.timeline;
-			reach->open = true;
-		}
-	}
-	else if (err->code != BKC_ERR_NOT_FOUND && err->code != BKC_ERR_CORRUPT)
-		return false;
-	bkc_error_clear(err);
-	return true;
+	if (r->way.reach.end_lsn >= header->stop_lsn)
+		return true;
+	missing_segment(r, "the backup itself", err);
+	return bkc_error_hint(err, "The backup relies on the archive for its WAL; restore another one.");
 }
 
 /* ---- one check for each kind of goal ---- */
@@ -155,23 +117,27 @@ end_at_reach(BkcRestore *r)
 		way->until = reach->open ? reach->end_lsn : whole_segments(r, reach->end_lsn);
 }
 
-/*
- * All there is, also when a transaction or a name is looked for: nobody
- * knows in which segment that is.
- */
+/* Is there a gap that nobody has agreed to? */
+static bool
+check_gap(BkcRestore *r, const char *what, BkcError *err)
+{
+	BkcWay	   *way = &r->way;
+
+	if (way->reach.beyond == 0)
+		return true;
+	way->lost = way->in_flight || r->accept_loss;
+	if (way->lost)
+		return true;
+	missing_segment(r, what, err);
+	return bkc_error_hint(err, "What is before the gap can be restored with --target-time or --target-lsn, the end of the backup with --immediate; "
+						  "--accept-loss ends recovery there and leaves out what is behind it.");
+}
+
 static bool
 check_whole(BkcRestore *r, BkcError *err)
 {
 	end_at_reach(r);
-	if (r->way.reach.beyond == 0)
-		return true;
-	if (in_flight(&r->way))
-	{
-		r->way.lost = true;
-		return true;
-	}
-	missing_segment(r, "a recovery to the end", err);
-	return bkc_error_hint(err, "What is before the gap can be restored with --target-time or --target-lsn, the end of the backup with --immediate.");
+	return check_gap(r, "a recovery to the end", err);
 }
 
 /*
@@ -213,6 +179,26 @@ settle_end(BkcRestore *r, const BkcGoalScan *scan)
 	r->way.until = scan->end;
 }
 
+/* Behind the goal, and yet before the backup's end: the server could not stop there. */
+static bool
+too_early(const BkcRestore *r, const BkcGoalScan *scan, BkcError *err)
+{
+	char		goal[100];
+	char		lsn[24];
+
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	bkc_format_lsn(scan->lsn, lsn, sizeof(lsn));
+	bkc_error_set(err, BKC_ERR_UNSUPPORTED, "backup %s cannot be restored to %s: a transaction in it ended later",
+				  r->way.backup.label, goal);
+	bkc_error_detail(err, "It ended at %s, before the end of the backup; the clock must have been set back.", lsn);
+	return bkc_error_hint(err, "Choose an older backup with --backup.");
+}
+
+/*
+ * Segments' times lead to where the scan begins.  Clocks can be set back, and
+ * between two servers they differ: so before everything is restored, because nothing lies
+ * behind the goal, all WAL is looked at.
+ */
 static bool
 check_time(BkcRestore *r, BkcError *err)
 {
@@ -228,6 +214,21 @@ check_time(BkcRestore *r, BkcError *err)
 							r->goal.time, &timeline, &from, err) ||
 		!bkc_restore_scan(r, from, &scan, err))
 		return false;
+	if (!scan.found && from > header->start_lsn)
+	{
+		bkc_restore_tell_search(r, header->start_lsn, way->reach.end_lsn);
+		if (!bkc_restore_scan(r, header->start_lsn, &scan, err))
+			return false;
+	}
+	if (scan.found && scan.lsn < header->stop_lsn)
+		return too_early(r, &scan, err);
+
+	/* nothing says that WAL reaches that time */
+	if (!scan.found && way->reach.end_time == 0 && scan.latest < r->goal.time)
+	{
+		way->reach.end_time = scan.latest;
+		return beyond_reach(r, err);
+	}
 	settle_end(r, &scan);
 	return true;
 }
@@ -251,6 +252,74 @@ check_lsn(BkcRestore *r, BkcError *err)
 	}
 	settle_end(r, &scan);
 	return true;
+}
+
+/* ---- a transaction, a restore point ---- */
+
+static bool
+not_found(const BkcRestore *r, BkcError *err)
+{
+	char		goal[100];
+	char		from[24];
+	char		to[24];
+
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	bkc_format_lsn(r->backup->header.stop_lsn, from, sizeof(from));
+	bkc_format_lsn(r->way.reach.end_lsn, to, sizeof(to));
+	bkc_error_set(err, BKC_ERR_NOT_FOUND, "%s is not in the WAL from backup %s on", goal,
+				  r->way.backup.label);
+	bkc_error_detail(err, "On the way to timeline %u it was looked for from %s to %s.", r->way.timeline,
+					 from, to);
+	if (r->way.suitable == 0)
+		return bkc_error_hint(err, "Without --backup older ones are tried, too; --target-timeline chooses another timeline.");
+	return bkc_error_hint(err, "There is no older backup on that way; --target-timeline chooses another timeline.");
+}
+
+/*
+ * Nobody knows where it is.  The newest backup behind whose end it is found is the one to
+ * restore; of an older one only the WAL up to the next one's end is new.
+ */
+static bool
+check_find(BkcRestore *r, BkcError *err)
+{
+	BkcWay	   *way = &r->way;
+	uint64_t	limit = UINT64_MAX;
+	BkcGoalScan scan;
+	char		goal[100];
+
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	for (;;)
+	{
+		const BkcManifestHeader *header = &r->backup->header;
+		const BkcBackupSpan *older = bkc_restore_older(r);
+		BkcWalReach whole = way->reach;
+
+		if (limit < way->reach.end_lsn)
+			way->reach.end_lsn = limit;
+		bkc_restore_tell_search(r, header->stop_lsn, way->reach.end_lsn);
+		if (way->reach.end_lsn > header->stop_lsn)
+		{
+			if (!bkc_restore_scan(r, header->stop_lsn, &scan, err))
+				return false;
+		}
+		else
+			memset(&scan, 0, sizeof(scan));
+		way->reach = whole;
+		if (scan.found)
+		{
+			way->lost = false;
+			need_nothing_behind(r, scan.end);
+			return true;
+		}
+		if (limit == UINT64_MAX && !check_gap(r, goal, err))
+			return false;
+		if (older == NULL)
+			return not_found(r, err);
+		limit = header->stop_lsn;
+		way->suitable--;
+		if (!bkc_restore_use(r, older, err) || !check_backup(r, err))
+			return false;
+	}
 }
 
 /*
@@ -283,7 +352,7 @@ check_goal(BkcRestore *r, BkcError *err)
 			return check_lsn(r, err);
 		case BKC_GOAL_XID:
 		case BKC_GOAL_NAME:
-			return check_whole(r, err);
+			return check_find(r, err);
 		case BKC_GOAL_IMMEDIATE:
 			need_nothing_behind(r, r->backup->header.stop_lsn);
 			return true;
@@ -294,31 +363,12 @@ check_goal(BkcRestore *r, BkcError *err)
 bool
 bkc_restore_wal_check(BkcRestore *r, BkcError *err)
 {
-	const BkcManifestHeader *header = &r->backup->header;
 	BkcWay	   *way = &r->way;
-	BkcWalHave	have = {
-		.timeline = header->timeline,
-		.start_lsn = header->start_lsn,
-		.end_lsn = header->wal_in_archive ? 0 : header->stop_lsn,
-		.time = header->stop_time
-	};
 
 	r->place = BKC_AT_REPOSITORY;
-	if (!header->wal_in_archive && !bkc_backup_check_wal(r->backup, err))
+	if (!check_backup(r, err) || !check_goal(r, err))
 		return false;
-	if (!bkc_walmap_reach(way->map, &way->path, header->timeline, header->start_lsn, &have,
-						  &way->reach, err))
-		return false;
-	if (way->reach.end_lsn < header->stop_lsn)
-	{
-		missing_segment(r, "the backup itself", err);
-		return bkc_error_hint(err, "The backup relies on the archive for its WAL; restore another one.");
-	}
-	if (way->reach.beyond > 0 && in_flight(way) && !reach_into_hole(r, err))
-		return false;
-	way->archived = way->reach.open || way->reach.end_lsn > header->stop_lsn;
-	if (!check_goal(r, err))
-		return false;
+	way->archived = way->reach.open || way->reach.end_lsn > r->backup->header.stop_lsn;
 	if (way->at_end && way->last == 0 && r->goal.action != NULL &&
 		strcmp(r->goal.action, "promote") != 0)
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "there is no record in WAL at which recovery could %s",

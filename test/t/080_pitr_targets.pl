@@ -89,11 +89,22 @@ leads_to('1,2,3,4,5', 'the same, exclusive', '--target-lsn', $rows[5]{lsn}, '--t
 # ---- a transaction, a restore point ----
 
 $out = leads_to('1,2,3,4,5,6,7', 'a transaction', '--target-xid', $rows[7]{xid});
-like($out, qr/^whether WAL holds transaction $rows[7]{xid} shows in recovery/m, 'with a reservation');
+like($out, qr/^it is the newest of 2 backups that end before transaction $rows[7]{xid} on the way to timeline 1$/m,
+	'from the newest backup before it');
+$out = leads_to('1,2,3', 'an older transaction', '--target-xid', $rows[3]{xid});
+like($out, qr/^it is the only backup that ends before transaction $rows[3]{xid} /m, 'from the older backup');
 leads_to('1,2,3,4,5,6,7', 'before a transaction', '--target-xid', $rows[8]{xid},
 	'--target-inclusive', 'off');
-$out = leads_to('1,2,3,4', 'a restore point', '--target-name', "it's here", '--backup', $first->{label});
+$out = leads_to('1,2,3,4', 'a restore point', '--target-name', "it's here");
+like($out, qr/backup $first->{label}, /, 'from the backup before it');
 like($out, qr/to \S+ on timeline 1 \(\d{4}[^)]*\) is complete$/m, 'says where WAL ends');
+bkc_client_fails([ 'restore', '--repo', $repo, '--pgdata', $node->basedir . '/x', '--target-name', 'x' ],
+	qr/restore point "x" is not in the WAL from backup $first->{label} on.*no older backup/s,
+	'a restore point that nobody made');
+bkc_client_fails([ 'restore', '--repo', $repo, '--pgdata', $node->basedir . '/x', '--target-xid',
+		$rows[3]{xid}, '--backup', $second->{label} ],
+	qr/transaction $rows[3]{xid} is not in the WAL from backup $second->{label} on.*Without --backup/s,
+	'a transaction before the backup');
 
 # ---- without a target, and the end of a backup ----
 

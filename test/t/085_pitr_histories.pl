@@ -76,6 +76,10 @@ for my $i (2 .. 4)
 	$node->safe_psql('postgres', 'SELECT pg_switch_wal()') if $i < 4;
 }
 bkc_shipped($node);
+insert($node, 5);
+bkc_shipped($node);
+my $open = copy_of();
+my @chunks = sort glob "$open/$sysid/wal/00000001/*/*.chunks/*";
 $node->stop;
 my $two = bkc_restore($node, 'two', args => [ '--target-time', $time, '--take-over' ]);
 bkc_start_restored($two);
@@ -89,7 +93,9 @@ my $copy = copy_of();
 system_or_bail('rm', '-r', "$copy/$sysid/wal/00000002");
 my $out = leads_to($copy, '0,1', 'a timeline that has a history only');
 like($out, qr/ to \Q$fork\E on timeline 1 .*is complete$/m, 'says that it ends at the fork');
-leads_to($copy, '0,1,2,3,4', 'the timeline that was left', '--target-timeline', 1);
+leads_to($copy, '0', 'the same, to a time', '--target-time', $before);
+refused($copy, 3, qr/does not reach/, 'a time of which no WAL has arrived', '--target-time', $time);
+leads_to($copy, '0,1,2,3,4,5', 'the timeline that was left', '--target-timeline', 1);
 my ($status, $stdout) = bkc_client('check', '--repo', "file://$copy");
 like($stdout, qr/^  timeline 2: no archived WAL\n    it left timeline 1 at \Q$fork\E, /ms,
 	'check shows that timeline');
@@ -98,6 +104,22 @@ my $timeline = decode_json($stdout)->{clusters}[0]{timelines}[1];
 is("$timeline->{timeline} $timeline->{parent} $timeline->{fork_lsn}", "2 1 $fork", '... in JSON, too');
 like(bkc_client_ok([ 'list', '--repo', "file://$copy" ], 'list'),
 	qr/^  WAL on timeline 2: none yet, only its history$/m, 'list shows it');
+
+# ---- the open segment: what chunks say is not what is in them ----
+
+ok(@chunks > 1, 'the open segment has more than one chunk');
+leads_to($open, '0,1,2,3,4,5', 'chunks');
+bkc_flip_byte($chunks[-1], -20);
+my $successor = PostgreSQL::Test::Cluster->new('damaged');
+($status, $stdout, my $stderr) =
+  bkc_client('restore', '--repo', "file://$open", '--pgdata', $successor->data_dir, '--json');
+is($status, 0, 'restore of WAL whose last chunk is damaged');
+like($stderr, qr/warning: what the repository has of WAL segment \w+ is damaged from \S+ on/,
+	'says so, with --json, too');
+bkc_start_restored($successor);
+is($successor->safe_psql('postgres', q(SELECT string_agg(i::text, ',' ORDER BY i) FROM t)),
+	'0,1,2,3,4', 'and ends before it');
+$successor->stop;
 
 # ---- WAL whose history is missing, or damaged ----
 

@@ -10,6 +10,7 @@
 #include "../../src/client/options.c"
 #include "../../src/client/report.c"
 #include "../../src/client/restore_goal.c"
+#include "../../src/client/restore_reach.c"
 #include "../../src/client/restore_scan.c"
 #include "../../src/client/restore_wal.c"
 
@@ -36,6 +37,7 @@ typedef struct World
 } World;
 
 static const int64_t segment_time[] = {110 * SEC, 250 * SEC, 400 * SEC};
+static int64_t later_time = 500 * SEC;	/* of all that come behind */
 
 static uint64_t
 xact_at(World *w, int64_t second)
@@ -57,7 +59,7 @@ put_segment(World *w, uint64_t segno, const uint8_t *data)
 	BkcWalFile	file = {
 		.file = name,
 		.segment_size = MB,
-		.time = segno - FIRST < 3 ? segment_time[segno - FIRST] : 1000 * SEC
+		.time = segno - FIRST < 3 ? segment_time[segno - FIRST] : later_time
 	};
 	BkcWalOutcome outcome;
 	uint64_t	stored;
@@ -98,13 +100,77 @@ remove_segment(World *w, uint64_t segno)
 	assert_ok(bkc_store_remove(w->store, names, 1, &err));
 }
 
+/* ---- what restore_choose.c and restore_tell.c do ---- */
+
+static World *the_world;
+static void (*at_reload) (World *w);	/* what happens in the repository meanwhile */
+static int	reloads;
+static const BkcBackupSpan *older;
+static int64_t clock_now;
+static int	waits;
+
+bool
+bkc_restore_reload(BkcRestore *r, BkcError *err)
+{
+	BkcWay	   *way = &r->way;
+
+	reloads++;
+	if (at_reload != NULL)
+		at_reload(the_world);
+	bkc_walpath_free(&way->path);
+	bkc_walmap_free(way->map);
+	way->map = NULL;
+	return bkc_walmap_load(r->session.store, SYSID, MB, &way->map, err) &&
+		bkc_walmap_path(way->map, way->timeline, &way->path, err);
+}
+
+const BkcBackupSpan *
+bkc_restore_older(const BkcRestore *r)
+{
+	return older != NULL && older->stop_lsn < r->way.backup.stop_lsn ? older : NULL;
+}
+
+bool
+bkc_restore_use(BkcRestore *r, const BkcBackupSpan *span, BkcError *err)
+{
+	r->way.backup = *span;
+	r->backup->header.start_lsn = span->start_lsn;
+	r->backup->header.stop_lsn = span->stop_lsn;
+	return true;
+}
+
+void
+bkc_restore_tell_search(const BkcRestore *r, uint64_t from, uint64_t to)
+{
+}
+
+static void
+test_wait(int ms)
+{
+	waits++;
+	clock_now += ms * INT64_C(1000);
+}
+
+static int64_t
+test_now(void)
+{
+	return clock_now;
+}
+
 static int
 world_begin(void **state)
 {
+	static const BkcHost host = {.cancelled = wal_cancelled, .log = wal_log, .wait = test_wait,
+	.now = test_now};
 	World	   *w = calloc(1, sizeof(*w));
 	BkcError	err;
 
-	wal_host();
+	bkc_host_set(&host);
+	the_world = w;
+	at_reload = NULL;
+	older = NULL;
+	reloads = waits = 0;
+	clock_now = 100000 * SEC;
 	assert_ok(filerepo_new(&w->repo, &err));
 	assert_ok(bkc_store_memory_new(&w->store, &err));
 	w->writer = wal_writer(w->store);
@@ -399,7 +465,7 @@ test_hole(void **state)
 	assert_int_equal(w->r.way.reach.end_lsn, end);
 
 	/* of segment 7 there are chunks only, and later ones are whole */
-	put_later(w, FIRST + 3, FIRST + 18);
+	put_later(w, FIRST + 3, FIRST + 17);
 	assert_ok(check_way(w, &err));
 	assert_true(w->r.way.lost);
 	assert_int_equal(w->r.way.until, end);
@@ -411,22 +477,24 @@ test_hole(void **state)
 	assert_way(w, false, end);
 
 	/* one more, and it is no loss in flight */
-	put_later(w, FIRST + 19, FIRST + 19);
+	put_later(w, FIRST + 18, FIRST + 18);
 	w->r.goal.kind = BKC_GOAL_END;
 	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
 	assert_non_null(strstr(err.message, "WAL segment 000000010000000000000007, "));
-	assert_non_null(strstr(err.detail, "then 1 segment is missing, and of the later ones 17 are there."));
+	assert_non_null(strstr(err.detail, "then 1 segment is missing, and of the later ones 16 are there."));
 	w->r.goal.kind = BKC_GOAL_XID;
 	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
 	w->r.goal.kind = BKC_GOAL_NAME;
+	w->r.goal.name = "x";
 	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
-	assert_fails(check_time_goal(w, 350 * SEC, false, &err), BKC_ERR_NOT_FOUND);
-	assert_fails(check_lsn_goal(w, w->xact[2], &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "000000010000000000000007"));
+	assert_fails(check_time_goal(w, 450 * SEC, false, &err), BKC_ERR_NOT_FOUND);
+	assert_fails(check_lsn_goal(w, segment_end(w, 3), &err), BKC_ERR_NOT_FOUND);
 	assert_non_null(strstr(err.message, "000000010000000000000007"));
 
 	/* what lies before it is not concerned, nor is the backup alone */
 	assert_ok(check_time_goal(w, 150 * SEC, false, &err));
-	assert_way(w, false, segment_end(w, 2));
+	assert_way(w, false, end);
 	w->r.goal.kind = BKC_GOAL_IMMEDIATE;
 	w->r.goal.action = "promote";
 	assert_ok(check_way(w, &err));
@@ -434,6 +502,252 @@ test_hole(void **state)
 	w->r.goal = (BkcGoal) {.standby = true};
 	assert_ok(check_way(w, &err));
 	assert_way(w, false, 0);
+}
+
+/* Few segments in a long time are none that are sent in parallel. */
+static void
+test_old_hole(void **state)
+{
+	World	   *w = *state;
+	uint64_t	end = wal_pos(&w->wal);
+	BkcError	err;
+
+	w->r.goal.kind = BKC_GOAL_END;
+	w->r.goal.action = NULL;
+	later_time = 400 * SEC + 600 * SEC;
+	put_later(w, FIRST + 3, FIRST + 3);
+	assert_ok(check_way(w, &err));
+	assert_true(w->r.way.lost && w->r.way.in_flight);
+	remove_segment(w, FIRST + 3);
+
+	later_time++;
+	put_later(w, FIRST + 3, FIRST + 3);
+	later_time = 500 * SEC;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "000000010000000000000007, which is needed for a recovery to the end"));
+	assert_non_null(strstr(err.hint, "--accept-loss"));
+	assert_int_equal(waits, 0);
+
+	w->r.accept_loss = true;
+	assert_ok(check_way(w, &err));
+	assert_true(w->r.way.lost && !w->r.way.in_flight);
+	assert_way(w, false, end);
+}
+
+static void
+send_late(World *w)
+{
+	if (reloads == 3)
+		put_segment(w, FIRST + 2, w->wal.bytes.data + 2 * MB);
+}
+
+/* One that is missing just now, in the repository of a living cluster. */
+static void
+test_young_hole(void **state)
+{
+	World	   *w = *state;
+	BkcError	err;
+
+	wal_fill_segment(&w->wal);
+	w->r.goal.kind = BKC_GOAL_END;
+	w->r.goal.action = NULL;
+	clock_now = 510 * SEC;
+	put_later(w, FIRST + 3, FIRST + 3);
+	assert_ok(check_way(w, &err));
+	assert_true(w->r.way.lost);
+	assert_int_equal(waits, 20);
+
+	/* what lies before it does not wait, nor does what is older */
+	waits = 0;
+	assert_ok(check_time_goal(w, 150 * SEC, false, &err));
+	w->r.goal.kind = BKC_GOAL_END;
+	clock_now = 560 * SEC;
+	assert_ok(check_way(w, &err));
+	assert_int_equal(waits, 0);
+
+	clock_now = 501 * SEC;
+	at_reload = send_late;
+	reloads = 0;
+	assert_ok(check_way(w, &err));
+	assert_int_equal(reloads, 3);
+	assert_false(w->r.way.lost);
+	assert_way(w, false, segment_end(w, 4));
+}
+
+/* ---- the open segment ---- */
+
+static void
+chunk_name(uint64_t segno, uint32_t offset, char name[BKC_NAME_MAX])
+{
+	char		file[BKC_WAL_NAME_MAX];
+	BkcError	err;
+
+	bkc_wal_segment_name(1, segno, MB, file);
+	assert_ok(bkc_name_wal_chunk(SYSID, file, 1, offset, name, &err));
+}
+
+/* What chunks say of themselves is not what is in them. */
+static void
+test_damaged_chunk(void **state)
+{
+	World	   *w = *state;
+	uint64_t	middle = wal_pos(&w->wal);
+	uint32_t	offset = (uint32_t) (middle % MB);
+	char		segment[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+	const char *path;
+	uint64_t	stored;
+	uint64_t	end;
+	BkcError	err;
+	int			fd;
+
+	(void) wal_noise(&w->wal, 30000);
+	end = wal_pos(&w->wal);
+	bkc_wal_segment_name(1, FIRST + 2, MB, segment);
+	path = wal_file(&w->repo, "more", w->wal.bytes.data + 2 * MB, end - segment_end(w, 2));
+	fd = open(path, O_RDONLY);
+	assert_ok(bkc_walwriter_chunk(w->writer, segment, MB, 1, offset, (uint32_t) (end - middle), fd,
+								  path, 450 * SEC, &stored, &err));
+	close(fd);
+	w->r.goal.kind = BKC_GOAL_END;
+	w->r.goal.action = NULL;
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, end);
+
+	chunk_name(FIRST + 2, offset, name);
+	wal_flip(w->store, name, 700);
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, middle);
+	assert_int_equal(w->r.way.reach.end_lsn, middle);
+	assert_int_equal(w->r.way.reach.end_time, 400 * SEC);
+
+	chunk_name(FIRST + 2, 0, name);
+	wal_flip(w->store, name, 700);
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, segment_end(w, 2));
+	assert_int_equal(w->r.way.reach.end_time, 250 * SEC);
+	assert_fails(check_time_goal(w, 251 * SEC, false, &err), BKC_ERR_NOT_FOUND);
+}
+
+/* ---- transactions and restore points ---- */
+
+static void
+test_find(void **state)
+{
+	World	   *w = *state;
+	BkcBackupSpan first = {
+		.label = "20261120T110000Z-full-7f3a",
+		.timeline = 1,
+		.start_lsn = w->backup.header.start_lsn,
+		.stop_lsn = w->backup.header.stop_lsn
+	};
+	uint8_t		point[72] = {0};
+	BkcError	err;
+
+	memcpy(point + 8, "here", 5);
+	(void) wal_main(&w->wal, 0, 0x70, 0, point, sizeof(point));
+	(void) wal_xact(&w->wal, 0, 2000, 0);
+	put_segment(w, FIRST + 2, (wal_fill_segment(&w->wal), w->wal.bytes.data + 2 * MB));
+
+	w->r.goal.kind = BKC_GOAL_XID;
+	w->r.goal.xid = 2000;
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, segment_end(w, 3));
+	w->r.goal.xid = 1000;
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, segment_end(w, 1));
+	w->r.goal.xid = 1001;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "transaction 1001 is not in the WAL from backup"));
+	w->r.goal.kind = BKC_GOAL_NAME;
+	w->r.goal.name = "here";
+	w->r.goal.action = "pause";
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, 0);
+	w->r.goal.name = "her";
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_non_null(strstr(err.message, "restore point \"her\" is not in the WAL"));
+
+	/* of a backup that ends behind the first two transactions: the older one is taken */
+	w->r.goal.kind = BKC_GOAL_XID;
+	w->r.goal.xid = 1000;
+	w->r.goal.action = "promote";
+	w->backup.header.start_lsn = w->xact[1];
+	w->backup.header.stop_lsn = segment_end(w, 2);
+	w->r.way.backup.stop_lsn = segment_end(w, 2);
+	w->r.way.suitable = 2;
+	assert_ok(check_way(w, &err));
+	assert_way(w, false, segment_end(w, 3));
+	assert_string_equal(w->r.way.backup.label, LABEL);
+
+	/* the third is found behind it, the second only before */
+	w->r.goal.xid = 2000;
+	older = &first;
+	assert_ok(check_way(w, &err));
+	assert_string_equal(w->r.way.backup.label, LABEL);
+	w->r.goal.xid = 7;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	assert_string_equal(w->r.way.backup.label, first.label);
+	assert_int_equal(w->r.way.suitable, 1);
+}
+
+/* Found only before the end of the newest backup: the older one is restored. */
+static void
+test_find_older(void **state)
+{
+	World	   *w = *state;
+	BkcBackupSpan first = {
+		.label = "20261120T110000Z-full-7f3a",
+		.timeline = 1,
+		.start_lsn = w->backup.header.start_lsn,
+		.stop_lsn = w->backup.header.stop_lsn
+	};
+	BkcError	err;
+
+	w->r.goal.kind = BKC_GOAL_XID;
+	w->r.goal.xid = 1000;
+	w->backup.header.start_lsn = w->xact[2];
+	w->backup.header.stop_lsn = w->last;
+	w->r.way.backup.stop_lsn = w->last;
+	w->r.way.suitable = 2;
+	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
+	older = &first;
+	assert_ok(check_way(w, &err));
+	assert_string_equal(w->r.way.backup.label, first.label);
+	assert_way(w, false, segment_end(w, 1));
+}
+
+/* A clock that was set back: times do not rise with WAL. */
+static void
+test_clock(void **state)
+{
+	World	   *w = *state;
+	uint8_t    *wal;
+	BkcError	err;
+
+	/* the same WAL, but the first transaction is later than all others */
+	wal_free(&w->wal);
+	wal_begin(&w->wal, (uint64_t) FIRST * MB);
+	(void) wal_noise(&w->wal, 300);
+	w->xact[0] = xact_at(w, 390);
+	switch_segment(w);
+	w->xact[1] = xact_at(w, 200);
+	switch_segment(w);
+	(void) xact_at(w, 300);
+	wal_fill_segment(&w->wal);
+	wal = w->wal.bytes.data;
+	remove_segment(w, FIRST);
+	put_segment(w, FIRST, wal);
+	remove_segment(w, FIRST + 1);
+	put_segment(w, FIRST + 1, wal + MB);
+	put_segment(w, FIRST + 2, wal + 2 * MB);
+	assert_ok(check_time_goal(w, 350 * SEC, false, &err));
+	assert_way(w, false, segment_end(w, 1));
+
+	/* it ended before the backup did: the server would refuse to stop there */
+	w->backup.header.stop_lsn = w->xact[1];
+	assert_fails(check_time_goal(w, 350 * SEC, false, &err), BKC_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "a transaction in it ended later"));
 }
 
 static void
@@ -508,6 +822,12 @@ main(void)
 		WORLD_TEST(test_zeros),
 		WORLD_TEST(test_child_without_wal),
 		WORLD_TEST(test_hole),
+		WORLD_TEST(test_old_hole),
+		WORLD_TEST(test_young_hole),
+		WORLD_TEST(test_damaged_chunk),
+		WORLD_TEST(test_find),
+		WORLD_TEST(test_find_older),
+		WORLD_TEST(test_clock),
 		WORLD_TEST(test_backup_without_wal),
 		WORLD_TEST(test_damage),
 		WORLD_TEST(test_cancel),

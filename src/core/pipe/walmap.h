@@ -136,6 +136,9 @@ typedef struct BkcWalReach
 	bool		open;			/* the last segment is put together from chunks */
 	bool		fork;			/* it is an ancestor's, good to where the next timeline begins;
 								 * end_time is then that of what precedes it */
+	uint64_t	closed_lsn;		/* the end without open or fork, and its time */
+	int64_t		closed_time;
+	uint32_t	closed_timeline;
 
 	/* first segment that is not there whole; "" when the segment size is not known */
 	char		missing[BKC_WAL_NAME_MAX];
@@ -166,6 +169,9 @@ extern bool bkc_walmap_at_time(const BkcWalMap *map, const BkcWalPath *path,
 /* ---- gaps ---- */
 
 #define BKC_WAL_RECENT		16	/* segments; not less than WAL helpers are ahead of the archiver */
+
+/* Is a missing segment among the newest of its timeline, behind which there are whole ones? */
+extern bool bkc_walmap_recent(const BkcWalMap *map, uint32_t timeline, uint64_t segno);
 
 typedef struct BkcWalGap
 {

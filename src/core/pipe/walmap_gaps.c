@@ -154,14 +154,20 @@ newest_segment(const BkcWalMap *map, uint32_t timeline)
 	return end > 0 && map->runs[end - 1].timeline == timeline ? map->runs[end - 1].last : 0;
 }
 
+bool
+bkc_walmap_recent(const BkcWalMap *map, uint32_t timeline, uint64_t segno)
+{
+	uint64_t	newest = newest_segment(map, timeline);
+
+	return newest > segno && newest - segno < BKC_WAL_RECENT;
+}
+
 static bool
 describe(const BkcWalMap *map, const Hole *hole, BkcWalGap *gap, BkcError *err)
 {
-	uint64_t	newest = newest_segment(map, hole->timeline);
-
 	gap->timeline = hole->timeline;
 	gap->count = hole->last - hole->first + 1;
-	gap->recent = newest > hole->first && newest - hole->first < BKC_WAL_RECENT;
+	gap->recent = bkc_walmap_recent(map, hole->timeline, hole->first);
 	bkc_wal_segment_name(hole->timeline, hole->first, map->segment_size, gap->first);
 	bkc_wal_segment_name(hole->timeline, hole->last, map->segment_size, gap->last);
 	return bkc_host_check(err) &&

@@ -159,6 +159,33 @@ parent_of_fork(const Walk *w, BkcWalReach *reach)
 }
 
 /*
+ * Chunks go when their segment has become whole, and that may be now: the
+ * map is older.  *came: it is there.
+ */
+static bool
+came_whole(const Walk *w, BkcWalReach *reach, bool *came, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	char		name[BKC_NAME_MAX];
+	BkcWalInfo	info;
+
+	*came = bkc_wal_find(map->store, map->sysid, reach->missing, name, err) &&
+		bkc_wal_info(map->store, name, &info, err);
+	if (!*came)
+		return err->code == BKC_ERR_NOT_FOUND;
+	reach->timeline = w->path->legs[w->leg].timeline;
+	reach->end_lsn = w->cur + 1 < bkc_walmap_segments_end(map) ?
+		(w->cur + 1) * map->segment_size : UINT64_MAX;
+	reach->end_time = info.time;
+	reach->closed_lsn = reach->end_lsn;
+	reach->closed_time = reach->end_time;
+	reach->closed_timeline = reach->timeline;
+	if (w->cur + 1 < bkc_walmap_segments_end(map))
+		bkc_wal_segment_name(reach->timeline, w->cur + 1, map->segment_size, reach->missing);
+	return true;
+}
+
+/*
  * Chunks count at the very end only: of the last timeline's newest segment.
  * wal-get serves them under the same condition.  *served: nothing else is, then.
  */
@@ -190,10 +217,22 @@ open_end(const Walk *w, BkcWalReach *reach, bool *served, BkcError *err)
 		}
 		return true;
 	}
+	if (err->code == BKC_ERR_NOT_FOUND || err->code == BKC_ERR_UNAVAILABLE)
+	{
+		BkcError	gone = *err;
+
+		if (!came_whole(w, reach, served, err))
+			return false;
+		if (*served || gone.code == BKC_ERR_NOT_FOUND)
+		{
+			bkc_error_clear(err);
+			return true;
+		}
+		*err = gone;
+	}
 	if (!bkc_walmap_is_damage(err->code))
 		return false;
-	if (err->code != BKC_ERR_NOT_FOUND)
-		bkc_log(BKC_LOG_WARNING, "%s", err->message);
+	bkc_log(BKC_LOG_WARNING, "%s", err->message);
 	bkc_error_clear(err);
 	return true;
 }
@@ -262,6 +301,9 @@ bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeline
 	if (w.cur >= bkc_walmap_segments_end(map))
 		return true;
 	bkc_wal_segment_name(path->legs[w.leg].timeline, w.cur, map->segment_size, reach->missing);
+	reach->closed_lsn = reach->end_lsn;
+	reach->closed_time = reach->end_time;
+	reach->closed_timeline = reach->timeline;
 	if (!open_end(&w, reach, &served, err))
 		return false;
 	if (!served)
