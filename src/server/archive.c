@@ -301,6 +301,22 @@ go_ahead(const char *file)
 		CHECK_FOR_INTERRUPTS();
 }
 
+/* Helpers may begin with every repository, also while we are at the first of them. */
+static void
+open_windows(const char *file, const int *repos, size_t n)
+{
+	BkcWalTask	task;
+
+	if (!bkc_wal_is_segment(file))
+		return;
+	XLogFromFileName(file, &task.timeline, &task.segno, wal_segment_size);
+	for (size_t i = 0; i < n; i++)
+	{
+		task.repo = repos[i];
+		bkc_queue_reach(&task);
+	}
+}
+
 static bool
 archive_everywhere(const char *file, const char *path)
 {
@@ -325,6 +341,7 @@ archive_everywhere(const char *file, const char *path)
 	}
 
 	bkc_wal_note_listed(repos, list->count);
+	open_windows(file, repos, list->count);
 
 	/* the others get it even if one cannot, and each has its time */
 	for (size_t i = 0; i < list->count; i++)

@@ -130,6 +130,28 @@ bkc_queue_take(uint32 repos, BkcWalTask *task)
 	return best >= 0;
 }
 
+/*
+ * The archiver offers in order.  A segment that lies behind the window was reported once and
+ * is offered again: what was durable then need not be so now.
+ */
+static void
+reach(const BkcWalTask *task)
+{
+	BkcWalWindow *w = window_of(task->repo);
+
+	if (task->timeline > w->timeline ||
+		(task->timeline == w->timeline && task->segno >= w->base + BKC_WAL_AHEAD))
+		begin_window(w, task->timeline, task->segno);
+}
+
+void
+bkc_queue_reach(const BkcWalTask *task)
+{
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	reach(task);
+	LWLockRelease(bkc_wal->lock);
+}
+
 BkcWalState
 bkc_queue_want(const BkcWalTask *task)
 {
@@ -143,14 +165,7 @@ bkc_queue_want(const BkcWalTask *task)
 		state = BKC_WAL_DURABLE;
 	else
 	{
-		/*
-		 * The archiver offers in order, so nothing before this segment waits
-		 * any more.  One that lies behind the window was reported once and is
-		 * offered again: what was durable then need not be so now.
-		 */
-		if (task->timeline > w->timeline ||
-			(task->timeline == w->timeline && task->segno >= w->base + BKC_WAL_AHEAD))
-			begin_window(w, task->timeline, task->segno);
+		reach(task);
 		i = index_of(task);
 		if (i >= 0)
 		{

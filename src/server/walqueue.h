@@ -59,6 +59,12 @@ typedef struct BkcWalTask
 extern bool bkc_queue_take(uint32 repos, BkcWalTask *task);
 
 /*
+ * The archiver comes to this segment: nothing before it waits any more.  To
+ * be called for all repositories before the first is served, as that may take long.
+ */
+extern void bkc_queue_reach(const BkcWalTask *task);
+
+/*
  * The archiver wants this segment in that repository: DURABLE, BUSY (somebody
  * is at it), or TODO: then it is the caller's, and bkc_queue_done() must
  * follow.
