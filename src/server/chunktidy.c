@@ -11,9 +11,11 @@
 #include "format/names.h"
 #include "format/pgfiles.h"
 #include "pipe/walobj.h"
+#include "walbeyond.h"
 #include "walshared.h"
 
 #define MISSED_MS		30000	/* until a whole segment that was not there is looked for again */
+#define FOREIGN_MS		60000	/* or one with other content */
 #define MISSED_MAX		3
 
 /* ---- is a file durable? ---- */
@@ -72,7 +74,10 @@ bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno)
 		if (tidy->items[i].timeline == timeline && tidy->items[i].segno == segno)
 			return;
 	if (tidy->n == BKC_TIDY_MAX)
+	{
+		tidy->more = true;
 		drop(tidy, 0);
+	}
 	tidy->items[tidy->n++] = item;
 }
 
@@ -81,6 +86,8 @@ item_due(const BkcTidy *tidy, const BkcTidyItem *item, int repo)
 {
 	char		file[MAXFNAMELEN];
 
+	if (RecoveryInProgress())
+		return false;
 	if ((item->timeline == tidy->timeline && item->segno == tidy->open) ||
 		item->look_at > GetCurrentTimestamp())
 		return false;
@@ -97,35 +104,94 @@ bkc_tidy_due(const BkcTidy *tidy, int repo)
 	return false;
 }
 
+/*
+ * Was it this life of ours that sent it?  What was archived before it began is known by its
+ * content only.
+ */
 static bool
-run_item(BkcTidy *tidy, int i, BkcStore *store, BkcError *err)
+sent_by_us(int repo, const BkcTidyItem *item)
+{
+	const BkcRepoState *state = &bkc_wal->repos[repo];
+	bool		since;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	since = state->since_tli == item->timeline &&
+		(item->segno + 1) * wal_segment_size > state->since_lsn;
+	LWLockRelease(bkc_wal->lock);
+	return since && bkc_tidy_known(repo, item->timeline, item->segno);
+}
+
+static bool
+remove_chunks(BkcTidy *tidy, int i, BkcStore *store, const char *file, BkcError *err)
+{
+	if (!bkc_fault(BKC_FAULT_CHUNK_REMOVE, err) ||
+		!bkc_wal_chunks_remove(store, GetSystemIdentifier(), file, err))
+		return false;
+	drop(tidy, i);
+	return true;
+}
+
+static bool
+run_item(BkcTidy *tidy, int i, BkcStore *store, int repo, BkcError *err)
 {
 	BkcTidyItem *item = &tidy->items[i];
 	char		file[MAXFNAMELEN];
-	bool		there;
+	BkcHeld		held = BKC_HELD_SAME;
+	int			wait = MISSED_MS;
 
 	XLogFileName(file, item->timeline, item->segno, wal_segment_size);
-	if (!bkc_tidy_ask(store, file, &there, err))
+	if (!sent_by_us(repo, item) && !bkc_wal_held(store, file, &held, err))
 		return false;
-	if (there)
+	item->foreign = held == BKC_HELD_OTHER;
+	switch (held)
 	{
-		if (!bkc_fault(BKC_FAULT_CHUNK_REMOVE, err) ||
-			!bkc_wal_chunks_remove(store, GetSystemIdentifier(), file, err))
-			return false;
-		drop(tidy, i);
+		case BKC_HELD_SAME:
+			return remove_chunks(tidy, i, store, file, err);
+		case BKC_HELD_UNKNOWN:
+			ereport(LOG,
+					(errmsg("chunks of WAL segment \"%s\" stay in the repository", file),
+					 errdetail("The segment is there, too, but not in pg_wal any more, so that the two cannot be compared.")));
+			drop(tidy, i);
+			return true;
+		case BKC_HELD_OTHER:
+			wait = FOREIGN_MS;
+			break;
+		case BKC_HELD_ABSENT:
+			if (++item->missed >= MISSED_MAX || item->timeline != tidy->timeline)
+			{
+				drop(tidy, i);
+				return true;
+			}
+			break;
 	}
-	else if (++item->missed >= MISSED_MAX || item->timeline != tidy->timeline)
-		drop(tidy, i);
-	else
-		item->look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MISSED_MS);
+	item->look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait);
 	return true;
+}
+
+bool
+bkc_tidy_trouble(const BkcTidy *tidy, BkcError *err)
+{
+	for (int i = 0; i < tidy->n; i++)
+	{
+		char		file[MAXFNAMELEN];
+
+		if (!tidy->items[i].foreign)
+			continue;
+		XLogFileName(file, tidy->items[i].timeline, tidy->items[i].segno, wal_segment_size);
+		bkc_error_set(err, BKC_ERR_EXISTS, "the repository holds WAL segment \"%s\" with other content than this server's",
+					  file);
+		bkc_error_detail(err, "Its chunks are kept: some of them may be all that the repository has of this server's.");
+		bkc_error_hint(err, "Find out which server wrote it, and see backup_wal_conflict_resolve().");
+		return true;
+	}
+	return false;
 }
 
 bool
 bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err)
 {
 	for (int i = tidy->n - 1; i >= 0; i--)
-		if (item_due(tidy, &tidy->items[i], repo) && !run_item(tidy, i, store, err))
+		if (item_due(tidy, &tidy->items[i], repo) && !run_item(tidy, i, store, repo, err))
 			return false;
 	return true;
 }
@@ -176,6 +242,7 @@ bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err)
 {
 	uint32		log = (uint32) (tidy->open / XLogSegmentsPerXLogId(wal_segment_size));
 
+	tidy->more = false;
 	return find_in_log(tidy, store, log, err) &&
 		(log == 0 || find_in_log(tidy, store, log - 1, err));
 }

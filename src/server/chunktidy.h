@@ -22,6 +22,7 @@ typedef struct BkcTidyItem
 	XLogSegNo	segno;
 	TimestampTz look_at;		/* not before */
 	int			missed;			/* how often the whole segment was not there */
+	bool		foreign;		/* it is there with other content than ours */
 } BkcTidyItem;
 
 /* Zeroed is empty.  It is a memory only: what is lost with it, the next streamer finds. */
@@ -31,13 +32,14 @@ typedef struct BkcTidy
 	XLogSegNo	open;			/* it is not asked about */
 	BkcTidyItem items[BKC_TIDY_MAX];
 	int			n;
+	bool		more;			/* some had no room */
 } BkcTidy;
 
 /* Chunks of that segment are in the repository. */
 extern void bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno);
 
 /*
- * Add what earlier processes have left beside whole segments, in the folder of the log that
+ * Add what other processes have left beside whole segments, in the folder of the log that
  * holds the open segment and in the one before.
  */
 extern bool bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err);
@@ -46,10 +48,16 @@ extern bool bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err);
 extern bool bkc_tidy_due(const BkcTidy *tidy, int repo);
 
 /*
- * Remove chunks of segments that are whole there.  A segment that is neither waiting for the
- * archiver nor in the repository is the end of a timeline that was left: its chunks stay.
+ * Remove chunks of segments that are whole there with the content that this
+ * server has, because it has sent or compared them: a name alone proves
+ * nothing, another server may have used it, and then the chunks are all that is left of ours.
+ * Not in recovery.  A segment that is neither waiting for the archiver nor in the repository is the
+ * end of a timeline that was left: its chunks stay.
  */
 extern bool bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err);
+
+/* Are chunks kept because the repository has other content for their segment?  Then says so. */
+extern bool bkc_tidy_trouble(const BkcTidy *tidy, BkcError *err);
 
 /* ---- is a file durable? ---- */
 
@@ -59,7 +67,7 @@ extern bool bkc_tidy_is_ready(const char *file);
 /* As shared memory knows it: the archiver has reported the segment, or a helper has sent it. */
 extern bool bkc_tidy_known(int repo, TimeLineID timeline, XLogSegNo segno);
 
-/* Ask the repository. */
+/* Ask the repository whether there is anything of that name. */
 extern bool bkc_tidy_ask(BkcStore *store, const char *file, bool *there, BkcError *err);
 
 #endif							/* BKC_SERVER_CHUNKTIDY_H */

@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "base/text.h"
 #include "claim.h"
+#include "knowncluster.h"
 #include "marks.h"
 #include "miscadmin.h"
 #include "pipe/owner.h"
@@ -23,20 +24,57 @@ bkc_claim_begin(BkcClaim *c, const BkcRepoDef *repo, int index, BkcStore *store,
 	c->index = index;
 	c->store = store;
 	c->sysid = GetSystemIdentifier();
+	if (RecoveryInProgress())
+		return true;
 	c->lsn = GetFlushRecPtr(&c->timeline);
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	c->since = bkc_wal->repos[index].since_lsn;
+	LWLockRelease(bkc_wal->lock);
 	return bkc_identity_get(c->me, err);
 }
 
 bool
 bkc_claim_ask(BkcClaim *c, BkcError *err)
 {
-	return bkc_owner_current(c->store, c->sysid, &c->doc, &c->found, err);
+	/* first: another process of ours may claim while we read */
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	c->claimed = bkc_wal->repos[c->index].claimed;
+	LWLockRelease(bkc_wal->lock);
+	bkc_error_clear(&c->damage);
+	if (bkc_owner_current(c->store, c->sysid, &c->doc, &c->found, err))
+		return true;
+	c->damage = *err;
+	return c->found;
 }
 
 static bool
 is_mine(const BkcClaim *c)
 {
 	return c->found && strcmp(c->doc.owner, c->me) == 0;
+}
+
+/* ... and of this life of ours? */
+static bool
+is_ours_now(const BkcClaim *c)
+{
+	return is_mine(c) && c->doc.session == bkc_wal->session;
+}
+
+/* Two servers with one identity have met there. */
+static bool
+is_contested(const BkcClaim *c)
+{
+	return c->found && strcmp(c->doc.reason, "twin") == 0;
+}
+
+static void
+note_claimed(const BkcClaim *c, bool look_for_hole)
+{
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	bkc_wal->repos[c->index].claimed = true;
+	if (look_for_hole)
+		bkc_wal->repos[c->index].hole_due = true;
+	LWLockRelease(bkc_wal->lock);
 }
 
 /* ---- refusals ---- */
@@ -52,6 +90,33 @@ refuse_other(const BkcClaim *c, BkcError *err)
 	bkc_error_detail(err, "Since %s it belongs to \"%s\" on host \"%s\", then on timeline %u.",
 					 since, c->doc.data_directory, c->doc.host, c->doc.timeline);
 	return bkc_error_hint(err, "If this server is the successor, run SELECT backup_take_over('%s').  If it is a copy, set pg_backupctl.enabled to off.",
+						  c->repo->name);
+}
+
+/* Nobody can say whose it is. */
+static bool
+refuse_damaged(const BkcClaim *c, BkcError *err)
+{
+	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" does not tell its owner",
+				  c->repo->name);
+	bkc_error_detail(err, "%s.", c->damage.message);
+	return bkc_error_hint(err, c->damage.code == BKC_ERR_UNSUPPORTED ?
+						  "A newer version of pg_backupctl has written it; use that one here, too.  If this server is the owner all the same, run SELECT backup_take_over('%s')." :
+						  "If this server is the owner, run SELECT backup_take_over('%s').",
+						  c->repo->name);
+}
+
+static bool
+refuse_twin(const BkcClaim *c, BkcError *err)
+{
+	char		since[40];
+
+	bkc_format_moment(c->doc.time, false, since, sizeof(since));
+	bkc_error_set(err, BKC_ERR_STATE, "two servers with the same identity write to repository \"%s\"",
+				  c->repo->name);
+	bkc_error_detail(err, "One is a copy of the other, made of blocks (a storage snapshot, a machine image).  That was found at %s by \"%s\" on host \"%s\"; neither writes any more.",
+					 since, c->doc.data_directory, c->doc.host);
+	return bkc_error_hint(err, "Set pg_backupctl.enabled to off on the copy, and run SELECT backup_take_over('%s') on the other one.",
 						  c->repo->name);
 }
 
@@ -94,7 +159,16 @@ on_our_way(const BkcClaim *c, TimeLineID timeline, XLogRecPtr lsn, XLogRecPtr *l
 	if (timeline >= c->timeline)
 		return true;
 	if (!bkc_server_history(c->timeline, &entries, &n, err))
-		return false;
+	{
+		if (err->code != BKC_ERR_NOT_FOUND && err->code != BKC_ERR_CORRUPT)
+			return false;
+		bkc_error_set(err, BKC_ERR_STATE, "the history of timeline %u is missing or damaged in pg_wal",
+					  c->timeline);
+		bkc_error_detail(err, "Without it nobody can tell whether this server descends from the owner of repository \"%s\".",
+						 c->repo->name);
+		return bkc_error_hint(err, "If it does, run SELECT backup_take_over('%s').",
+							  c->repo->name);
+	}
 	for (size_t i = 0; i < n; i++)
 		if (entries[i].timeline == timeline)
 		{
@@ -107,12 +181,14 @@ on_our_way(const BkcClaim *c, TimeLineID timeline, XLogRecPtr lsn, XLogRecPtr *l
 
 /* Does a mark of that name hold for the repository and our timeline? */
 static bool
-marked(const BkcClaim *c, const char *name)
+marked(const BkcClaim *c, const char *name, bool *is, BkcError *err)
 {
 	BkcMark		mark;
 
-	return bkc_mark_read(name, &mark) && mark.timeline == c->timeline &&
-		bkc_mark_is_used(&mark, c->repo->name);
+	if (!bkc_mark_read(name, &mark, err))
+		return false;
+	*is = mark.timeline == c->timeline && bkc_mark_is_used(&mark, c->repo->name);
+	return true;
 }
 
 static bool
@@ -120,8 +196,8 @@ set_mark(const BkcClaim *c, const char *name, BkcError *err)
 {
 	BkcMark		mark;
 
-	if ((!bkc_mark_read(name, &mark) || mark.timeline != c->timeline) &&
-		!bkc_mark_write(name, c->timeline, err))
+	if (!bkc_mark_read(name, &mark, err) ||
+		(mark.timeline != c->timeline && !bkc_mark_write(name, c->timeline, err)))
 		return false;
 	return bkc_mark_use(name, c->repo->name, err);
 }
@@ -138,7 +214,6 @@ find_beyond(BkcClaim *c, BkcBeyond *beyond, BkcError *err)
 
 	beyond->name[0] = '\0';
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	c->since = state->since_lsn;
 	guarded = state->guarded;
 	LWLockRelease(bkc_wal->lock);
 	if (guarded)
@@ -159,8 +234,11 @@ static bool
 guard_position(BkcClaim *c, BkcError *err)
 {
 	BkcBeyond	beyond;
+	bool		is;
 
-	if (marked(c, BKC_MARK_TAKEN))
+	if (!marked(c, BKC_MARK_TAKEN, &is, err))
+		return false;
+	if (is)
 		return true;
 	if (!find_beyond(c, &beyond, err))
 		return false;
@@ -172,7 +250,9 @@ guard_position(BkcClaim *c, BkcError *err)
 		refuse_old_copy(c, err);
 		return refuse_beyond(&beyond, c->timeline, c->since, err);
 	}
-	if (!marked(c, BKC_MARK_BEHIND))
+	if (!marked(c, BKC_MARK_BEHIND, &is, err))
+		return false;
+	if (!is)
 		return true;
 	refuse_old_copy(c, err);
 	return bkc_error_detail(err, "When it was started it had less of timeline %u than the repository.",
@@ -194,13 +274,18 @@ bkc_claim_put(BkcClaim *c, const char *reason, const char *by, BkcError *err)
 	doc.host[sizeof(doc.host) - 1] = '\0';
 	strlcpy(doc.data_directory, DataDir, sizeof(doc.data_directory));
 	doc.timeline = c->timeline;
-	doc.lsn = c->lsn;
+
+	/* a standby that was not connected when we started must not be told that it lacks something */
+	doc.lsn = strcmp(reason, "start") == 0 ? c->since : c->lsn;
 	doc.session = bkc_wal->session;
 	doc.time = bkc_host->now();
 	strlcpy(doc.reason, reason, sizeof(doc.reason));
 	strlcpy(doc.by, by, sizeof(doc.by));
 	if (!bkc_owner_claim(c->store, &doc, err))
 		return false;
+	c->doc = doc;
+	c->found = true;
+	note_claimed(c, strcmp(reason, "promoted") == 0 || strcmp(reason, "takeover") == 0);
 	ereport(LOG,
 			(errmsg("repository \"%s\" belongs to this data directory from now on", c->repo->name),
 			 errdetail("Claim %u (%s), timeline %u.", doc.number, reason, doc.timeline)));
@@ -234,7 +319,9 @@ was_its_standby(const BkcClaim *c, XLogRecPtr *fork, bool *was, BkcError *err)
 	BkcMark		mark;
 
 	*was = false;
-	return !bkc_mark_read(BKC_MARK_STANDBY, &mark) ||
+	if (!bkc_mark_read(BKC_MARK_STANDBY, &mark, err))
+		return false;
+	return !mark.valid ||
 		bkc_mark_is_used(&mark, c->repo->name) ||
 		mark.timeline != c->doc.timeline || mark.timeline >= c->timeline ||
 		on_our_way(c, c->doc.timeline, c->doc.lsn, fork, was, err);
@@ -249,10 +336,16 @@ may_claim(const BkcClaim *c, const char **reason, BkcError *err)
 
 	*reason = "first";
 	if (!c->found)
-		return true;
+		return bkc_known_cluster(c->repo, c->store, err);
 	*reason = "takeover";
-	if (bkc_mark_read(BKC_MARK_TAKEOVER, &mark) && !bkc_mark_is_used(&mark, c->repo->name))
+	if (!bkc_mark_read(BKC_MARK_TAKEOVER, &mark, err))
+		return false;
+	if (mark.valid && !bkc_mark_is_used(&mark, c->repo->name))
 		return true;
+	if (c->damage.code != BKC_OK)
+		return refuse_damaged(c, err);
+	if (is_contested(c))
+		return refuse_twin(c, err);
 	*reason = "promoted";
 	if (!was_its_standby(c, &fork, &was, err))
 		return false;
@@ -271,15 +364,39 @@ still_mine(BkcClaim *c, BkcError *err)
 	bool		is;
 	char		at[32];
 
+	if (is_ours_now(c))
+	{
+		note_claimed(c, false);
+		return true;
+	}
 	if (!on_our_way(c, c->doc.timeline, c->doc.lsn, &fork, &is, err))
 		return false;
-	if (is)
-		return c->doc.timeline == c->timeline ||
-			(guard_fork(c, fork, err) && bkc_claim_put(c, "promoted", "", err));
+	if (is && c->doc.timeline == c->timeline && c->doc.lsn <= c->since)
+		return bkc_claim_put(c, "start", "", err);
+	if (is && c->doc.timeline != c->timeline)
+		return guard_fork(c, fork, err) && bkc_claim_put(c, "promoted", "", err);
+
+	/* after the next start it may have come as far */
+	if (!set_mark(c, BKC_MARK_BEHIND, err))
+		return false;
 	bkc_format_lsn(c->doc.lsn, at, sizeof(at));
 	refuse_old_copy(c, err);
 	return bkc_error_detail(err, "It was claimed on timeline %u at %s, where this server has never been.",
 							c->doc.timeline, at);
+}
+
+/*
+ * Is there another server that is us?  The word of the first that sees it counts for both, and
+ * for each life of either.
+ */
+static bool
+guard_twin(BkcClaim *c, BkcError *err)
+{
+	if (!is_contested(c) && (!c->claimed || is_ours_now(c)))
+		return true;
+	if (!is_contested(c) && !bkc_claim_put(c, "twin", "", err))
+		return false;
+	return refuse_twin(c, err);
 }
 
 bool
@@ -288,44 +405,74 @@ bkc_claim_try(BkcClaim *c, BkcError *err)
 	const char *reason;
 
 	if (is_mine(c))
-		return guard_position(c, err) && still_mine(c, err);
+		return guard_twin(c, err) && guard_position(c, err) && still_mine(c, err);
 	return may_claim(c, &reason, err) && guard_position(c, err) &&
 		bkc_claim_put(c, reason, "", err);
 }
 
-/* ---- backup_take_over() ---- */
+/* ---- standbys ---- */
 
-static bool
-claim_is_behind_us(const BkcClaim *c)
+bool
+bkc_claim_standby(const BkcClaim *c, TimeLineID timeline, XLogRecPtr *after, BkcError *err)
 {
-	XLogRecPtr	fork;
-	BkcError	err;
-	bool		is;
-
-	return on_our_way(c, c->doc.timeline, c->doc.lsn, &fork, &is, &err) && is;
+	*after = InvalidXLogRecPtr;
+	if (c->damage.code != BKC_OK)
+		return refuse_damaged(c, err);
+	if (!c->found)
+	{
+		bkc_error_set(err, BKC_ERR_STATE, "nobody has claimed repository \"%s\" yet",
+					  c->repo->name);
+		return bkc_error_hint(err, "The primary does so when it first writes there.  A standby sends nothing before.");
+	}
+	if (is_contested(c))
+		return refuse_twin(c, err);
+	if (c->doc.timeline < timeline)
+	{
+		bkc_error_set(err, BKC_ERR_STATE, "the owner of repository \"%s\" has not come to timeline %u",
+					  c->repo->name, timeline);
+		return bkc_error_detail(err, "It was on timeline %u when it claimed the repository.  A standby sends nothing of another one.",
+								c->doc.timeline);
+	}
+	if (c->doc.timeline == timeline)
+		*after = c->doc.lsn;
+	return true;
 }
+
+/* ---- backup_take_over() ---- */
 
 bool
 bkc_claim_is_settled(const BkcClaim *c)
 {
-	return is_mine(c) && c->doc.timeline == c->timeline && claim_is_behind_us(c);
+	return is_ours_now(c) && !is_contested(c);
 }
 
 bool
 bkc_claim_accept(BkcClaim *c, bool *was, BkcError *err)
 {
 	BkcBeyond	beyond;
+	bool		taken;
+	bool		behind;
 
 	*was = false;
-	if (!marked(c, BKC_MARK_TAKEN))
+	if (!marked(c, BKC_MARK_TAKEN, &taken, err) || !marked(c, BKC_MARK_BEHIND, &behind, err))
+		return false;
+	if (!taken)
 	{
+		/* damage is no reason to keep anybody from taking over */
+		*was = behind;
 		if (!find_beyond(c, &beyond, err))
-			return false;
-		*was = beyond.name[0] != '\0' || marked(c, BKC_MARK_BEHIND);
+		{
+			if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED)
+				return false;
+			*was = true;
+		}
+		else if (beyond.name[0] != '\0')
+			*was = true;
 		if (*was && !set_mark(c, BKC_MARK_TAKEN, err))
 			return false;
 	}
-	return !is_mine(c) || (!*was && claim_is_behind_us(c)) || bkc_identity_renew(c->me, err);
+	return !is_mine(c) || (!*was && bkc_claim_is_settled(c)) ||
+		bkc_identity_renew(c->me, err);
 }
 
 /* ---- what marks are good for only once ---- */
@@ -354,10 +501,11 @@ bkc_claim_use_marks(const BkcClaim *c, BkcError *err)
 	{
 		BkcMark		mark;
 
-		if (!bkc_mark_read(names[i], &mark))
+		if (!bkc_mark_read(names[i], &mark, err))
+			return false;
+		if (!mark.valid)
 			continue;
-		if (!bkc_mark_is_used(&mark, c->repo->name) &&
-			(!bkc_mark_use(names[i], c->repo->name, err) || !bkc_mark_read(names[i], &mark)))
+		if (!bkc_mark_use(names[i], c->repo->name, err) || !bkc_mark_read(names[i], &mark, err))
 			return false;
 		if (all_used(&mark))
 			bkc_mark_remove(names[i]);

@@ -39,15 +39,6 @@ remember(const BkcRepoDef *def, BkcError *err)
 		bkc_file_put(path, def->url.text, strlen(def->url.text), pg_file_create_mode, true, err);
 }
 
-void
-bkc_known_forget(const BkcRepoDef *def)
-{
-	char		path[MAXPGPATH];
-
-	known_path(def, path);
-	(void) unlink(path);
-}
-
 static bool
 refuse_lost(const BkcRepoDef *def, BkcError *err)
 {
@@ -58,18 +49,27 @@ refuse_lost(const BkcRepoDef *def, BkcError *err)
 						  def->name);
 }
 
+/* Does the data directory remember it?  What cannot be read counts as yes. */
+static bool
+is_remembered(const BkcRepoDef *def)
+{
+	char		path[MAXPGPATH];
+
+	known_path(def, path);
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 /* Made by whoever comes first; two may try at once. */
 static bool
 create_cluster(const BkcRepoDef *def, BkcStore *store, const char *name, BkcError *err)
 {
 	BkcClusterDoc doc = {0};
 	BkcBuffer	text = {0};
-	char		path[MAXPGPATH];
 	bool		ok;
 
-	known_path(def, path);
-	if (access(path, F_OK) == 0)
-		return refuse_lost(def, err);
+	if (RecoveryInProgress())
+		return bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" does not hold this cluster, and a standby does not begin it",
+							 def->name);
 	doc.system_identifier = GetSystemIdentifier();
 	strlcpy(doc.name, cluster_name, sizeof(doc.name));
 	doc.pg_version_num = BKC_PG_VERSION;
@@ -81,16 +81,42 @@ create_cluster(const BkcRepoDef *def, BkcStore *store, const char *name, BkcErro
 	return ok;
 }
 
-bool
-bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err)
+/* *there = false: proven absent. */
+static bool
+look(BkcStore *store, char name[BKC_NAME_MAX], bool *there, BkcError *err)
 {
-	char		name[BKC_NAME_MAX];
 	uint64_t	size;
 
 	if (!bkc_name_cluster(GetSystemIdentifier(), name, err))
 		return false;
-	if (!bkc_store_stat(store, name, &size, err) &&
-		(err->code != BKC_ERR_NOT_FOUND || !create_cluster(def, store, name, err)))
+	*there = bkc_store_stat(store, name, &size, err);
+	return *there || err->code == BKC_ERR_NOT_FOUND;
+}
+
+bool
+bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	bool		there;
+
+	if (!look(store, name, &there, err))
 		return false;
-	return remember(def, err);
+	if (!there && is_remembered(def))
+		return refuse_lost(def, err);
+	return (there || create_cluster(def, store, name, err)) && remember(def, err);
+}
+
+bool
+bkc_known_begin_anew(const BkcRepoDef *def, BkcStore *store, bool *begun, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	bool		there;
+
+	*begun = false;
+	if (!look(store, name, &there, err))
+		return false;
+	*begun = !there && is_remembered(def);
+
+	/* the memory stays: it is right again now */
+	return (there || create_cluster(def, store, name, err)) && remember(def, err);
 }

@@ -16,11 +16,15 @@
 
 /*
  * Is this cluster's object there?  It is made when the repository never held
- * it, and refused (BKC_ERR_STATE) when it did.  Does not raise.
+ * it, and refused (BKC_ERR_STATE) when it did, or in recovery.  Does not raise.
  */
 extern bool bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err);
 
-/* Forget that the cluster was ever seen there: it may be begun anew. */
-extern void bkc_known_forget(const BkcRepoDef *def);
+/*
+ * The same, but what it held once may be begun anew when it is proven that it
+ * holds it no more; then *begun = true.
+ */
+extern bool bkc_known_begin_anew(const BkcRepoDef *def, BkcStore *store, bool *begun,
+								 BkcError *err);
 
 #endif							/* BKC_SERVER_KNOWNCLUSTER_H */

@@ -20,11 +20,12 @@
 #include "common/file_perm.h"
 #include "marks.h"
 #include "miscadmin.h"
+#include "settings.h"
 #include "shared.h"
 #include "spool.h"
 #include "storage/fd.h"
 
-#define MARK_MAX		8192
+#define MARK_MAX		32768
 #define OWNER_PATH		BKC_SPOOL_DIR "/owner"
 
 static void
@@ -33,16 +34,23 @@ mark_path(char path[MAXPGPATH], const char *name)
 	snprintf(path, MAXPGPATH, "%s/%s", BKC_SPOOL_DIR, name);
 }
 
-/* The text of a file and its inode; false when it is not there or too large. */
+/*
+ * The text of a file and its inode; *there = false when it is proven absent.  What cannot be read
+ * must not count as absent: it may be what refuses us, or who we are.
+ */
 static bool
-bound_read(const char *path, BkcBuffer *text, unsigned long long *inode)
+bound_read(const char *path, BkcBuffer *text, unsigned long long *inode, bool *there,
+		   BkcError *err)
 {
-	BkcError	err;
 	struct stat st;
 
-	if (stat(path, &st) != 0 || !bkc_file_slurp(path, MARK_MAX, text, &err))
-		return false;
+	*there = false;
+	if (stat(path, &st) != 0)
+		return errno == ENOENT || bkc_error_os(err, errno, "could not stat file \"%s\"", path);
+	if (!bkc_file_slurp(path, MARK_MAX, text, err))
+		return err->code == BKC_ERR_NOT_FOUND;
 	*inode = (unsigned long long) st.st_ino;
+	*there = true;
 	return true;
 }
 
@@ -101,7 +109,7 @@ collect_used(const char *text, char used[BKC_MARK_USED_MAX])
 }
 
 bool
-bkc_mark_read(const char *name, BkcMark *mark)
+bkc_mark_read(const char *name, BkcMark *mark, BkcError *err)
 {
 	char		path[MAXPGPATH];
 	BkcBuffer	text = {0};
@@ -110,20 +118,24 @@ bkc_mark_read(const char *name, BkcMark *mark)
 	unsigned long long sysid = 0;
 	unsigned int timeline = 0;
 	const char *line_end;
-	bool		ok = false;
+	bool		there;
+	bool		ok;
 
 	memset(mark, 0, sizeof(*mark));
 	mark_path(path, name);
-	if (bound_read(path, &text, &inode) &&
-		(line_end = strchr(bkc_buffer_str(&text), '\n')) != NULL)
+	ok = bound_read(path, &text, &inode, &there, err);
+	if (ok && there && (line_end = strchr(bkc_buffer_str(&text), '\n')) != NULL)
 	{
 		int			n = sscanf(bkc_buffer_str(&text), "%llu %llu %u", &said, &sysid, &timeline);
 
-		ok = n >= 1 && said == inode &&
+		mark->valid = n >= 1 && said == inode &&
 			(strcmp(name, BKC_MARK_TAKEOVER) == 0 ||
 			 (n == 3 && sysid == GetSystemIdentifier() && timeline > 0));
-		mark->timeline = timeline;
-		collect_used(line_end + 1, mark->used);
+		if (mark->valid)
+		{
+			mark->timeline = timeline;
+			collect_used(line_end + 1, mark->used);
+		}
 	}
 	bkc_buffer_free(&text);
 	return ok;
@@ -157,11 +169,18 @@ bool
 bkc_mark_use(const char *name, const char *repository, BkcError *err)
 {
 	char		path[MAXPGPATH];
-	char		line[64];
+	char		line[BKC_REPO_NAME_MAX + 8];
+	BkcMark		mark;
 	int			fd;
 	bool		ok;
 
+	if (!bkc_mark_read(name, &mark, err))
+		return false;
+	if (bkc_mark_is_used(&mark, repository))
+		return true;
 	mark_path(path, name);
+	if (strlen(mark.used) + strlen(repository) + 2 > BKC_MARK_USED_MAX)
+		return bkc_error_set(err, BKC_ERR_STATE, "file \"%s\" names too many repositories", path);
 	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT || bkc_error_os(err, errno, "could not open file \"%s\"", path);
@@ -185,18 +204,20 @@ bkc_mark_remove(const char *name)
 
 /* "<32 hex digits> <inode>\n" of this very file? */
 static bool
-owner_read(char owner[BKC_OWNER_ID_MAX])
+owner_read(char owner[BKC_OWNER_ID_MAX], bool *valid, BkcError *err)
 {
 	BkcBuffer	text = {0};
 	unsigned long long inode;
 	unsigned long long said;
 	uint8_t		id[16];
-	bool		ok = false;
+	bool		there;
+	bool		ok = bound_read(OWNER_PATH, &text, &inode, &there, err);
 
-	if (bound_read(OWNER_PATH, &text, &inode) && text.len > 33)
+	*valid = false;
+	if (ok && there && text.len > 33)
 	{
 		strlcpy(owner, bkc_buffer_str(&text), 33);
-		ok = bkc_hex_decode(owner, id, sizeof(id)) &&
+		*valid = bkc_hex_decode(owner, id, sizeof(id)) &&
 			sscanf(bkc_buffer_str(&text) + 32, " %llu", &said) == 1 && said == inode;
 	}
 	bkc_buffer_free(&text);
@@ -223,12 +244,15 @@ owner_create(char owner[BKC_OWNER_ID_MAX], BkcError *err)
 bool
 bkc_identity_get(char owner[BKC_OWNER_ID_MAX], BkcError *err)
 {
+	bool		valid;
 	bool		ok;
 
-	if (owner_read(owner))
+	if (!owner_read(owner, &valid, err))
+		return false;
+	if (valid)
 		return true;
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	ok = owner_read(owner) || owner_create(owner, err);
+	ok = owner_read(owner, &valid, err) && (valid || owner_create(owner, err));
 	LWLockRelease(bkc_shared->lock);
 	return ok;
 }

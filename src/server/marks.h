@@ -30,24 +30,29 @@
 
 typedef struct BkcMark
 {
+	bool		valid;			/* there is one, of this data directory and cluster */
 	TimeLineID	timeline;		/* 0 in a takeover mark */
 	char		used[BKC_MARK_USED_MAX];	/* names, each ended by a line break */
 } BkcMark;
 
-/* Is there a valid mark of this data directory and cluster? */
-extern bool bkc_mark_read(const char *name, BkcMark *mark);
+/*
+ * Is there one?  false: it could not be read, which says neither yes nor no.
+ */
+extern bool bkc_mark_read(const char *name, BkcMark *mark, BkcError *err);
+
+/* Not, when it is not valid. */
 extern bool bkc_mark_is_used(const BkcMark *mark, const char *repository);
 
 /* A new one, not used by anybody, in place of what is there. */
 extern bool bkc_mark_write(const char *name, TimeLineID timeline, BkcError *err);
 
-/* Add the line; durable. */
+/* Add the line, if it is not there; durable.  BKC_ERR_STATE when there is no room. */
 extern bool bkc_mark_use(const char *name, const char *repository, BkcError *err);
 extern void bkc_mark_remove(const char *name);
 
 /*
- * The identity of this data directory; made when there is none, or anew in
- * any case.
+ * The identity of this data directory; made when there is proven to be none, or
+ * anew in any case.
  */
 extern bool bkc_identity_get(char owner[BKC_OWNER_ID_MAX], BkcError *err);
 extern bool bkc_identity_renew(char owner[BKC_OWNER_ID_MAX], BkcError *err);

@@ -9,6 +9,7 @@
  */
 #include "pgcompat.h"
 
+#include "access/xlogrecovery.h"
 #include "claim.h"
 #include "errors.h"
 #include "knowncluster.h"
@@ -18,9 +19,12 @@
 #include "replication/walreceiver.h"
 #include "storage/spin.h"
 #include "utils/timestamp.h"
+#include "walbeyond.h"
+#include "walhole.h"
 #include "walshared.h"
 
 #define ANSWER_MS		30000
+#define WAIT_MS			5000	/* for a standby that waits */
 #define CLAIM_ATTEMPTS	3
 #define MARK_MS			10000
 #define CONNECTED_MS	900
@@ -30,8 +34,12 @@ typedef struct Answer
 {
 	uint64		url_hash;
 	TimestampTz asked;			/* 0 = never */
-	TimeLineID	timeline;		/* ours then */
+	TimeLineID	timeline;		/* ours then; in recovery, that of what came */
 	BkcError	refusal;		/* code BKC_OK: may write */
+
+	/* a standby's proof: under that claim and from that walreceiver */
+	uint32		claim;			/* 0 = none */
+	pid_t		receiver;
 } Answer;
 
 static Answer answers[BKC_MAX_REPOS];
@@ -78,6 +86,90 @@ ask_repository(const BkcRepoDef *repo, int index, BkcStore *store, BkcError *err
 						 repo->name);
 }
 
+/* ---- a standby ---- */
+
+static pid_t
+receiver_pid(void)
+{
+	pid_t		pid;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	pid = WalRcv->pid;
+	SpinLockRelease(&WalRcv->mutex);
+	return pid;
+}
+
+/* What has come from the primary, and on which timeline. */
+static XLogRecPtr
+received_to(TimeLineID *timeline)
+{
+	XLogRecPtr	replayed;
+	XLogRecPtr	lsn;
+	TimeLineID	replay_timeline;
+
+	lsn = GetWalRcvFlushRecPtr(NULL, timeline);
+	replayed = GetXLogReplayRecPtr(&replay_timeline);
+	if (lsn != InvalidXLogRecPtr && *timeline >= replay_timeline)
+		return lsn;
+	*timeline = replay_timeline;
+	return replayed;
+}
+
+/* Does the repository hold the WAL that we get? */
+static bool
+prove_content(const BkcClaim *c, TimeLineID timeline, XLogRecPtr flush, XLogRecPtr after,
+			  BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	BkcHeld		held;
+
+	if (!bkc_wal_common(c->store, timeline, after, flush, &held, name, err))
+		return false;
+	if (held == BKC_HELD_SAME)
+		return true;
+	if (held == BKC_HELD_OTHER)
+	{
+		bkc_error_set(err, BKC_ERR_STATE, "this standby does not follow the owner of repository \"%s\"",
+					  c->repo->name);
+		bkc_error_detail(err, "Object \"%s\" has other content than the WAL that was received.", name);
+		return bkc_error_hint(err, "If its primary is a copy, set pg_backupctl.enabled to off on both.");
+	}
+	bkc_error_set(err, BKC_ERR_STATE, "it is not known yet whether this standby follows the owner of repository \"%s\"",
+				  c->repo->name);
+	return bkc_error_detail(err, "The repository holds no WAL of timeline %u that was written after the owner's last claim and is on this standby, too.  It waits.",
+							timeline);
+}
+
+/*
+ * The proof is taken anew with each claim and each walreceiver, which may come from another
+ * primary.
+ */
+static bool
+ask_as_standby(const BkcRepoDef *repo, int index, BkcStore *store, Answer *answer, BkcError *err)
+{
+	pid_t		receiver = receiver_pid();
+	TimeLineID	timeline;
+	XLogRecPtr	flush = received_to(&timeline);
+	XLogRecPtr	after;
+	BkcClaim	claim;
+
+	if (!bkc_claim_begin(&claim, repo, index, store, err) ||
+		!bkc_claim_ask(&claim, err) ||
+		!bkc_claim_standby(&claim, timeline, &after, err))
+		return false;
+	if (answer->claim == claim.doc.number && answer->receiver == receiver &&
+		answer->timeline == timeline)
+		return true;
+	answer->claim = 0;
+	if (!prove_content(&claim, timeline, flush, after, err))
+		return false;
+	answer->claim = claim.doc.number;
+	answer->receiver = receiver;
+	return true;
+}
+
+/* ---- the answer ---- */
+
 static void
 note_refusal(int i, const BkcError *refusal)
 {
@@ -108,44 +200,67 @@ answer_of(int i, bool *refused)
 	return &answers[i];
 }
 
+/* Is it still good? */
+static bool
+is_fresh(const Answer *answer, TimeLineID timeline, bool refused, bool standby)
+{
+	bool		refusal = answer->refusal.code != BKC_OK;
+
+	if (answer->asked == 0 || answer->timeline != timeline || refused != refusal)
+		return false;
+	if (standby && !refusal && answer->receiver != receiver_pid())
+		return false;
+	return !TimestampDifferenceExceeds(answer->asked, GetCurrentTimestamp(),
+									   standby && refusal ? WAIT_MS : ANSWER_MS);
+}
+
+static bool
+ask(const BkcRepoDef *repo, int i, BkcStore *store, TimeLineID timeline, bool standby,
+	Answer *answer, BkcError *err)
+{
+	BkcError	refusal;
+	bool		ok;
+
+	bkc_error_clear(&refusal);
+	ok = standby ? ask_as_standby(repo, i, store, answer, &refusal) :
+		ask_repository(repo, i, store, &refusal);
+	if (ok)
+		bkc_error_clear(&refusal);
+	else if (refusal.code != BKC_ERR_STATE)
+	{
+		*err = refusal;
+		return false;
+	}
+	answer->asked = GetCurrentTimestamp();
+	answer->timeline = timeline;
+	answer->refusal = refusal;
+	note_refusal(i, &refusal);
+	return true;
+}
+
 bool
 bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	int			i = bkc_wal_repo(repo);
+	bool		standby = RecoveryInProgress();
 	TimeLineID	timeline;
 	Answer	   *answer;
 	bool		refused;
 
-	if (RecoveryInProgress())
-		return true;
 	if (i < 0)
-		return bkc_error_set(err, BKC_ERR_STATE, "more than %d repositories are defined",
+		return bkc_error_set(err, BKC_ERR_STATE, "more than %d repositories were defined since the server's start",
 							 BKC_MAX_REPOS);
 	bkc_ownership_seen(i);
-	(void) GetFlushRecPtr(&timeline);
+	if (standby)
+		(void) received_to(&timeline);
+	else
+		(void) GetFlushRecPtr(&timeline);
 	answer = answer_of(i, &refused);
-	if (answer->timeline != timeline || (answer->asked != 0 &&
-										 refused != (answer->refusal.code != BKC_OK)))
-		answer->asked = 0;
-	if (answer->asked == 0 || TimestampDifferenceExceeds(answer->asked, now, ANSWER_MS))
-	{
-		BkcError	refusal;
-
-		bkc_error_clear(&refusal);
-		if (!ask_repository(repo, i, store, &refusal) &&
-			refusal.code != BKC_ERR_STATE)
-		{
-			*err = refusal;
-			return false;
-		}
-		answer->asked = now;
-		answer->timeline = timeline;
-		answer->refusal = refusal;
-		note_refusal(i, &refusal);
-	}
+	if (!is_fresh(answer, timeline, refused, standby) &&
+		!ask(repo, i, store, timeline, standby, answer, err))
+		return false;
 	if (answer->refusal.code == BKC_OK)
-		return true;
+		return standby || bkc_hole_fill(repo, i, store, err);
 	*err = answer->refusal;
 	return false;
 }
@@ -179,6 +294,28 @@ wake_senders(int i)
 	PgArchWakeup();
 }
 
+/* What was known of the one that is gone does not hold for the new one. */
+static void
+begun_anew(const BkcRepoDef *repo, int i)
+{
+	BkcRepoState *state = &bkc_wal->repos[i];
+
+	bkc_queue_reset_repo(i);
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	state->prefix_file[0] = '\0';
+	state->prefix_lsn = InvalidXLogRecPtr;
+	state->prefix_tli = 0;
+	state->shipped_lsn = InvalidXLogRecPtr;
+	state->shipped_tli = 0;
+	state->shipped_time = 0;
+	LWLockRelease(bkc_wal->lock);
+	ereport(WARNING,
+			(errmsg("repository \"%s\" did not hold this cluster any more and is begun anew",
+					repo->name),
+			 errdetail("Its URL is \"%s\".", repo->url.text),
+			 errhint("Take a backup.")));
+}
+
 static void
 warn_beyond(const BkcClaim *claim)
 {
@@ -210,12 +347,13 @@ take(BkcClaim *claim, const char *by, bool *claimed, BkcError *err)
 }
 
 void
-bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by)
+bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by, bool named)
 {
 	int			i = bkc_wal_repo(repo);
 	BkcClaim	claim;
 	BkcError	err;
 	bool		claimed = true;
+	bool		begun = false;
 
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -227,9 +365,11 @@ bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by)
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("more than %d repositories are defined", BKC_MAX_REPOS)));
 
-	/* an empty repository may be begun anew */
-	bkc_known_forget(repo);
-	check(bkc_known_cluster(repo, store, &err), &err);
+	/* who did not name it may not know that nothing is mounted there */
+	check(named ? bkc_known_begin_anew(repo, store, &begun, &err) :
+		  bkc_known_cluster(repo, store, &err), &err);
+	if (begun)
+		begun_anew(repo, i);
 	bkc_ownership_seen(i);
 	check(bkc_claim_begin(&claim, repo, i, store, &err) &&
 		  take(&claim, by, &claimed, &err) &&
@@ -239,6 +379,8 @@ bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by)
 				(errmsg("repository \"%s\" belongs to this data directory already", repo->name)));
 	bkc_ownership_forget();
 	wake_senders(i);
+	if (!bkc_hole_fill(repo, i, store, &err))
+		bkc_ereport(WARNING, &err);
 }
 
 /* ---- standbys ---- */
@@ -287,8 +429,8 @@ bkc_ownership_mark_standby(void)
 		return;
 	if (timeline == looked_timeline && !TimestampDifferenceExceeds(looked, now, MARK_MS))
 		return;
-	if (!bkc_mark_read(BKC_MARK_STANDBY, &mark) || mark.timeline != timeline ||
-		mark.used[0] != '\0')
+	check(bkc_mark_read(BKC_MARK_STANDBY, &mark, &err), &err);
+	if (mark.timeline != timeline || mark.used[0] != '\0')
 		check(bkc_mark_write(BKC_MARK_STANDBY, timeline, &err), &err);
 	looked = now;
 	looked_timeline = timeline;

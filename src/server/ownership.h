@@ -17,8 +17,13 @@
  * And only when, at the first look after the server's start, the repository holds no WAL of
  * its timeline beyond its own position: otherwise it is an older copy of the owner, byte by
  * byte.  That is remembered in the data directory, because such a copy may soon be ahead.
- * A server in recovery (archive_mode = always) has only WAL that came from the
- * owner and may send it without asking.
+ * Two that live at the same time with one identity find each other by their claims (claim.h).
+ *
+ * A server in recovery (archive_mode = always) claims nothing.  It may send
+ * what it receives when the owner has come to its timeline, and when the newest WAL of that which
+ * both have has the same content, and was written after the owner's last claim: so a
+ * standby of a copy made before that is found out.  Asked anew in each process, with each
+ * walreceiver and after each claim.  While there is no such WAL, it waits.
  */
 #ifndef BKC_SERVER_OWNERSHIP_H
 #define BKC_SERVER_OWNERSHIP_H
@@ -44,8 +49,11 @@ extern void bkc_ownership_seen(int repo);
 /* Forget the answer: the repository is asked next time. */
 extern void bkc_ownership_forget(void);
 
-/* Claim it whoever has it; ereports.  by: the role that says so. */
-extern void bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by);
+/*
+ * Claim it whoever has it; ereports.  by: the role that says so.  named: it has
+ * named this repository, so that one which is empty now may be begun anew.
+ */
+extern void bkc_ownership_take(const BkcRepoDef *repo, BkcStore *store, const char *by, bool named);
 
 /*
  * Note that this server is a standby that streams; called by the streamer

@@ -285,12 +285,12 @@ require_writing_server(const char *action)
 }
 
 static void
-take_over(const BkcRepoDef *repo, BkcStore **store, const char *by)
+take_over(const BkcRepoDef *repo, BkcStore **store, const char *by, bool named)
 {
 	BkcError	err;
 
 	check(bkc_store_open(&repo->url, store, &err), &err);
-	bkc_ownership_take(repo, *store, by);
+	bkc_ownership_take(repo, *store, by, named);
 	bkc_ownership_forget();
 	bkc_walstatus_retry(repo);
 	store_close(store);
@@ -312,13 +312,14 @@ bkc_sql_take_over(PG_FUNCTION_ARGS)
 	bkc_guard(store_close, store);
 	if (!PG_ARGISNULL(0))
 	{
-		take_over(bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(0))), store, by);
+		take_over(bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(0))), store, by,
+				  true);
 		PG_RETURN_BOOL(true);
 	}
 	(void) bkc_settings_repository(NULL);	/* is there any? */
 	list = bkc_settings_repositories();
 	for (size_t i = 0; i < list->count; i++)
-		take_over(&list->items[i], store, by);
+		take_over(&list->items[i], store, by, false);
 	PG_RETURN_BOOL(true);
 }
 

@@ -30,7 +30,8 @@
 #include "walhelper.h"
 #include "walshared.h"
 
-#define ROUND_MIN_MS	10000	/* a round may take that long, or rpo_target if that is longer */
+#define ROUND_MIN_MS	10000	/* a round may take that long, or rpo_target if that is longer, */
+#define ROUND_BYTES		1000	/* and a millisecond for each so many, up to archive_timeout */
 #define LOOK_MS			200		/* for a segment that is on its way */
 #define ASK_MS			1000	/* first pause between two questions to the repository for it */
 #define ASK_MAX_MS		5000
@@ -64,7 +65,7 @@ typedef struct Line
 	int			collisions;		/* in a row: a chunk of our generation was there already */
 	TimestampTz chunk_at;		/* start of the last chunk */
 
-	bool		swept;			/* chunks that an earlier process has left are in there: */
+	bool		swept;			/* chunks that others have left are in there: */
 	BkcTidy		tidy;
 
 	/* trouble */
@@ -172,28 +173,34 @@ timeline_of(TimeLineID timeline, XLogSegNo segno, TimeLineID *of, BkcError *err)
 	BkcHistoryEntry *entries;
 	size_t		n;
 
-	*of = timeline;
 	if (!bkc_server_history(timeline, &entries, &n, err))
 		return false;
-	for (size_t i = n; i-- > 0;)
-		if (segno < entries[i].switch_lsn / wal_segment_size)
-			*of = entries[i].timeline;
+	*of = bkc_history_timeline(entries, n, timeline, segno);
 	free(entries);
 	return true;
 }
 
 /*
- * A file that waits for the archiver must be in the repository.  One that does not wait was
- * reported, or never will be (archiving was off, or it came from the old primary): no reason
- * to wait.
+ * A file that waits for the archiver must be in the repository, with our content.  One that does
+ * not wait was reported, or never will be (archiving was off, or it came from the old primary): no
+ * reason to wait.
  */
 static bool
 file_durable(Line *line, const char *file, bool known, bool *durable, BkcError *err)
 {
+	BkcHeld		held;
+
 	*durable = known || !bkc_tidy_is_ready(file);
 	if (*durable || line->ask_at > GetCurrentTimestamp())
 		return true;
-	return bkc_tidy_ask(line->store, file, durable, err);
+	if (!bkc_wal_held(line->store, file, &held, err))
+		return false;
+	if (held == BKC_HELD_OTHER)
+		return bkc_error_set(err, BKC_ERR_EXISTS, "the repository holds WAL file \"%s\" with other content than this server's",
+							 file) ||
+			bkc_error_hint(err, "No chunks of what comes after it are sent.  See backup_wal_conflict_resolve().");
+	*durable = held != BKC_HELD_ABSENT;
+	return true;
 }
 
 static bool
@@ -354,6 +361,11 @@ follow(Line *line, const BkcStreamPoint *point)
 	XLogSegNo	segno;
 
 	XLByteToSeg(point->flush, segno, wal_segment_size);
+
+	/* a standby that ships the same WAL may have left chunks behind ours */
+	if (segno / XLogSegmentsPerXLogId(wal_segment_size) !=
+		line->segno / XLogSegmentsPerXLogId(wal_segment_size))
+		line->swept = false;
 	if (line->timeline != point->timeline || line->segno != segno)
 	{
 		line->timeline = point->timeline;
@@ -398,7 +410,7 @@ round_work(const BkcRepoDef *def, Line *line, int repo, const BkcStreamPoint *po
 				return false;
 			if (!line->swept && !bkc_tidy_find(&line->tidy, line->store, err))
 				return false;
-			line->swept = true;
+			line->swept = !line->tidy.more;
 		}
 	}
 	return !bkc_tidy_due(&line->tidy, repo) ||
@@ -406,8 +418,9 @@ round_work(const BkcRepoDef *def, Line *line, int repo, const BkcStreamPoint *po
 		 bkc_tidy_run(&line->tidy, line->store, repo, err));
 }
 
+/* sqlstate 0: all is well. */
 static void
-note_failure(Line *line, int repo, const BkcReport *report)
+note_report(Line *line, int repo, const BkcReport *report)
 {
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	bkc_wal->repos[repo].chunk_error = *report;
@@ -415,9 +428,15 @@ note_failure(Line *line, int repo, const BkcReport *report)
 	LWLockRelease(bkc_wal->lock);
 
 	/* a repository that is away must not fill the log */
-	if (strcmp(line->message, report->message) != 0)
+	if (report->sqlstate != 0 && strcmp(line->message, report->message) != 0)
 		bkc_ereport_report(WARNING, report);
 	strlcpy(line->message, report->message, sizeof(line->message));
+}
+
+static void
+note_failure(Line *line, int repo, const BkcReport *report)
+{
+	note_report(line, repo, report);
 	line->retry_at = in_ms(RETRY_MS << Min(line->failures, RETRY_DOUBLINGS));
 	line->failures++;
 	line_close(line);
@@ -442,18 +461,34 @@ round_failed(const BkcRepoDef *def, Line *line, int repo, BkcError *err)
 	note_failure(line, repo, &report);
 }
 
+/* Also what another process has noted has passed, unless there is trouble that does not stop us. */
 static void
 round_succeeded(const BkcRepoDef *def, Line *line, int repo)
 {
-	if (line->failures == 0)
-		return;
-	ereport(LOG, (errmsg("repository \"%s\": WAL chunks are sent again", def->name)));
+	BkcReport	report = {0};
+	BkcError	err;
+
+	if (line->failures > 0)
+		ereport(LOG, (errmsg("repository \"%s\": WAL chunks are sent again", def->name)));
 	line->failures = 0;
 	line->retry_at = 0;
-	line->message[0] = '\0';
-	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	memset(&bkc_wal->repos[repo].chunk_error, 0, sizeof(BkcReport));
-	LWLockRelease(bkc_wal->lock);
+	if (bkc_tidy_trouble(&line->tidy, &err))
+	{
+		bkc_error_context(&err, "repository \"%s\"", def->name);
+		bkc_report_from_error(&report, &err);
+	}
+	note_report(line, repo, &report);
+}
+
+/* How long a round may take: the first chunk of a generation may be a whole segment. */
+static int
+round_ms(const Line *line, const BkcStreamPoint *point)
+{
+	int			least = Max(ROUND_MIN_MS, bkc_set_rpo_target * 1000);
+	XLogRecPtr	from = line->begun ? line->shipped : line->segno * wal_segment_size;
+	uint64		bytes = point->ship && point->flush > from ? point->flush - from : 0;
+
+	return Max(least, Min(least + (int) (bytes / ROUND_BYTES), bkc_set_archive_timeout * 1000));
 }
 
 /* A refusal that was lifted (backup_take_over()) is no reason to wait any longer. */
@@ -491,7 +526,7 @@ bkc_streamline_round(const BkcRepoDef *def, int repo, void (*sample) (BkcStreamP
 	if (!send && !bkc_tidy_due(&line->tidy, repo))
 		return is_behind(line, &point) ? due : in_ms(IDLE_MS);
 
-	round_deadline = in_ms(Max(ROUND_MIN_MS, bkc_set_rpo_target * 1000));
+	round_deadline = in_ms(round_ms(line, &point));
 	bkc_error_clear(&err);
 	bkc_host_watch(past_deadline);
 	ok = round_work(def, line, repo, &point, send, &err);

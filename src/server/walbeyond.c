@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "pipe/owner.h"
 #include "pipe/walobj.h"
+#include "pipe/walproof.h"
 #include "spool.h"
 #include "walbeyond.h"
 
@@ -42,7 +43,20 @@ bkc_server_history(TimeLineID timeline, BkcHistoryEntry **entries, size_t *n, Bk
 	return ok;
 }
 
-/* Up to where an object that bkc_owner_wal_beyond() has named reaches. */
+TimeLineID
+bkc_history_timeline(const BkcHistoryEntry *entries, size_t n, TimeLineID timeline,
+					 XLogSegNo segno)
+{
+	for (size_t i = n; i-- > 0;)
+		if (segno < entries[i].switch_lsn / wal_segment_size)
+			timeline = entries[i].timeline;
+	return timeline;
+}
+
+/*
+ * Up to where an object that bkc_owner_wal_beyond() has named reaches.  Of a damaged chunk nothing
+ * is known but where it begins.
+ */
 static bool
 object_end(BkcStore *store, const char *name, XLogRecPtr *end, BkcError *err)
 {
@@ -57,57 +71,26 @@ object_end(BkcStore *store, const char *name, XLogRecPtr *end, BkcError *err)
 		*end = (segno + 1) * wal_segment_size;
 		return true;
 	}
-	if (!bkc_wal_info(store, name, &info, err))
+	if (bkc_wal_info(store, name, &info, err))
+		*end = info.end_lsn;
+	else if ((err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED) &&
+			 bkc_name_parse_wal(name, &parsed) && parsed.type == BKC_WALNAME_CHUNK &&
+			 bkc_wal_segment_parse(parsed.file, wal_segment_size, &timeline, &segno))
+		*end = segno * wal_segment_size + parsed.offset + 1;
+	else
 		return false;
-	*end = info.end_lsn;
 	return true;
 }
 
-/* Hash a stretch of a file of pg_wal; *there = false when the file is gone or shorter. */
+/* The digest of that stretch of pg_wal; *there = false when the file is gone or shorter. */
 static bool
 hash_local(const BkcWalInfo *info, uint8_t sha256[BKC_SHA256_SIZE], bool *there, BkcError *err)
 {
 	char		path[MAXPGPATH];
-	BkcSha256  *sha = bkc_sha256_new(err);
-	uint8_t    *data = malloc(READ_SIZE);
-	uint64		at = XLogSegmentOffset(info->start_lsn, wal_segment_size);
-	uint64		left = info->size;
-	int			fd = -1;
-	bool		ok = false;
 
 	snprintf(path, sizeof(path), XLOGDIR "/%s", info->file);
-	*there = false;
-	if (sha == NULL)
-		goto done;
-	if (data == NULL)
-	{
-		bkc_error_oom(err);
-		goto done;
-	}
-	fd = bkc_file_open_read(path, err);
-	ok = fd >= 0 ? bkc_sha256_begin(sha, err) : err->code == BKC_ERR_NOT_FOUND;
-	while (ok && fd >= 0 && left > 0)
-	{
-		size_t		got;
-
-		ok = bkc_host_check(err) &&
-			bkc_file_pread(fd, path, data, Min(left, READ_SIZE), at, &got, err) &&
-			bkc_sha256_update(sha, data, got, err);
-		if (!ok || got == 0)
-			goto done;
-		at += got;
-		left -= got;
-	}
-	*there = fd >= 0;
-	if (ok && *there)
-		ok = bkc_sha256_end(sha, sha256, err);
-
-done:
-	if (fd >= 0)
-		close(fd);
-	free(data);
-	bkc_sha256_free(sha);
-	return ok;
+	return bkc_walproof_local(path, XLogSegmentOffset(info->start_lsn, wal_segment_size),
+							  info->size, sha256, there, err);
 }
 
 /*
@@ -121,7 +104,9 @@ is_ours(BkcStore *store, const char *name, bool *ours, BkcError *err)
 	uint8_t		sha256[BKC_SHA256_SIZE];
 	bool		there;
 
-	if (!bkc_wal_info(store, name, &info, err) || !hash_local(&info, sha256, &there, err))
+	if (!bkc_wal_info(store, name, &info, err))
+		return err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED;
+	if (!hash_local(&info, sha256, &there, err))
 		return false;
 	*ours = !there || memcmp(sha256, info.sha256, sizeof(sha256)) == 0;
 	return true;
@@ -154,7 +139,95 @@ bkc_beyond_position(BkcStore *store, TimeLineID timeline, XLogRecPtr since, BkcB
 			return true;
 		since = beyond->end;
 	}
-	beyond->name[0] = '\0';
+	return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "repository holds much WAL behind this server's start that may not be its own");
+}
+
+/* ---- the same content? ---- */
+
+/* An object against the stretch of pg_wal that it holds. */
+static bool
+compare(BkcStore *store, const char *name, BkcHeld *held, BkcError *err)
+{
+	BkcWalInfo	info;
+	uint8_t		sha256[BKC_SHA256_SIZE];
+	bool		there;
+
+	if (!bkc_wal_info(store, name, &info, err))
+	{
+		*held = BKC_HELD_ABSENT;
+		return err->code == BKC_ERR_NOT_FOUND;
+	}
+	if (!hash_local(&info, sha256, &there, err))
+		return false;
+	*held = !there ? BKC_HELD_UNKNOWN :
+		memcmp(sha256, info.sha256, sizeof(sha256)) == 0 ? BKC_HELD_SAME : BKC_HELD_OTHER;
+	return true;
+}
+
+bool
+bkc_wal_held(BkcStore *store, const char *file, BkcHeld *held, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+
+	*held = BKC_HELD_ABSENT;
+	if (!bkc_wal_find(store, GetSystemIdentifier(), file, name, err))
+		return err->code == BKC_ERR_NOT_FOUND;
+	return compare(store, name, held, err);
+}
+
+/*
+ * What lies behind from?  A chunk that differs proves nothing: its end may have been written
+ * anew after a crash of the primary; nor does a damaged one.
+ */
+static bool
+common_behind(BkcStore *store, TimeLineID timeline, XLogRecPtr from, XLogRecPtr flush,
+			  BkcHeld *held, char name[BKC_NAME_MAX], BkcError *err)
+{
+	BkcWalName	parsed;
+	XLogRecPtr	end;
+
+	*held = BKC_HELD_ABSENT;
+	if (!bkc_owner_wal_beyond(store, GetSystemIdentifier(), timeline, from, wal_segment_size,
+							  name, err))
+		return false;
+	if (name[0] == '\0')
+		return true;
+	if (!object_end(store, name, &end, err))
+		return err->code == BKC_ERR_NOT_FOUND;
+	if (end > flush || !bkc_name_parse_wal(name, &parsed))
+		return true;
+	if (parsed.type == BKC_WALNAME_SEGMENT)
+		return bkc_wal_held(store, parsed.file, held, err);
+	if (!compare(store, name, held, err))
+	{
+		*held = BKC_HELD_ABSENT;
+		return err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED;
+	}
+	if (*held == BKC_HELD_OTHER)
+		*held = BKC_HELD_ABSENT;
+	return true;
+}
+
+bool
+bkc_wal_common(BkcStore *store, TimeLineID timeline, XLogRecPtr after, XLogRecPtr flush,
+			   BkcHeld *held, char name[BKC_NAME_MAX], BkcError *err)
+{
+	static const XLogSegNo back[] = {0, 1, 2, 3, 4, 8, 16, 32};
+	XLogSegNo	segno = flush / wal_segment_size;
+
+	*held = BKC_HELD_ABSENT;
+	for (int i = 0; i < lengthof(back) && back[i] <= segno; i++)
+	{
+		XLogRecPtr	from = (segno - back[i]) * wal_segment_size;
+
+		if (!common_behind(store, timeline, Max(from, after), flush, held, name, err))
+			return false;
+		if (*held == BKC_HELD_SAME || *held == BKC_HELD_OTHER)
+			return true;
+		if (from <= after)
+			break;
+	}
+	*held = BKC_HELD_ABSENT;
 	return true;
 }
 

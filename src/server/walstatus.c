@@ -114,7 +114,7 @@ find_loss(const BkcWalServer *server, BkcWalStatus *s)
 	if (state->prefix_tli == server->timeline && state->prefix_lsn > safe)
 	{
 		safe = state->prefix_lsn;
-		s->loss_since = state->last_time;
+		s->loss_since = 0;		/* the streamer will know it in a second */
 	}
 	if (XLogRecPtrIsInvalid(safe))
 		return;

@@ -24,9 +24,12 @@ sub insert
 	return;
 }
 
+# Claims, without those that tell of a start.
 sub claims
 {
-	return scalar(() = bkc_repo_objects($node, qr{/owner/\d{8}$}));
+	return scalar(
+		grep { slurp_file(bkc_repo_dir($node) . "/$_") !~ /"reason":"start"/ }
+		  bkc_repo_objects($node, qr{/owner/\d{8}$}));
 }
 
 sub mark
