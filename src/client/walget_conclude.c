@@ -220,7 +220,8 @@ check_history(BkcWalAsk *ask, BkcError *err)
 	BkcWalGet  *w = ask->w;
 	bool		has = false;
 
-	if (w->target > w->timeline)
+	/* the first timeline never has one, but a server that leaves it asks for it */
+	if (w->target > w->timeline || w->timeline == 1)
 		return true;
 	for (size_t i = 0; i < w->nrepos; i++)
 	{

@@ -126,8 +126,9 @@ $other->stop;
 $log = -s $other->logfile;
 $other->start;
 bkc_wait_for_sql($other,
-	q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type LIKE 'pg_backupctl %'),
-	't', 'no extension: only the launcher is there');
+	q(SELECT string_agg(backend_type, ', ' ORDER BY backend_type COLLATE "C") FROM pg_stat_activity WHERE backend_type LIKE 'pg_backupctl %'),
+	'pg_backupctl WAL streamer, pg_backupctl launcher',
+	'no extension: only what is always there');
 is_deeply([ grep { /ERROR|FATAL|WARNING/ } lines_of_ours() ], [], 'no extension: that is no error');
 ok($other->stop('fast'), 'and it stops');
 
