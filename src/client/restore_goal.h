@@ -136,7 +136,7 @@ extern bool bkc_restore_wal_check(struct BkcRestore *r, BkcError *err);
 
 typedef struct BkcGoalScan
 {
-	bool		found;			/* a later transaction end, a record from the LSN on, or the target */
+	bool		found;			/* a later transaction, a record from the LSN on, the target */
 	uint64_t	lsn;			/* of a transaction or restore point: where it begins */
 	uint64_t	last;			/* start of the last valid record, 0 when none was seen */
 	uint64_t	end;			/* behind it */

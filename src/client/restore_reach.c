@@ -154,7 +154,21 @@ back_to_closed(BkcWalReach *reach)
 	reach->end_lsn = reach->closed_lsn;
 	reach->end_time = reach->closed_time;
 	reach->timeline = reach->closed_timeline;
-	reach->open = false;
+	reach->open = reach->fork = false;
+}
+
+/* Which segment is put together from chunks: the newest one, or that of an ancestor at a fork. */
+static bool
+open_segment(const BkcRestore *r, char segment[BKC_WAL_NAME_MAX])
+{
+	const BkcWalReach *reach = &r->way.reach;
+	uint32_t	size = r->backup->header.wal_segment_size;
+	uint64_t	segno = (reach->end_lsn - 1) / size;
+
+	bkc_wal_segment_name(reach->timeline, segno, size, segment);
+	return reach->open ||
+		(reach->fork && !bkc_walmap_has(r->way.map, reach->timeline, segno) &&
+		 bkc_backup_find_wal(r->backup, segment) == NULL);
 }
 
 /*
@@ -166,16 +180,16 @@ read_open(BkcRestore *r, BkcError *err)
 {
 	BkcWalReach *reach = &r->way.reach;
 	uint64_t	announced = reach->end_lsn;
+	char		segment[BKC_WAL_NAME_MAX];
 	uint64_t	end;
 	int64_t		time;
 	char		good[24];
 	char		bad[24];
 
-	if (!reach->open)
+	if (!open_segment(r, segment))
 		return true;
-	if (bkc_wal_chunks_read(r->session.store, r->session.sysid, reach->missing,
-							r->backup->header.wal_segment_size, UINT64_MAX, -1, reach->missing,
-							&end, &time, err))
+	if (bkc_wal_chunks_read(r->session.store, r->session.sysid, segment,
+							r->backup->header.wal_segment_size, UINT64_MAX, -1, segment, &end, &time, err))
 	{
 		if (end >= announced)
 			return true;		/* more has come since: it is none of what is announced */
@@ -199,7 +213,7 @@ read_open(BkcRestore *r, BkcError *err)
 	bkc_format_lsn(reach->end_lsn, good, sizeof(good));
 	bkc_format_lsn(announced, bad, sizeof(bad));
 	bkc_report_warning("what the repository has of WAL segment %s is damaged from %s on: WAL ends there, not at %s",
-					   reach->missing, good, bad);
+					   segment, good, bad);
 	return true;
 }
 

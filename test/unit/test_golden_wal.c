@@ -299,7 +299,8 @@ test_damage(void **state)
 			fail_msg("cut to %zu bytes", i);
 		raw_free(&object);
 		util_put(damaged, name, bytes.data, i);
-		assert_fails(bkc_wal_read(damaged, name, UINT64_MAX, -1, name, &info, &err), BKC_ERR_CORRUPT);
+		assert_fails(bkc_wal_read(damaged, name, UINT64_MAX, -1, name, &info, &err),
+					 BKC_ERR_CORRUPT);
 	}
 	assert_null(raw_parse(name, 7, bytes.data, bytes.len, &object));
 	raw_free(&object);

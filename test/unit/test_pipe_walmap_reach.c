@@ -394,11 +394,18 @@ test_only_history(void **state)
 	}
 	bkc_walmap_free(map);
 
-	/* of two ancestors the newer one's segment counts, and its chunks do not */
-	put_chunk(store, 2, 6, 1, 0, 1000, TIME(6));
+	/* of two ancestors the newer one's segment counts, or its chunks */
+	put_chunk(store, 2, 6, 1, 0, 700, TIME(6));
 	map = load(store, 0);
 	reach = reach_to(map, 3, 1, LSN(4), NULL);
-	assert_end(&reach, 1, forks[0], TIME(5));
+	assert_end(&reach, 2, LSN(6) + 700, TIME(5));
+	bkc_walmap_free(map);
+	put_chunk(store, 2, 6, 1, 700, 300, TIME(6));
+	map = load(store, 0);
+	reach = reach_to(map, 3, 1, LSN(4), NULL);
+	assert_end(&reach, 2, forks[1], TIME(5));
+	assert_true(reach.fork);
+	assert_false(reach.open);
 	bkc_walmap_free(map);
 	put_run(store, 2, 6, 7);
 	map = load(store, 0);

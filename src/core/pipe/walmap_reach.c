@@ -118,44 +118,71 @@ closed_end(const Walk *w, uint64_t start_lsn, BkcWalReach *reach, BkcError *err)
 	return true;
 }
 
+/* How far that timeline's segment goes which the walk has come to; 0: it is not there. */
+static bool
+ancestor_end(const Walk *w, uint32_t timeline, uint64_t *end, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	char		segment[BKC_WAL_NAME_MAX];
+	uint64_t	last;
+	int64_t		time;
+
+	*end = 0;
+	if (bkc_walmap_has(map, timeline, w->cur))
+		*end = UINT64_MAX;
+	else if (w->have != NULL && w->have->timeline == timeline &&
+			 have_covers(map, w->have, w->cur, &last))
+		*end = w->have->end_lsn;
+	else if (bkc_waltail_has(map->tails, map->ntails, timeline, w->cur))
+	{
+		bkc_wal_segment_name(timeline, w->cur, map->segment_size, segment);
+		if (bkc_wal_chunks_end(map->store, map->sysid, segment, end, &time, err))
+			return true;
+		*end = 0;
+		if (!bkc_walmap_is_damage(err->code))
+			return false;
+		bkc_error_clear(err);
+	}
+	return true;
+}
+
 /*
  * The segment with a fork is the child's.  When nothing of it is there the server asks
  * for that of its parent, or of a timeline before that, and reads that one: it
  * is good up to where that timeline was left.
  */
-static void
-parent_of_fork(const Walk *w, BkcWalReach *reach)
+static bool
+parent_of_fork(const Walk *w, BkcWalReach *reach, BkcError *err)
 {
 	const BkcWalMap *map = w->map;
 
 	for (size_t i = w->leg; i-- > 0;)
 	{
 		const BkcWalLeg *leg = &w->path->legs[i];
-		bool		whole = bkc_walmap_has(map, leg->timeline, w->cur);
-		bool		have = w->have != NULL && w->have->timeline == leg->timeline;
-		uint64_t	end = leg->end;
+		uint64_t	end;
 		uint64_t	last;
-		int64_t		time = reach->end_time;
 
-		if (end / map->segment_size != w->cur)
-			return;
-		have = have && have_covers(map, w->have, w->cur, &last);
-		if (!whole && !have)
+		if (leg->end / map->segment_size != w->cur)
+			return true;
+		if (!ancestor_end(w, leg->timeline, &end, err))
+			return false;
+		if (end == 0)
 			continue;
-
-		/* the segment's own time is when the abandoned timeline filled it: too late */
-		if (have && w->have->time > time)
-			time = w->have->time;
-		if (!whole && w->have->end_lsn < end)
-			end = w->have->end_lsn;
+		if (end > leg->end)
+			end = leg->end;
 		if (end <= reach->end_lsn)
-			return;
+			return true;
 		reach->timeline = leg->timeline;
 		reach->end_lsn = end;
-		reach->end_time = time;
 		reach->fork = true;
-		return;
+
+		/* the segment's own time is when the timeline that was left filled it: too late */
+		if (w->have != NULL && w->have->timeline == leg->timeline &&
+			have_covers(map, w->have, w->cur, &last) && w->have->time > reach->end_time)
+			reach->end_time = w->have->time;
+		return true;
 	}
+	return true;
 }
 
 /*
@@ -306,8 +333,8 @@ bkc_walmap_reach(const BkcWalMap *map, const BkcWalPath *path, uint32_t timeline
 	reach->closed_timeline = reach->timeline;
 	if (!open_end(&w, reach, &served, err))
 		return false;
-	if (!served)
-		parent_of_fork(&w, reach);
+	if (!served && !parent_of_fork(&w, reach, err))
+		return false;
 	return look_beyond(&w, reach, err);
 }
 
