@@ -164,6 +164,33 @@ could_not_ask(const BkcWalGet *w, const BkcError *err, BkcPlace place)
 	return w->standby ? BKC_EXIT_ABSENT : BKC_EXIT_COULD_NOT_ASK;
 }
 
+static bool
+fill_nothing(void *arg, int fd, const char *path, BkcError *err)
+{
+	return true;
+}
+
+/*
+ * A recovery to timeline N asks for the history of a higher one only at its end, to learn which
+ * numbers are taken, and does not read it.  One that is damaged or
+ * lost must not give its number free, nor make the recovery impossible: an empty file
+ * says that the number is taken.  Were it read, it would lead nowhere: a timeline without ancestors
+ * is no child of anything, and the server stops.
+ */
+static bool
+number_is_taken(BkcWalGet *w, const BkcError *why)
+{
+	BkcError	err;
+
+	if (!w->history || !w->limitless || w->standby || w->target_failed ||
+		!(w->lost_history || why->code == BKC_ERR_CORRUPT) ||
+		!bkc_walget_deliver(w, w->file, w->path, false, fill_nothing, NULL, &err))
+		return false;
+	bkc_report_warning("%s", why->message);
+	bkc_report_warning("the number of timeline %" PRIu32 " is taken as used", w->timeline);
+	return true;
+}
+
 /* Sets everything that does not need a repository. */
 static bool
 begin(BkcWalGet *w, const BkcOptions *options, BkcError *err)
@@ -218,6 +245,8 @@ run_wal_get(const BkcOptions *options)
 		bkc_walspool_clear(&w);
 	if (ok)
 		return delivered ? BKC_EXIT_OK : BKC_EXIT_ABSENT;
+	if (number_is_taken(&w, &err))
+		return BKC_EXIT_OK;
 	if (bkc_client_host_signal() != 0)
 		end_by_signal(bkc_client_host_signal());
 	bkc_error_context(&err, "%s", w.file);

@@ -79,6 +79,7 @@ typedef struct BkcWalGet
 
 	/* results */
 	bool		target_failed;	/* the last failure was at path, no repository's */
+	bool		lost_history;	/* there is WAL of the history's timeline */
 	bool		prefetching;	/* this process has seen to the prefetch */
 } BkcWalGet;
 

@@ -225,7 +225,7 @@ tell_others(const BkcWalAsk *ask, const BkcError *err)
 bool
 bkc_walget_ask(BkcWalGet *w, bool *delivered, BkcError *err)
 {
-	BkcWalAsk		ask = {.w = w};
+	BkcWalAsk	ask = {.w = w};
 	BkcRetryPolicy policy = {
 		.max_attempts = w->retry_ms == 0 ? 1 : w->retry_ms / 1000 + 8,
 		.first_wait_ms = FIRST_WAIT_MS,

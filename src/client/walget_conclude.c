@@ -232,6 +232,7 @@ check_history(BkcWalAsk *ask, BkcError *err)
 		if (!has)
 			continue;
 		ask->gap = true;
+		w->lost_history = true;
 		bkc_error_set(err, BKC_ERR_UNAVAILABLE, "timeline %" PRIu32 " has WAL in repository \"%s\", but its history %s is missing",
 					  w->timeline, session->store->location, w->file);
 		return bkc_error_hint(err, "Name a further repository that has it (--repo).");

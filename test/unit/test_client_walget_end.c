@@ -24,11 +24,22 @@ test_lost_history(void **state)
 	assert_status(site_get("1", "--timeline 2", "00000002.history"), UNKNOWN);
 	assert_status(site_get("21", "", "00000002.history"), UNKNOWN);
 
+	/* to a lower one it counts only that there is one */
+	assert_status(site_get("1", "--timeline 1", "00000002.history"), GOT);
+	assert_said("the number of timeline 2 is taken as used");
+	assert_status(site_get("1", "--timeline 1", "00000003.history"), NONE);
+
 	/* a recovery to a higher one does without it */
 	assert_status(site_get("1", "--timeline 3", "00000002.history"), NONE);
 	site_history(1, 2, 1, 6 * MB);
 	assert_status(site_get("12", "", "00000002.history"), GOT);
 	assert_status(site_get("12", "", "00000003.history"), NONE);
+	site_flip(site_object(1, "00000002.history"), -40);
+	assert_status(site_get("2", "", "00000002.history"), UNKNOWN);
+	assert_status(site_get("2", "--timeline 2", "00000002.history"), UNKNOWN);
+	assert_status(site_get("2", "--timeline 1", "00000002.history"), GOT);
+	site_file("standby.signal", "");
+	assert_status(site_get("2", "--timeline 1", "00000002.history"), NONE);
 }
 
 static void
