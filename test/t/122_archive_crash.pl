@@ -76,7 +76,7 @@ bkc_backup($node);
 # ---- killed; that takes the server down ----
 
 for my $fault ('archive-file=kill@2', 'archive-stored=kill', 'archive-file=sleep:500,helper-segment=kill@2', 'archive-file=sleep:500,helper-stored=kill',
-	'store-commit=kill@3', 'store-write=kill@2')
+	'store-commit=kill@3')
 {
 	my @files = make_backlog($fault, 8);
 
@@ -91,7 +91,7 @@ for my $fault ('archive-file=kill@2', 'archive-stored=kill', 'archive-file=sleep
 # ---- failures that pass ----
 
 for my $fault ('archive-file=fail@2', 'archive-stored=fail@3', 'archive-file=sleep:300,helper-segment=fail@2',
-	'archive-file=sleep:300,helper-stored=fail@2', 'store-open-write=fail@2', 'store-write=fail@1', 'store-commit=nospace@2',
+	'archive-file=sleep:300,helper-stored=fail@2', 'store-write=fail@1', 'store-commit=nospace@2',
 	'store-list=fail@1', 'store-read=fail@1')
 {
 	my @files = make_backlog($fault, 4);
