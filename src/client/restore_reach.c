@@ -189,7 +189,8 @@ read_open(BkcRestore *r, BkcError *err)
 	if (!open_segment(r, segment))
 		return true;
 	if (bkc_wal_chunks_read(r->session.store, r->session.sysid, segment,
-							r->backup->header.wal_segment_size, UINT64_MAX, -1, segment, &end, &time, err))
+							r->backup->header.wal_segment_size, UINT64_MAX, -1, segment, &end,
+							&time, err))
 	{
 		if (end >= announced)
 			return true;		/* more has come since: it is none of what is announced */

@@ -137,6 +137,7 @@ for my $damage ('missing', 'damaged')
 		'--standby');
 	bkc_client_ok([ 'restore', '--repo', "file://$copy", '--pgdata', "$target-$damage",
 			'--target-timeline', 1 ], "timeline 1 although a history is $damage");
+	leads_to($copy, '0,1,2,3,4,5', "it starts although a history is $damage", '--target-timeline', 1);
 }
 
 done_testing();
