@@ -65,20 +65,33 @@ drop(BkcTidy *tidy, int i)
 	memmove(&tidy->items[i], &tidy->items[i + 1], sizeof(BkcTidyItem) * (tidy->n - i));
 }
 
-void
-bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno)
+static BkcTidyItem *
+find_item(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno)
 {
 	BkcTidyItem item = {.timeline = timeline, .segno = segno};
 
 	for (int i = 0; i < tidy->n; i++)
 		if (tidy->items[i].timeline == timeline && tidy->items[i].segno == segno)
-			return;
+			return &tidy->items[i];
 	if (tidy->n == BKC_TIDY_MAX)
 	{
 		tidy->more = true;
 		drop(tidy, 0);
 	}
-	tidy->items[tidy->n++] = item;
+	tidy->items[tidy->n] = item;
+	return &tidy->items[tidy->n++];
+}
+
+void
+bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno, uint64 generation)
+{
+	BkcTidyItem *item = find_item(tidy, timeline, segno);
+
+	for (int i = 0; i < item->nours; i++)
+		if (item->ours[i] == generation)
+			return;
+	if (generation != 0 && item->nours < BKC_TIDY_OURS)
+		item->ours[item->nours++] = generation;
 }
 
 static bool
@@ -121,9 +134,34 @@ sent_by_us(int repo, const BkcTidyItem *item)
 	return since && bkc_tidy_known(repo, item->timeline, item->segno);
 }
 
-static bool
-remove_chunks(BkcTidy *tidy, int i, BkcStore *store, const char *file, BkcError *err)
+/* Of one that we have sent: is it still in pg_wal? */
+static BkcHeld
+sent_segment(const char *file)
 {
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	snprintf(path, sizeof(path), XLOGDIR "/%s", file);
+	return stat(path, &st) == 0 ? BKC_HELD_SAME : BKC_HELD_UNKNOWN;
+}
+
+static bool
+remove_chunks(BkcTidy *tidy, int i, BkcStore *store, const char *file, bool local,
+			  BkcError *err)
+{
+	const BkcTidyItem *item = &tidy->items[i];
+	char		name[BKC_NAME_MAX];
+
+	if (!bkc_wal_chunks_agree(store, file, local, item->ours, item->nours, name, err))
+		return false;
+	if (name[0] != '\0')
+	{
+		ereport(WARNING,
+				(errmsg("chunks of WAL segment \"%s\" are kept beside it in the repository", file),
+				 errdetail("\"%s\" has other content, or is damaged.", name)));
+		drop(tidy, i);
+		return true;
+	}
 	if (!bkc_fault(BKC_FAULT_CHUNK_REMOVE, err) ||
 		!bkc_wal_chunks_remove(store, GetSystemIdentifier(), file, err))
 		return false;
@@ -136,23 +174,21 @@ run_item(BkcTidy *tidy, int i, BkcStore *store, int repo, BkcError *err)
 {
 	BkcTidyItem *item = &tidy->items[i];
 	char		file[MAXFNAMELEN];
-	BkcHeld		held = BKC_HELD_SAME;
+	BkcHeld		held;
 	int			wait = MISSED_MS;
 
 	XLogFileName(file, item->timeline, item->segno, wal_segment_size);
-	if (!sent_by_us(repo, item) && !bkc_wal_held(store, file, &held, err))
+	if (sent_by_us(repo, item))
+		held = sent_segment(file);
+	else if (!bkc_wal_held(store, file, &held, err))
 		return false;
 	item->foreign = held == BKC_HELD_OTHER;
 	switch (held)
 	{
 		case BKC_HELD_SAME:
-			return remove_chunks(tidy, i, store, file, err);
+			return remove_chunks(tidy, i, store, file, true, err);
 		case BKC_HELD_UNKNOWN:
-			ereport(LOG,
-					(errmsg("chunks of WAL segment \"%s\" stay in the repository", file),
-					 errdetail("The segment is there, too, but not in pg_wal any more, so that the two cannot be compared.")));
-			drop(tidy, i);
-			return true;
+			return remove_chunks(tidy, i, store, file, false, err);
 		case BKC_HELD_OTHER:
 			wait = FOREIGN_MS;
 			break;
@@ -222,7 +258,7 @@ folder_entry(void *arg, const char *name, uint64_t size, BkcError *err)
 	{
 		base = strrchr(folder->whole, '/') + 1;
 		if (bkc_wal_segment_parse(base, wal_segment_size, &timeline, &segno))
-			bkc_tidy_add(folder->tidy, timeline, segno);
+			bkc_tidy_add(folder->tidy, timeline, segno, 0);
 	}
 	return true;
 }

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #define BKC_TIDY_MAX	32
+#define BKC_TIDY_OURS	4
 
 typedef struct BkcTidyItem
 {
@@ -23,6 +24,8 @@ typedef struct BkcTidyItem
 	TimestampTz look_at;		/* not before */
 	int			missed;			/* how often the whole segment was not there */
 	bool		foreign;		/* it is there with other content than ours */
+	uint64		ours[BKC_TIDY_OURS];	/* generations of which this process has sent chunks */
+	int			nours;
 } BkcTidyItem;
 
 /* Zeroed is empty.  It is a memory only: what is lost with it, the next streamer finds. */
@@ -35,8 +38,8 @@ typedef struct BkcTidy
 	bool		more;			/* some had no room */
 } BkcTidy;
 
-/* Chunks of that segment are in the repository. */
-extern void bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno);
+/* Chunks of that segment are in the repository; generation: we sent them, 0 = somebody else. */
+extern void bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno, uint64 generation);
 
 /*
  * Add what other processes have left beside whole segments, in the folder of the log that
@@ -48,11 +51,12 @@ extern bool bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err);
 extern bool bkc_tidy_due(const BkcTidy *tidy, int repo);
 
 /*
- * Remove chunks of segments that are whole there with the content that this
- * server has, because it has sent or compared them: a name alone proves
- * nothing, another server may have used it, and then the chunks are all that is left of ours.
- * Not in recovery.  A segment that is neither waiting for the archiver nor in the repository is the
- * end of a timeline that was left: its chunks stay.
+ * Remove chunks of segments that are whole there and hold the same: the name
+ * alone proves nothing, another server may have used it, and then the chunks
+ * are all that is left of ours, or ours of its.  What this process has sent,
+ * chunks and segment, need not be compared.  Not in recovery.  A segment that
+ * is neither waiting for the archiver nor in the repository is the end of a
+ * timeline that was left: its chunks stay.
  */
 extern bool bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err);
 

@@ -262,7 +262,7 @@ begin_segment(Line *line, const char *file, XLogRecPtr flush, BkcError *err)
 	line->begun = true;
 	line->chunks = 0;
 	if (newest != 0)
-		bkc_tidy_add(&line->tidy, line->timeline, line->segno);
+		bkc_tidy_add(&line->tidy, line->timeline, line->segno, 0);
 	return true;
 }
 
@@ -334,7 +334,7 @@ send_chunk(Line *line, int repo, const BkcStreamPoint *point, BkcError *err)
 							unix_time(point->taken), &stored, err) &&
 		bkc_fault(BKC_FAULT_CHUNK_STORED, err);
 	close(fd);
-	bkc_tidy_add(&line->tidy, line->timeline, line->segno);
+	bkc_tidy_add(&line->tidy, line->timeline, line->segno, line->generation);
 	if (!ok)
 	{
 		/* whether it was stored is not known: look again */

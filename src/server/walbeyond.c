@@ -231,6 +231,111 @@ bkc_wal_common(BkcStore *store, TimeLineID timeline, XLogRecPtr after, XLogRecPt
 	return true;
 }
 
+/* ---- chunks beside a whole segment ---- */
+
+#define COMPARE_PATH	BKC_SPOOL_DIR "/segment"
+
+typedef struct Chunks
+{
+	BkcStore   *store;
+	const char *file;
+	char		path[MAXPGPATH];	/* of the whole segment; "" = not fetched yet */
+	const uint64 *ours;
+	int			nours;
+	char	   *name;			/* of one that does not agree */
+} Chunks;
+
+/* The segment as readers get it, into a file that the next one overwrites. */
+static bool
+fetch_whole(Chunks *chunks, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	BkcWalInfo	info;
+	int			fd;
+	bool		ok;
+
+	if (!bkc_dir_create(BKC_SPOOL_DIR, pg_dir_create_mode, err) ||
+		!bkc_wal_find(chunks->store, GetSystemIdentifier(), chunks->file, name, err))
+		return false;
+	fd = open(COMPARE_PATH, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+			  pg_file_create_mode);
+	if (fd < 0)
+		return bkc_error_os(err, errno, "could not create file \"%s\"", COMPARE_PATH);
+	strlcpy(chunks->path, COMPARE_PATH, sizeof(chunks->path));
+	ok = bkc_wal_read(chunks->store, name, wal_segment_size, fd, COMPARE_PATH, &info, err);
+	close(fd);
+	return ok;
+}
+
+static bool
+chunk_agrees(Chunks *chunks, const char *name, bool *agrees, BkcError *err)
+{
+	BkcWalInfo	info;
+	uint8_t		sha256[BKC_SHA256_SIZE];
+	bool		there;
+
+	*agrees = true;
+	if (!bkc_wal_info(chunks->store, name, &info, err))
+	{
+		*agrees = err->code == BKC_ERR_NOT_FOUND;
+		return err->code == BKC_ERR_NOT_FOUND || err->code == BKC_ERR_CORRUPT ||
+			err->code == BKC_ERR_UNSUPPORTED;
+	}
+	for (there = false; !there;)
+	{
+		bool		fetched = chunks->path[0] == '\0';
+
+		if ((fetched && !fetch_whole(chunks, err)) ||
+			!bkc_walproof_local(chunks->path,
+								XLogSegmentOffset(info.start_lsn, wal_segment_size),
+								info.size, sha256, &there, err))
+			return false;
+		if (fetched)
+			break;
+		if (!there)
+			chunks->path[0] = '\0';	/* recycled just now */
+	}
+	*agrees = there && memcmp(sha256, info.sha256, sizeof(sha256)) == 0;
+	return true;
+}
+
+static bool
+chunk_each(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	Chunks	   *chunks = arg;
+	BkcWalName	parsed;
+	bool		agrees = true;
+
+	if (chunks->name[0] != '\0' || !bkc_name_parse_wal(name, &parsed) ||
+		parsed.type != BKC_WALNAME_CHUNK)
+		return true;
+	for (int i = 0; i < chunks->nours; i++)
+		if (chunks->ours[i] == parsed.generation)
+			return true;
+	if (!chunk_agrees(chunks, name, &agrees, err))
+		return false;
+	if (!agrees)
+		strlcpy(chunks->name, name, BKC_NAME_MAX);
+	return true;
+}
+
+bool
+bkc_wal_chunks_agree(BkcStore *store, const char *file, bool local, const uint64 *ours,
+					 int nours, char name[BKC_NAME_MAX], BkcError *err)
+{
+	Chunks		chunks = {.store = store, .file = file, .ours = ours, .nours = nours, .name = name};
+	char		folder[BKC_NAME_MAX];
+	bool		ok;
+
+	name[0] = '\0';
+	if (local)
+		snprintf(chunks.path, sizeof(chunks.path), XLOGDIR "/%s", file);
+	ok = bkc_name_wal_chunks(GetSystemIdentifier(), file, folder, err) &&
+		bkc_store_list(store, folder, false, chunk_each, &chunks, err);
+	(void) unlink(COMPARE_PATH);
+	return ok;
+}
+
 /* ---- the fork ---- */
 
 /* One segment of the repository, whole or from chunks, into a file. */

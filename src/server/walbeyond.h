@@ -39,6 +39,15 @@ typedef enum BkcHeld
 extern bool bkc_wal_held(BkcStore *store, const char *file, BkcHeld *held, BkcError *err);
 
 /*
+ * Do all chunks of a segment agree with the whole one, from pg_wal (local) or else from the
+ * repository?  Those of the generations in ours are known to, and not read.  name: of the first
+ * that does not, or that is damaged, "" when all do.  Not for two processes at once.
+ */
+extern bool bkc_wal_chunks_agree(BkcStore *store, const char *file, bool local,
+								 const uint64 *ours, int nours, char name[BKC_NAME_MAX],
+								 BkcError *err);
+
+/*
  * Is what a standby receives the repository's own WAL?  Compares the newest WAL of that timeline
  * that both have, if it reaches behind after: ABSENT when there is none.  flush: up to
  * where pg_wal has it.  name: of the object that decided.
