@@ -46,4 +46,41 @@ for my $size (1, 64, 128)						# 128 MB are not held in memory
 	$node->clean_node;
 }
 
+# ---- a cluster whose segments have got another size ----
+
+my $node = bkc_node('changed', small => 1, initdb => ['--wal-segsize=1'],
+	conf => bkc_archiving() . "min_wal_size = 8MB\nmax_wal_size = 16MB\n");
+my $repo = bkc_repo_url($node);
+
+$node->safe_psql('postgres', 'CREATE TABLE t (i int)');
+my $before = bkc_backup($node);
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (1)');
+my $time = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (2); SELECT pg_switch_wal()');
+bkc_shipped($node);
+$node->stop;
+command_ok(
+	[ 'pg_resetwal', '--wal-segsize=4', '-l', '000000010000000000000040', '-D', $node->data_dir ],
+	'another segment size');
+$node->start;
+$node->safe_psql('postgres', q(SELECT backup_take_over('main')));
+my $after = bkc_backup($node);
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (3)');
+bkc_shipped($node);
+for my $case ([ '1', 'the old size', '--target-time', $time ], [ '1,2,3', 'the new size' ])
+{
+	my ($rows, $what, @args) = @$case;
+	my $copy = PostgreSQL::Test::Cluster->new('copy_of_' . $what =~ s/ /_/gr);
+
+	bkc_client_ok([ 'restore', '--repo', $repo, '--pgdata', $copy->data_dir, @args ], $what);
+	if (bkc_start_restored($copy))
+	{
+		is($copy->safe_psql('postgres', q(SELECT string_agg(i::text, ',' ORDER BY i) FROM t)),
+			$rows, "$what: rows $rows");
+		$copy->stop;
+	}
+}
+$node->stop;
+
 done_testing();
