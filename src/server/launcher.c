@@ -9,6 +9,9 @@
  */
 #include "pgcompat.h"
 
+#include "access/xlog_internal.h"
+#include "base/file.h"
+#include "errors.h"
 #include "job.h"
 #include "launcher.h"
 #include "settle.h"
@@ -28,6 +31,8 @@
 #define SETTLE_RETRY_MS		15000
 #define SETTLE_DOUBLINGS	6		/* 16 minutes at the most */
 #define RESTART_SECONDS		10
+#define PREFETCH_DIR		XLOGDIR "/pg_backupctl-prefetch"
+#define PREFETCH_ATTEMPTS	6
 
 void
 bkc_launcher_register(void)
@@ -120,6 +125,25 @@ watch_settle(void)
 	settle_job = NULL;
 }
 
+/*
+ * What wal-get has fetched ahead for a recovery that is over now; nobody else would remove it.
+ * A process of its own may still be writing there, so it is tried a few times.
+ */
+static void
+remove_prefetched(void)
+{
+	static int	attempts = PREFETCH_ATTEMPTS;
+	BkcError	err;
+
+	if (attempts == 0)
+		return;
+	attempts--;
+	if (bkc_dir_remove_tree(PREFETCH_DIR, false, &err))
+		attempts = 0;
+	else if (attempts == 0)
+		bkc_ereport(LOG, &err);
+}
+
 void
 bkc_launcher_main(Datum main_arg)
 {
@@ -153,6 +177,7 @@ bkc_launcher_main(Datum main_arg)
 			bkc_shared->settle_failures = 0;
 			LWLockRelease(bkc_shared->lock);
 		}
+		remove_prefetched();
 		watch_settle();
 		if (settle_job == NULL && settle_due())
 			start_settle();
