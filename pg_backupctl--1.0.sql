@@ -271,7 +271,7 @@ CREATE FUNCTION @extschema@.backup_archiver_state(
 	OUT pg_wal_free_bytes bigint, OUT disk_full_seconds double precision,
 	OUT possible_loss_bytes bigint, OUT safe_until timestamptz, OUT shipped_to pg_lsn,
 	OUT files bigint, OUT archived_bytes bigint, OUT stored_bytes bigint,
-	OUT chunks bigint, OUT streamer_error text)
+	OUT chunks bigint, OUT chunk_bytes bigint, OUT streamer_error text)
 RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'bkc_sql_archiver_state'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -295,18 +295,18 @@ SELECT a.repository, a.status, a.last_archived_file, a.last_archived_time,
 	END AS possible_loss_age,
 	a.failed_file, a.streamer_error, a.backlog_bytes, a.rate_bytes, a.wal_rate_bytes,
 	a.pg_wal_free_bytes, a.possible_loss_bytes, a.shipped_to, a.safe_until,
-	a.files, a.archived_bytes, a.stored_bytes, a.chunks
+	a.files, a.archived_bytes, a.stored_bytes, a.chunks, a.chunk_bytes
 FROM @extschema@.backup_archiver_state() a,
 	LATERAL (SELECT pg_catalog.clock_timestamp() AS now) n;
 
 COMMENT ON VIEW @extschema@.backup_archiver IS 'WAL archiving, one row for each repository; counts are since the server''s start';
-COMMENT ON COLUMN @extschema@.backup_archiver.status IS 'archiving; behind: more than one segment waits; failing: tried again at retry_at; refused: another data directory owns the repository; off: pg_backupctl.enabled is off, WAL waits; standby: its primary archives; not configured: archive_mode or archive_library';
+COMMENT ON COLUMN @extschema@.backup_archiver.status IS 'archiving; behind: more than one segment waits; failing: tried again at retry_at; refused: another data directory owns the repository; hole: WAL of the old primary is missing, take a backup; off: pg_backupctl.enabled is off, WAL waits; standby: its primary archives; not configured: archive_mode or archive_library';
 COMMENT ON COLUMN @extschema@.backup_archiver.last_archived_file IS 'stored most recently; files may be stored ahead of others, archived_to says how far all are';
 COMMENT ON COLUMN @extschema@.backup_archiver.archived_to IS 'all WAL before it, since the server''s start, is in the repository as whole segments';
 COMMENT ON COLUMN @extschema@.backup_archiver.backlog_segments IS 'whole segments that wait in pg_wal for this repository';
 COMMENT ON COLUMN @extschema@.backup_archiver.last_error IS 'stays after it has passed; failed_at says when it was';
 COMMENT ON COLUMN @extschema@.backup_archiver.disk_full_in IS 'when pg_wal''s file system will be full as things go; null when it is not getting there';
-COMMENT ON COLUMN @extschema@.backup_archiver.possible_loss IS 'WAL that would be lost with this server; null as long as it is not known';
+COMMENT ON COLUMN @extschema@.backup_archiver.possible_loss IS 'WAL that would be lost with this server; null as long as it is not known, and while there is a hole';
 COMMENT ON COLUMN @extschema@.backup_archiver.possible_loss_age IS 'what was committed longer ago would not be lost';
 
 CREATE FUNCTION @extschema@.backup_recovery_windows(

@@ -11,7 +11,7 @@ CREATE EXTENSION pg_backupctl;
 SELECT repository, status, last_archived_file, last_archived_time, archived_to, timeline,
 	backlog_segments, backlog, oldest_waiting, failures, last_error, failed_at, retry_at, disk_full_in
 FROM backup_archiver;
-SELECT backlog_bytes, files, archived_bytes, stored_bytes, chunks, failed_file, pg_wal_free_bytes > 0 AS has_space,
+SELECT backlog_bytes, files, archived_bytes, stored_bytes, chunks, chunk_bytes, failed_file, pg_wal_free_bytes > 0 AS has_space,
 	wal_rate_bytes >= 0 AS has_rate
 FROM backup_archiver;
 -- all columns that people may ask about

@@ -56,6 +56,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
+#include "walhole.h"
 #include "worker.h"
 
 #define LEADER_TICK_MS		100
@@ -582,6 +583,7 @@ complete(Leader *l, int workers)
 	m.extras = &l->extras;
 	m.commit_tried = &commit_tried;
 	bkc_backup_manifest(&m);
+	bkc_hole_forget(l->repo);
 	l->totals = m.totals;
 	seconds = (double) Max(bkc_host->now() - l->start_time, 0) / USECS_PER_SEC;
 	make_summary(l, seconds);

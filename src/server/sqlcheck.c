@@ -31,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
+#include "walgap.h"
 #include "walstatus.h"
 
 PG_FUNCTION_INFO_V1(bkc_sql_check);
@@ -59,6 +60,7 @@ typedef struct Check
 	size_t		ngaps;
 	BkcRecoveryWindow *windows;
 	size_t		nwindows;
+	bool		ours;			/* this server is the owner */
 } Check;
 
 static void
@@ -77,6 +79,7 @@ check_close(void *arg)
 	c->map = NULL;
 	c->store = NULL;
 	c->nspans = c->ngaps = c->nwindows = 0;
+	c->ours = false;
 }
 
 /* advice may be NULL */
@@ -194,7 +197,7 @@ check_archive_library(Check *c)
 
 	if (XLogArchiveMode == ARCHIVE_MODE_OFF)
 		return;
-	if (strcmp(library, "pg_backupctl") != 0)
+	if (!bkc_wal_is_our_library(library))
 		put(c, "archive_library", ATTENTION,
 			library[0] ? psprintf("WAL is archived by \"%s\", not by pg_backupctl", library) :
 			"archive_library is empty: pg_backupctl does not archive WAL",
@@ -325,7 +328,10 @@ check_owner(Check *c, const char *owner)
 	else if (!found)
 		put(c, "owner", OK, "nobody has claimed the repository yet", NULL);
 	else if (strcmp(doc.owner, owner) == 0)
+	{
+		c->ours = true;
 		put(c, "owner", OK, psprintf("this data directory is the owner since %s", time_text(doc.time)), NULL);
+	}
 	else
 	{
 		const char *text = psprintf("the owner is \"%s\" on host \"%s\", since %s",
@@ -381,16 +387,24 @@ check_archiver(Check *c)
 		return;
 	}
 	if (!bkc_walstatus_repo(&c->server, c->repo, s))
+	{
+		s->status = "unknown";
 		return;
+	}
 	waiting = psprintf("%llu segments (%s) wait%s", (unsigned long long) s->backlog_segments,
 					   size_text(s->backlog), full_text(s));
 	if (s->state.refusal.sqlstate != 0)
 		put_report(c, "archiver", FAILED, &s->state.refusal);
+	else if (c->server.trouble.sqlstate != 0)
+		put(c, "archiver", FAILED,
+			psprintf("%s; %s", c->server.trouble.message, waiting), c->server.trouble.hint);
 	else if (s->state.failures_in_row > 0)
 		put(c, "archiver", FAILED,
 			psprintf("\"%s\" could not be archived, %u times in a row: %s; %s", s->state.failed_file,
 					 s->state.failures_in_row, bkc_report_line(&s->state.error), waiting),
 			s->state.error.hint);
+	else if (strcmp(s->status, "hole") == 0)
+		put_report(c, "archiver", FAILED, &s->state.error);
 	else if (s->backlog_segments > 1)
 		put(c, "archiver", ATTENTION, waiting,
 			"If it grows, give it more WAL helpers (pg_backupctl.wal_workers), a faster repository or less compression.");
@@ -439,24 +453,63 @@ gap_is_past(const Check *c, const BkcWalGap *gap)
 }
 
 static void
+put_lost(Check *c, const BkcWalGap *gap)
+{
+	bool		past = gap_is_past(c, gap);
+
+	put(c, "gap", past ? ATTENTION : FAILED,
+		psprintf("timeline %u lacks %llu WAL segment%s, \"%s\" to \"%s\": no time between %s and %s can be restored",
+				 gap->timeline, (unsigned long long) gap->count, gap->count == 1 ? "" : "s",
+				 gap->first, gap->last, time_text(gap->after_time),
+				 time_text(gap->before_time)),
+		past ? "Later backups do not need them." :
+		"Take a backup now: times after it can be restored without the missing segments.");
+}
+
+static void
+put_coming(Check *c, const BkcWalGap *gap, BkcWalGapState state)
+{
+	const char *text = psprintf("WAL from \"%s\" to \"%s\" is not there yet, while later segments are",
+								gap->first, gap->last);
+
+	if (state == BKC_GAP_MAY_COME)
+		put(c, "gap", ATTENTION, psprintf("%s; it may be on its way", text),
+			"Check again in some minutes.");
+	else if (c->server.unable != NULL || strcmp(c->wal->status, "failing") == 0 ||
+			 strcmp(c->wal->status, "refused") == 0)
+		put(c, "gap", ATTENTION, psprintf("%s: it waits in pg_wal", text),
+			"See the check of the archiver.");
+	else
+		put(c, "gap", OK, psprintf("%s: it is being sent", text), NULL);
+}
+
+static void
 check_gaps(Check *c)
 {
-	for (size_t i = 0; i < c->ngaps && i < GAPS_SHOWN; i++)
-	{
-		const BkcWalGap *gap = &c->gaps[i];
-		bool		past = gap_is_past(c, gap);
+	size_t		shown = 0;
+	size_t		lost = 0;
+	BkcError	err;
 
-		put(c, "gap", past ? ATTENTION : FAILED,
-			psprintf("timeline %u lacks %llu WAL segment%s, \"%s\" to \"%s\": no time between %s and %s can be restored",
-					 gap->timeline, (unsigned long long) gap->count, gap->count == 1 ? "" : "s",
-					 gap->first, gap->last, time_text(gap->after_time),
-					 time_text(gap->before_time)),
-			past ? "Later backups do not need them." :
-			"Take a backup now: times after it can be restored without the missing segments.");
+	for (size_t i = 0; i < c->ngaps; i++)
+	{
+		BkcWalGapState state;
+
+		if (!bkc_walgap_state(c->store, &c->gaps[i], c->ours, &state, &err))
+		{
+			put_error(c, "gap", &err);
+			return;
+		}
+		if (state == BKC_GAP_CLOSED)
+			continue;
+		shown++;
+		if (state != BKC_GAP_LOST)
+			put_coming(c, &c->gaps[i], state);
+		else if (lost++ < GAPS_SHOWN)
+			put_lost(c, &c->gaps[i]);
 	}
-	if (c->ngaps > GAPS_SHOWN)
-		put(c, "gap", FAILED, psprintf("and %zu more gaps", c->ngaps - GAPS_SHOWN), NULL);
-	if (c->ngaps == 0)
+	if (lost > GAPS_SHOWN)
+		put(c, "gap", FAILED, psprintf("and %zu more gaps", lost - GAPS_SHOWN), NULL);
+	if (shown == 0)
 		put(c, "gap", OK, c->map->nruns > 0 ? "the WAL has no gaps" : "there is no WAL yet", NULL);
 }
 

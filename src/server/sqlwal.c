@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(bkc_sql_take_over);
 PG_FUNCTION_INFO_V1(bkc_sql_wal_conflict_resolve);
 
 /* what a row is made of */
-#define ROW_MAX		26
+#define ROW_MAX		27
 
 typedef struct Row
 {
@@ -136,6 +136,7 @@ put_archiver(ReturnSetInfo *rsinfo, const BkcWalServer *server, const BkcRepoDef
 	add_int(&row, state->bytes_plain);
 	add_int(&row, state->bytes_stored);
 	add_int(&row, state->chunks);
+	add_int(&row, state->chunk_bytes);
 	add_report(&row, &state->chunk_error);
 	put(rsinfo, &row);
 }

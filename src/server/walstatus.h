@@ -22,13 +22,19 @@ typedef struct BkcWalServer
 	XLogRecPtr	position;		/* flushed (on a standby: received) up to here */
 	TimeLineID	timeline;
 	TimestampTz now;
+
+	/* the archiver fails, and no repository is the reason; sqlstate 0: not so */
+	BkcReport	trouble;
+	char		trouble_file[BKC_WAL_FILE_MAX];
+	TimestampTz trouble_at;
 } BkcWalServer;
 
 typedef struct BkcWalStatus
 {
 	/*
 	 * archiving, behind (more than one segment waits), failing, refused (another
-	 * data directory owns the repository), off (pg_backupctl.enabled), standby (its primary
+	 * data directory owns the repository), hole (WAL of the old primary is missing, and no backup
+	 * was taken since the promotion), off (pg_backupctl.enabled), standby (its primary
 	 * archives), not configured (archive_mode, archive_library)
 	 */
 	const char *status;
@@ -59,6 +65,9 @@ extern bool bkc_walstatus_repo(const BkcWalServer *server, const BkcRepoDef *rep
 
 /* Is that what keeps WAL from being archived?  NULL when it is archived. */
 extern const char *bkc_walstatus_unable(void);
+
+/* Up to where this server has WAL on disk: flushed, on a standby received or replayed. */
+extern XLogRecPtr bkc_walstatus_position(TimeLineID *timeline);
 
 /* Everybody who sends WAL to a repository tries again now, whatever was refused or failed. */
 extern void bkc_walstatus_retry(const BkcRepoDef *repo);

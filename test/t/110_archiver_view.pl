@@ -37,8 +37,7 @@ sub becomes
 {
 	my ($condition, $repository, $what) = @_;
 
-	# the archiver may sleep a minute when a repository has been away
-	ok(bkc_poll(sub { archiver("coalesce($condition, false)", $repository) eq 't' }, 90), $what)
+	ok(bkc_poll(sub { archiver("coalesce($condition, false)", $repository) eq 't' }), $what)
 	  or diag($node->safe_psql('postgres', 'SELECT jsonb_pretty(to_jsonb(a)) FROM backup_archiver a'));
 	return;
 }
@@ -81,6 +80,21 @@ for my $repository ('main', 'second')
 $node->safe_psql('postgres', 'INSERT INTO t VALUES (1)');
 becomes("possible_loss_bytes = 0 AND possible_loss = '0 bytes' AND possible_loss_age = '0'",
 	'main', 'nothing would be lost');
+is(archiver('chunks > 0 AND chunk_bytes > 0', 'main'), 't', 'chunks are counted');
+
+# ---- what is safe until when, while nobody looks ----
+
+my $streamer = $node->safe_psql('postgres',
+	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_backupctl WAL streamer'");
+kill 'STOP', $streamer or die "could not stop the streamer: $!";
+my $before = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+$segment = end_segment();
+becomes("pg_walfile_name(archived_to - 1) >= '$segment'", 'main', 'a segment without the streamer');
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (1)');
+becomes("possible_loss_bytes > 0 AND safe_until <= '$before'",
+	'main', 'when its last WAL was written is not said');
+kill 'CONT', $streamer;
+becomes("possible_loss_bytes = 0 AND safe_until > '$before'", 'main', '... before the streamer knows');
 
 # ---- the streamer fails ----
 
@@ -92,6 +106,22 @@ becomes("possible_loss_age BETWEEN '1.5 s' AND '1 minute'", 'main', '... which g
 is(archiver('status', 'main'), 'archiving', '... while whole segments are archived');
 bkc_clear_fault($node);
 becomes("possible_loss_bytes = 0 AND streamer_error IS NULL", 'main', '... until it goes on');
+
+# ---- the archiver fails, but no repository is the reason ----
+
+bkc_set_fault($node, 'archive-file=fail');
+$segment = end_segment();
+becomes("status = 'failing' AND failed_file = '$segment' AND failed_at IS NOT NULL "
+	  . "AND last_error LIKE '%could not archive%server log%'",
+	'main', 'a failure of the archiver itself');
+is(archiver('status', 'second'), 'failing', '... concerns every repository');
+like(
+	$node->safe_psql('postgres',
+		"SELECT finding FROM backup_check('main') WHERE check_name = 'archiver' AND status = 'failed'"),
+	qr/could not archive "$segment"/,
+	'... and backup_check says so');
+bkc_clear_fault($node);
+becomes("status = 'archiving' AND last_error IS NULL AND backlog_segments = 0", 'main', '... until it has passed');
 
 # ---- a repository is away ----
 
@@ -114,7 +144,7 @@ becomes("status = 'archiving' AND failures = 0 AND backlog_segments = 0 AND poss
 ok((grep { /$lost[3]$/ } bkc_repo_objects($node, qr{/wal/})), '... all of it');
 
 chmod 0700, $second or die "chmod: $!";
-becomes("status = 'archiving' AND backlog_segments = 0 AND last_archived_file >= '$lost[3]'",
+becomes("status = 'archiving' AND backlog_segments = 0 AND pg_walfile_name(archived_to - 1) >= '$lost[3]'",
 	'second', 'it is back and gets what it missed');
 is( archiver(
 		"concat_ws(' ', failures > 0, last_error IS NOT NULL, retry_at IS NULL, disk_full_in IS NULL)",
@@ -135,8 +165,23 @@ becomes("backlog_segments >= 2 AND status = 'off'", 'main', '... WAL waits');
 becomes("backlog_segments >= 2 AND status = 'off'", 'second', '... for both');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET pg_backupctl.enabled');
 $node->reload;
-becomes("status = 'archiving' AND backlog_segments = 0 AND last_archived_file > '$waiting'",
+becomes("status = 'archiving' AND backlog_segments = 0 AND pg_walfile_name(archived_to - 1) > '$waiting'",
 	'main', 'switched on again');
+
+# ---- the library may be named with its place ----
+
+$node->safe_psql('postgres', q(ALTER SYSTEM SET archive_library = '$libdir/pg_backupctl'));
+$node->reload;
+bkc_wait_for_sql($node, 'SHOW archive_library', '$libdir/pg_backupctl');
+$segment = end_segment();
+becomes("status = 'archiving' AND last_archived_file >= '$segment'", 'main', '$libdir/pg_backupctl is ours');
+is( $node->safe_psql('postgres', "SELECT status FROM backup_check('main') WHERE check_name = 'archive_library'"),
+	'ok', '... for backup_check, too');
+is(bkc_backup($node, q(options => '{"wal": "archive"}'))->{status},
+	'completed', '... and a backup can rely on it');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET archive_library');
+$node->reload;
+bkc_wait_for_sql($node, 'SHOW archive_library', 'pg_backupctl');
 
 # ---- on a standby ----
 
@@ -154,9 +199,10 @@ $standby->restart;
 $segment = end_segment();
 ok( bkc_poll(
 		sub {
-			$standby->safe_psql('postgres',
-				"SELECT bool_and(status = 'archiving' AND last_archived_file >= '$segment') FROM backup_archiver"
-			) eq 't';
+			my $to = $standby->safe_psql('postgres',
+				"SELECT min(archived_to) FROM backup_archiver HAVING bool_and(status = 'archiving')");
+
+			return $to ne '' && $node->safe_psql('postgres', "SELECT pg_walfile_name('$to'::pg_lsn - 1)") ge $segment;
 		}),
 	'unless archive_mode is always')
   or diag($standby->safe_psql('postgres', 'SELECT jsonb_pretty(to_jsonb(a)) FROM backup_archiver a'));

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use BkcTest;
+use File::Basename;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -147,6 +148,32 @@ ok($status == 0 && $stdout eq 'main' && $stderr =~ /WARNING:  repository "second
 	'backup_recovery_window tells and shows the others')
   or diag("$status $stdout $stderr");
 chmod 0700, $second or die "chmod: $!";
+
+# ---- a gap that is being closed ----
+
+# WAL helpers send ahead: here the archiver, which alone does the rest, is held.
+my @ahead = map { end_segment() } 1 .. 3;
+bkc_archived($node, 'three segments', @ahead);
+set('pg_backupctl.wal_workers', '0');
+my $archiver = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'archiver'");
+kill 'STOP', $archiver or die "could not stop the archiver: $!";
+my ($hole) = bkc_repo_objects($node, qr{/wal/.*/$ahead[1]$});
+my $status_file = $node->data_dir . "/pg_wal/archive_status/$ahead[1]";
+unlink "$top/$hole" or die "unlink: $!";
+rename "$status_file.done", "$status_file.ready" or die "rename: $!";
+finding('main', 'gap', qr/^ok: WAL from "$ahead[1]" to "$ahead[1]" is not there yet, while later segments are: it is being sent$/,
+	'a hole among the newest segments that waits for the archiver');
+my $folder = dirname("$top/$hole");
+chmod 0500, $folder or die "chmod: $!";
+kill 'CONT', $archiver;
+end_segment();
+bkc_wait_for_sql($node, q(SELECT status FROM backup_archiver WHERE repository = 'main'), 'failing');
+finding('main', 'gap', qr/^warning: WAL from "$ahead[1]" .* it waits in pg_wal \| See the check of the archiver/,
+	'... and cannot be sent');
+chmod 0700, $folder or die "chmod: $!";
+bkc_archived($node, 'the hole', $ahead[1]);
+finding('main', 'gap', qr/^ok: the WAL has no gaps/, '... is closed');
+reset_all();
 
 # ---- a gap ----
 

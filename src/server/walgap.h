@@ -1,0 +1,27 @@
+/*
+ * walgap.h
+ *		Is a gap in a repository's WAL one, or is it being closed?
+ */
+#ifndef BKC_SERVER_WALGAP_H
+#define BKC_SERVER_WALGAP_H
+
+#include "pgcompat.h"
+
+#include "pipe/walmap.h"
+
+typedef enum BkcWalGapState
+{
+	BKC_GAP_LOST,
+	BKC_GAP_COMING,				/* WAL helpers send ahead: what is missing waits for the archiver */
+	BKC_GAP_MAY_COME,			/* another server may be at it */
+	BKC_GAP_CLOSED				/* since the map was made */
+} BkcWalGapState;
+
+/*
+ * owner: this server is the one that archives there, so it knows what will come.  Does not
+ * raise; false when the repository cannot be asked.
+ */
+extern bool bkc_walgap_state(BkcStore *store, const BkcWalGap *gap, bool owner,
+							 BkcWalGapState *state, BkcError *err);
+
+#endif							/* BKC_SERVER_WALGAP_H */
