@@ -3,12 +3,15 @@
  *		See backup_wal.h.
  *
  * The archiver's word is not taken for it: each segment is looked for in the
- * repository, because a backup without its WAL is not a backup.
+ * repository, compared with this server's own, and read, because a backup without its WAL is
+ * not a backup.
  */
 #include "pgcompat.h"
 
 #include "access/xlog_internal.h"
 #include "backup_wal.h"
+#include "base/text.h"
+#include "chunktidy.h"
 #include "miscadmin.h"
 #include "pipe/walproof.h"
 #include "storage/condition_variable.h"
@@ -77,7 +80,7 @@ reason(const BkcRepoDef *repo, const BkcError *err)
 	{
 		if (status->state.refusal.sqlstate != 0)
 			return psprintf("The archiver's last error: %s.", bkc_report_line(&status->state.refusal));
-		if (status->state.failures_in_row > 0)
+		if (strcmp(status->status, "failing") == 0)
 			return psprintf("The archiver's last error: %s.", bkc_report_line(&status->state.error));
 	}
 	return psprintf("%llu segments wait for archiving.",
@@ -104,35 +107,125 @@ passing(const BkcError *err)
 		err->code == BKC_ERR_TIMEOUT || err->code == BKC_ERR_IO || err->code == BKC_ERR_ACCESS;
 }
 
+/* ---- one segment after the other ---- */
+
+typedef struct Proof
+{
+	const BkcRepoDef *repo;
+	BkcStore   *store;
+	TimeLineID	timeline;
+	XLogSegNo	segno;
+	char		segment[MAXFNAMELEN];
+	char		path[MAXPGPATH];
+
+	/* our own file */
+	bool		asked;			/* these are known: */
+	bool		there;
+	uint8		sha256[BKC_SHA256_SIZE];
+} Proof;
+
+static void
+look_at(Proof *p, XLogSegNo segno)
+{
+	p->segno = segno;
+	XLogFileName(p->segment, p->timeline, segno, wal_segment_size);
+	XLogFilePath(p->path, p->timeline, segno, wal_segment_size);
+	p->asked = false;
+}
+
+static bool
+in_repository(const Proof *p, bool read, uint8 sha256[BKC_SHA256_SIZE], BkcError *err)
+{
+	return bkc_walproof_content(p->store, GetSystemIdentifier(), p->timeline, p->segno,
+								(uint32) wal_segment_size, read, sha256, err);
+}
+
+/* Somebody else's WAL under our segment's name: waiting helps nobody. */
+static void
+refuse_content(const Proof *p, const uint8 theirs[BKC_SHA256_SIZE])
+{
+	char		stored[2 * BKC_SHA256_SIZE + 1];
+	char		ours[2 * BKC_SHA256_SIZE + 1];
+
+	bkc_hex_encode(theirs, BKC_SHA256_SIZE, stored);
+	bkc_hex_encode(p->sha256, BKC_SHA256_SIZE, ours);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("repository \"%s\" holds other content for WAL segment \"%s\" than this server",
+					p->repo->name, p->segment),
+			 errdetail("The repository has SHA-256 %s, this server's file has SHA-256 %s.", stored, ours),
+			 errhint("Another server with the same system identifier has archived it.  If this server's WAL is the right one, "
+					 "see backup_wal_conflict_resolve().  " HINT_OWN_WAL)));
+}
+
+/* ereports when that is not what we have; what has been recycled was archived before. */
+static bool
+compare_content(Proof *p, const uint8 theirs[BKC_SHA256_SIZE], BkcError *err)
+{
+	if (!p->asked &&
+		!bkc_walproof_local(p->path, 0, (uint64) wal_segment_size, p->sha256, &p->there, err))
+		return false;
+	p->asked = true;
+	if (p->there && memcmp(p->sha256, theirs, BKC_SHA256_SIZE) != 0)
+		refuse_content(p, theirs);
+	return true;
+}
+
+/*
+ * The object must be what this server has, and durable: so the archiver has said, or who sent
+ * it ahead.  Another repository that is away keeps the archiver from saying it, but not
+ * this backup.
+ *
+ * All of it is read once: nobody will look again before it is needed.
+ */
+static bool
+is_proven(Proof *p, BkcError *err)
+{
+	uint8		sha256[BKC_SHA256_SIZE];
+	TimeLineID	timeline;
+	int			index = bkc_wal_repo(p->repo);
+
+	/* until then our file is not what it will be */
+	if (bkc_walstatus_position(&timeline) < (p->segno + 1) * wal_segment_size)
+		return bkc_error_set(err, BKC_ERR_NOT_FOUND,
+							 "WAL segment \"%s\" is not complete on this server", p->segment);
+	if (!in_repository(p, false, sha256, err) || !compare_content(p, sha256, err))
+		return false;
+	if (bkc_tidy_is_ready(p->segment) &&
+		(index < 0 || !bkc_tidy_known(index, p->timeline, p->segno)))
+		return bkc_error_set(err, BKC_ERR_NOT_FOUND,
+							 "WAL segment \"%s\" waits for the archiver", p->segment);
+	return in_repository(p, true, sha256, err) && compare_content(p, sha256, err);
+}
+
 void
 bkc_backup_archive_wait(const BkcJob *job, const BkcRepoDef *repo, BkcStore *store,
 						const BkcPgBackup *backup)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   job->args.archive_wait * INT64CONST(1000));
+	Proof		proof = {.repo = repo, .store = store, .timeline = backup->start_tli};
 	XLogSegNo	segno;
 	XLogSegNo	last;
 
 	XLByteToSeg(backup->start_lsn, segno, wal_segment_size);
 	XLByteToPrevSeg(backup->stop_lsn, last, wal_segment_size);
+	look_at(&proof, segno);
 	ConditionVariablePrepareToSleep(&bkc_wal->cv);
-	while (segno <= last)
+	while (proof.segno <= last)
 	{
-		char		segment[MAXFNAMELEN];
 		BkcError	err;
 
 		CHECK_FOR_INTERRUPTS();
-		if (bkc_walproof_segment(store, GetSystemIdentifier(), backup->start_tli, segno,
-								 (uint32) wal_segment_size, false, &err))
+		if (is_proven(&proof, &err))
 		{
-			segno++;
+			look_at(&proof, proof.segno + 1);
 			continue;
 		}
 		if (!passing(&err))
 			bkc_ereport(ERROR, &err);
-		XLogFileName(segment, backup->start_tli, segno, wal_segment_size);
 		if (GetCurrentTimestamp() >= deadline)
-			give_up(job, repo, segment, &err);
+			give_up(job, repo, proof.segment, &err);
 		(void) ConditionVariableTimedSleep(&bkc_wal->cv, LOOK_AGAIN_MS, PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();

@@ -5,6 +5,9 @@ use strict;
 use warnings;
 
 use BkcTest;
+use File::Basename;
+use File::Copy;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -73,6 +76,8 @@ sub findings
 	return;
 }
 
+my $failed;
+my $damaged;
 my $path = segment_path($segments[1]);
 bkc_flip_byte($path, -100);
 findings(qr/$segments[1]/, 'a damaged segment');
@@ -84,6 +89,78 @@ is($node->safe_psql('postgres', "SELECT backup_verify($own->{id})"), 'passed',
 	'a backup with its own WAL does not mind');
 rename "$path.away", $path or die "rename: $!";
 
+# ---- the archive is damaged before the backup is complete ----
+
+$failed = bkc_backup_during(
+	$node,
+	sub {
+		my @ended = bkc_segments($node, 3);
+
+		bkc_archived($node, 'while the backup runs', @ended);
+		bkc_flip_byte(segment_path($ended[1]), -100);
+		$damaged = $ended[1];
+	},
+	'{"wal": "archive"}');
+is($failed->{status}, 'failed', 'all WAL is read before the manifest is written');
+like($failed->{error}, qr/$damaged/, '... and the damaged segment is named');
+is(scalar(bkc_repo_objects($node, qr{/$failed->{label}/manifest$})), 0, '... there is no manifest');
+bkc_flip_byte(segment_path($damaged), -100);
+
+# ---- somebody else's WAL is there ----
+
+# A copy of the server writes other WAL under the same names, elsewhere.
+my $twin = PostgreSQL::Test::Cluster->new('twin');
+my $elsewhere = $node->basedir . '/elsewhere';
+mkdir $elsewhere or die "$elsewhere: $!";
+bkc_shipped($node);
+$node->stop;
+$node->backup_fs_cold('cold');
+$twin->init_from_backup($node, 'cold');
+$twin->append_conf('postgresql.conf', "pg_backupctl.repositories = 'main=file://$elsewhere'");
+$twin->start;
+my @foreign = bkc_segments($twin, 4);
+bkc_archived($twin, 'the twin', @foreign);
+$twin->stop;
+$node->start;
+
+# They lie where the backup's segments will be: all but the one that is open now.
+my $open = $node->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_lsn())');
+@foreign = grep { $_ gt $open } @foreign;
+cmp_ok(scalar(@foreign), '>', 0, 'there is WAL to come');
+for my $segment (@foreign)
+{
+	my ($theirs) = glob("$elsewhere/*/wal/*/*/$segment");
+
+	copy($theirs, dirname(segment_path($segments[0])) . "/$segment") or die "copy: $!";
+}
+my $refused = bkc_backup_fails($node, $archive,
+	qr/repository "main" holds other content for WAL segment "[0-9A-F]{24}" than this server\n.*DETAIL:  The repository has SHA-256 [0-9a-f]{64}, this server's file has SHA-256 [0-9a-f]{64}\.\n.*HINT: .*backup_wal_conflict_resolve/s,
+	"somebody else's WAL does not count");
+ok((grep { $refused =~ /"$_"/ } @foreign), '... it is the one that lies there');
+is(scalar(bkc_repo_objects($node, qr{/@{[ bkc_catalog($node)->{label} ]}/manifest$})), 0, '... there is no manifest');
+for my $segment (@foreign)
+{
+	unlink segment_path($segment) or die "unlink: $!";
+}
+bkc_archived($node, 'the right WAL instead');
+
+# ---- another repository is away ----
+
+mkdir "$top.away", 0500 or die "mkdir: $!";
+$node->safe_psql('postgres',
+	"ALTER SYSTEM SET pg_backupctl.repositories = 'main=file://$top, away=file://$top.away'");
+$node->reload;
+bkc_wait_for_sql($node, 'SELECT count(*) FROM backup_archiver', '2');
+my ($waits) = bkc_segments($node, 1);
+bkc_wait_for_sql($node, q(SELECT status FROM backup_archiver WHERE repository = 'away'), 'failing');
+is(bkc_backup($node, q('full', 'main', options => '{"wal": "archive"}'))->{status},
+	'completed', 'a backup does not need the archive of another repository');
+ok((grep { $_ eq $waits } bkc_wal_status($node, 'ready')), '... for which WAL still waits');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET pg_backupctl.repositories');
+$node->reload;
+bkc_wait_for_sql($node, 'SELECT count(*) FROM backup_archiver', '1');
+bkc_archived($node, 'it is not needed any more');
+
 # ---- the archive is away ----
 
 # Everything but the WAL can be written.
@@ -92,7 +169,7 @@ chmod 0500, $folder or die "chmod: $!";
 bkc_backup_fails($node, q('full', options => '{"wal": "archive", "archive_wait": 2}'),
 	qr/WAL segment "[0-9A-F]{24}" was not archived in repository "main" within 2 seconds\n.*DETAIL: .*Permission denied.*HINT: .*backup_archiver/s,
 	'a time-out that says why');
-my $failed = bkc_catalog($node);
+$failed = bkc_catalog($node);
 is($failed->{status}, 'failed', 'the row says failed');
 like($failed->{error}, qr/was not archived in repository "main" within 2 seconds/, '... and why');
 is(scalar(bkc_repo_objects($node, qr{/$failed->{label}/manifest$})), 0, 'there is no manifest');
