@@ -173,6 +173,40 @@ test_tail_apart(void **state)
 	bkc_store_close(store);
 }
 
+/* The open segment became whole, and its chunks went, after the map was made. */
+static void
+test_tail_became_whole(void **state)
+{
+	BkcStore   *store = util_store();
+	char		file[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+	const char *names[1] = {name};
+	BkcWalMap  *map;
+	BkcWalReach reach;
+	BkcError	err;
+
+	put_run(store, 1, 4, 5);
+	put_chunk(store, 1, 6, 1, 0, 1000, TIME(6));
+	map = load(store, 0);
+	put_run(store, 1, 6, 6);
+	bkc_wal_segment_name(1, 6, SEGSIZE, file);
+	assert_ok(bkc_name_wal_chunk(SYSID, file, 1, 0, name, &err));
+	assert_ok(bkc_store_remove(store, names, 1, &err));
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(7), TIME(6));
+	assert_false(reach.open);
+	assert_segment(reach.missing, 1, 7);
+
+	/* gone without a trace: what was there before them is there */
+	segment_object(1, 6, name);
+	assert_ok(bkc_store_remove(store, names, 1, &err));
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6), TIME(5));
+	assert_segment(reach.missing, 1, 6);
+	bkc_walmap_free(map);
+	bkc_store_close(store);
+}
+
 /* Chunks that do not begin the segment, and such as are damaged, give nothing. */
 static void
 test_tail_useless(void **state)
@@ -643,6 +677,7 @@ main(void)
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_tail),
 		cmocka_unit_test(test_tail_apart),
+		cmocka_unit_test(test_tail_became_whole),
 		cmocka_unit_test(test_tail_useless),
 		cmocka_unit_test(test_three_timelines),
 		cmocka_unit_test(test_not_on_path),
