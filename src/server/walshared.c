@@ -238,7 +238,8 @@ bkc_wal_is_our_library(const char *library)
 bool
 bkc_wal_archiving(void)
 {
-	if (!bkc_set_enabled || XLogArchiveLibrary == NULL || !bkc_wal_is_our_library(XLogArchiveLibrary))
+	if (!bkc_set_enabled || XLogArchiveLibrary == NULL ||
+		!bkc_wal_is_our_library(XLogArchiveLibrary))
 		return false;
 	return RecoveryInProgress() ? XLogArchivingAlways() : XLogArchivingActive();
 }
