@@ -9,8 +9,8 @@
 #include "pgstat.h"
 #include "postmaster/pgarch.h"
 #include "replication/walreceiver.h"
-#include "storage/latch.h"
 #include "settings.h"
+#include "storage/latch.h"
 #include "utils/timestamp.h"
 #include "walstatus.h"
 
