@@ -336,7 +336,8 @@ run(BkcWalGet *w, int lock, long server)
 	if (!bkc_wal_segment_parse(w->file, w->segment_size, &timeline, &p.first))
 		return;
 	p.first++;
-	if (bkc_walget_part(w, false, &ignored) && plan(&p) && bkc_option_jobs(w->options, &spec.jobs, &ignored))
+	if (bkc_walget_part(w, false, &ignored) && plan(&p) &&
+		bkc_option_jobs(w->options, &spec.jobs, &ignored))
 	{
 		if (spec.jobs > PREFETCH_JOBS)
 			spec.jobs = PREFETCH_JOBS;
