@@ -255,7 +255,12 @@ archive_segment_to(const BkcRepoDef *def, int repo, const char *file, const char
 	if (state == BKC_WAL_DURABLE)
 		return true;
 	if (state == BKC_WAL_BUSY)
-		return bkc_error_set(err, BKC_ERR_TIMEOUT, "a WAL helper is still at \"%s\"", file);
+	{
+		bkc_error_set(err, BKC_ERR_TIMEOUT, "repository \"%s\": a WAL helper is still at \"%s\"",
+					  def->name, file);
+		bkc_ereport(WARNING, err);
+		return false;
+	}
 	ok = !in_backoff(repo) && bkc_ship_file(def, repo, file, path, false, time_is_up, err);
 	bkc_queue_done(&task, ok);
 	return ok;
