@@ -13,6 +13,7 @@
 #include "marks.h"
 #include "miscadmin.h"
 #include "pipe/owner.h"
+#include "refusal.h"
 #include "settings.h"
 #include "walshared.h"
 
@@ -75,73 +76,6 @@ note_claimed(const BkcClaim *c, bool look_for_hole)
 	if (look_for_hole)
 		bkc_wal->repos[c->index].hole_due = true;
 	LWLockRelease(bkc_wal->lock);
-}
-
-/* ---- refusals ---- */
-
-static bool
-refuse_other(const BkcClaim *c, BkcError *err)
-{
-	char		since[40];
-
-	bkc_format_moment(c->doc.time, false, since, sizeof(since));
-	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" belongs to another data directory",
-				  c->repo->name);
-	bkc_error_detail(err, "Since %s it belongs to \"%s\" on host \"%s\", then on timeline %u.",
-					 since, c->doc.data_directory, c->doc.host, c->doc.timeline);
-	return bkc_error_hint(err, "If this server is the successor, run SELECT backup_take_over('%s').  If it is a copy, set pg_backupctl.enabled to off.",
-						  c->repo->name);
-}
-
-/* Nobody can say whose it is. */
-static bool
-refuse_damaged(const BkcClaim *c, BkcError *err)
-{
-	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" does not tell its owner",
-				  c->repo->name);
-	bkc_error_detail(err, "%s.", c->damage.message);
-	return bkc_error_hint(err, c->damage.code == BKC_ERR_UNSUPPORTED ?
-						  "A newer version of pg_backupctl has written it; use that one here, too.  If this server is the owner all the same, run SELECT backup_take_over('%s')." :
-						  "If this server is the owner, run SELECT backup_take_over('%s').",
-						  c->repo->name);
-}
-
-static bool
-refuse_twin(const BkcClaim *c, BkcError *err)
-{
-	char		since[40];
-
-	bkc_format_moment(c->doc.time, false, since, sizeof(since));
-	bkc_error_set(err, BKC_ERR_STATE, "two servers with the same identity write to repository \"%s\"",
-				  c->repo->name);
-	bkc_error_detail(err, "One is a copy of the other, made of blocks (a storage snapshot, a machine image).  That was found at %s by \"%s\" on host \"%s\"; neither writes any more.",
-					 since, c->doc.data_directory, c->doc.host);
-	return bkc_error_hint(err, "Set pg_backupctl.enabled to off on the copy, and run SELECT backup_take_over('%s') on the other one.",
-						  c->repo->name);
-}
-
-/* The owner's identity is ours, but its story is not. */
-static bool
-refuse_old_copy(const BkcClaim *c, BkcError *err)
-{
-	bkc_error_set(err, BKC_ERR_STATE, "this server is an older copy of the one that writes to repository \"%s\"",
-				  c->repo->name);
-	return bkc_error_hint(err, "Let it go on from what the repository holds: restore with \"pg_backupctl restore --take-over\".  If what the repository holds beyond this point is to be left behind, run SELECT backup_take_over('%s').",
-						  c->repo->name);
-}
-
-static bool
-refuse_beyond(const BkcBeyond *beyond, TimeLineID timeline, XLogRecPtr here, BkcError *err)
-{
-	char		reach[32];
-	char		mine[32];
-	char		size[32];
-
-	bkc_format_lsn(beyond->end, reach, sizeof(reach));
-	bkc_format_lsn(here, mine, sizeof(mine));
-	bkc_format_size(beyond->end - here, size, sizeof(size));
-	return bkc_error_detail(err, "Object \"%s\" holds WAL of timeline %u up to %s, this server had it up to %s: at least %s less.",
-							beyond->name, timeline, reach, mine, size);
 }
 
 /* ---- guards ---- */
@@ -247,14 +181,14 @@ guard_position(BkcClaim *c, BkcError *err)
 		/* after the next start it may be ahead of what the repository holds */
 		if (!set_mark(c, BKC_MARK_BEHIND, err))
 			return false;
-		refuse_old_copy(c, err);
-		return refuse_beyond(&beyond, c->timeline, c->since, err);
+		bkc_refuse_old_copy(c, err);
+		return bkc_refuse_beyond(&beyond, c->timeline, c->since, err);
 	}
 	if (!marked(c, BKC_MARK_BEHIND, &is, err))
 		return false;
 	if (!is)
 		return true;
-	refuse_old_copy(c, err);
+	bkc_refuse_old_copy(c, err);
 	return bkc_error_detail(err, "When it was started it had less of timeline %u than the repository.",
 							c->timeline);
 }
@@ -304,7 +238,7 @@ guard_fork(const BkcClaim *c, XLogRecPtr fork, BkcError *err)
 		return true;
 	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" holds WAL that this promoted server does not have",
 				  c->repo->name);
-	refuse_beyond(&beyond, c->doc.timeline, fork, err);
+	bkc_refuse_beyond(&beyond, c->doc.timeline, fork, err);
 	return bkc_error_hint(err, "What was committed in it is lost on this server.  To go on without it, run SELECT backup_take_over('%s'); otherwise restore from the repository.",
 						  c->repo->name);
 }
@@ -343,13 +277,13 @@ may_claim(const BkcClaim *c, const char **reason, BkcError *err)
 	if (mark.valid && !bkc_mark_is_used(&mark, c->repo->name))
 		return true;
 	if (c->damage.code != BKC_OK)
-		return refuse_damaged(c, err);
+		return bkc_refuse_damaged(c, err);
 	if (is_contested(c))
-		return refuse_twin(c, err);
+		return bkc_refuse_twin(c, err);
 	*reason = "promoted";
 	if (!was_its_standby(c, &fork, &was, err))
 		return false;
-	return was ? guard_fork(c, fork, err) : refuse_other(c, err);
+	return was ? guard_fork(c, fork, err) : bkc_refuse_other(c, err);
 }
 
 /*
@@ -380,7 +314,7 @@ still_mine(BkcClaim *c, BkcError *err)
 	if (!set_mark(c, BKC_MARK_BEHIND, err))
 		return false;
 	bkc_format_lsn(c->doc.lsn, at, sizeof(at));
-	refuse_old_copy(c, err);
+	bkc_refuse_old_copy(c, err);
 	return bkc_error_detail(err, "It was claimed on timeline %u at %s, where this server has never been.",
 							c->doc.timeline, at);
 }
@@ -396,7 +330,7 @@ guard_twin(BkcClaim *c, BkcError *err)
 		return true;
 	if (!is_contested(c) && !bkc_claim_put(c, "twin", "", err))
 		return false;
-	return refuse_twin(c, err);
+	return bkc_refuse_twin(c, err);
 }
 
 bool
@@ -417,7 +351,7 @@ bkc_claim_standby(const BkcClaim *c, TimeLineID timeline, XLogRecPtr *after, Bkc
 {
 	*after = InvalidXLogRecPtr;
 	if (c->damage.code != BKC_OK)
-		return refuse_damaged(c, err);
+		return bkc_refuse_damaged(c, err);
 	if (!c->found)
 	{
 		bkc_error_set(err, BKC_ERR_STATE, "nobody has claimed repository \"%s\" yet",
@@ -425,7 +359,7 @@ bkc_claim_standby(const BkcClaim *c, TimeLineID timeline, XLogRecPtr *after, Bkc
 		return bkc_error_hint(err, "The primary does so when it first writes there.  A standby sends nothing before.");
 	}
 	if (is_contested(c))
-		return refuse_twin(c, err);
+		return bkc_refuse_twin(c, err);
 	if (c->doc.timeline < timeline)
 	{
 		bkc_error_set(err, BKC_ERR_STATE, "the owner of repository \"%s\" has not come to timeline %u",

@@ -293,7 +293,7 @@ chunk_agrees(Chunks *chunks, const char *name, bool *agrees, BkcError *err)
 		if (fetched)
 			break;
 		if (!there)
-			chunks->path[0] = '\0';	/* recycled just now */
+			chunks->path[0] = '\0'; /* recycled just now */
 	}
 	*agrees = there && memcmp(sha256, info.sha256, sizeof(sha256)) == 0;
 	return true;

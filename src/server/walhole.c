@@ -17,6 +17,7 @@
 #include "format/pgfiles.h"
 #include "pipe/walobj.h"
 #include "settings.h"
+#include "utils/timestamp.h"
 #include "walbeyond.h"
 #include "waldisk.h"
 #include "walhole.h"
@@ -88,6 +89,7 @@ send_segment(Hole *hole, BkcWalWriter *writer, const char *file, BkcError *err)
 		.path = path,
 		.segment_size = (uint32) wal_segment_size
 	};
+	TimestampTz began = GetCurrentTimestamp();
 	BkcWalOutcome outcome;
 	uint64_t	stored;
 
@@ -106,7 +108,8 @@ send_segment(Hole *hole, BkcWalWriter *writer, const char *file, BkcError *err)
 	if (bkc_waldisk_check(file, path, err) &&
 		bkc_walwriter_put(writer, &wal, &outcome, &stored, err))
 	{
-		bkc_wal_note_sent(hole->repo, file, (uint64) st.st_size, stored, 0);
+		bkc_wal_note_sent(hole->repo, file, (uint64) st.st_size, stored,
+						  (double) (GetCurrentTimestamp() - began) / USECS_PER_SEC);
 		return true;
 	}
 	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_INVALID &&
