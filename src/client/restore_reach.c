@@ -211,6 +211,7 @@ read_open(BkcRestore *r, BkcError *err)
 		return false;
 	}
 	bkc_error_clear(err);
+	r->way.cut = true;
 	bkc_format_lsn(reach->end_lsn, good, sizeof(good));
 	bkc_format_lsn(announced, bad, sizeof(bad));
 	bkc_report_warning("what the repository has of WAL segment %s is damaged from %s on: WAL ends there, not at %s",
@@ -240,6 +241,7 @@ time_of_fork(BkcRestore *r, BkcError *err)
 static bool
 look(BkcRestore *r, BkcError *err)
 {
+	r->way.cut = false;
 	if (!follow(r, err) || !wait_for_hole(r, err) || !reach_into_hole(r, err))
 		return false;
 	r->way.in_flight = in_flight(&r->way);

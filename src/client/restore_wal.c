@@ -154,11 +154,11 @@ need_nothing_behind(BkcRestore *r, uint64_t lsn)
 
 	if (promotes(r))
 		way->until = whole_segments(r, lsn);
-	else if (way->reach.beyond > 0 || left)
+	else if (way->reach.beyond > 0 || left || way->cut)
 		way->until = way->reach.end_lsn;
 
-	/* behind a fork the parent's WAL is that of another way */
-	if (left && way->until > way->reach.end_lsn)
+	/* behind a fork the parent's WAL is that of another way, and chunks may be damaged */
+	if ((left || way->reach.open || way->cut) && way->until > way->reach.end_lsn)
 		way->until = way->reach.end_lsn;
 }
 

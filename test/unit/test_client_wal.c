@@ -286,9 +286,9 @@ test_times(void **state)
 	assert_ok(check_time_goal(w, 105 * SEC, false, &err));
 	assert_way(w, false, segment_end(w, 2));
 	assert_ok(check_time_goal(w, 300 * SEC - 1, false, &err));
-	assert_way(w, false, segment_end(w, 3));
+	assert_way(w, false, end);
 	assert_ok(check_time_goal(w, 300 * SEC, true, &err));
-	assert_way(w, false, segment_end(w, 3));
+	assert_way(w, false, end);
 
 	/* nothing ended later: to the last record, and nothing that comes later counts */
 	assert_ok(check_time_goal(w, 300 * SEC, false, &err));
@@ -330,7 +330,7 @@ test_locations(void **state)
 	assert_ok(check_lsn_goal(w, segment_end(w, 1) - 8, &err));
 	assert_way(w, false, segment_end(w, 2));
 	assert_ok(check_lsn_goal(w, w->last, &err));
-	assert_way(w, false, segment_end(w, 3));
+	assert_way(w, false, end);
 
 	assert_ok(check_lsn_goal(w, w->last + 1, &err));
 	assert_way(w, true, end);
@@ -620,6 +620,16 @@ test_damaged_chunk(void **state)
 	assert_way(w, false, middle);
 	assert_int_equal(w->r.way.reach.end_lsn, middle);
 	assert_int_equal(w->r.way.reach.end_time, 400 * SEC);
+
+	/* recovery must not come to the damage, wherever it ends */
+	w->r.goal.action = "promote";
+	assert_ok(check_time_goal(w, 300 * SEC - 1, false, &err));
+	assert_way(w, false, middle);
+	w->r.goal.action = "pause";
+	assert_ok(check_time_goal(w, 150 * SEC, false, &err));
+	assert_way(w, false, middle);
+	w->r.goal.kind = BKC_GOAL_END;
+	w->r.goal.action = NULL;
 
 	chunk_name(FIRST + 2, 0, name);
 	wal_flip(w->store, name, 700);
