@@ -6,12 +6,14 @@
 #   make demo           a backup and a restore on scratch data, shown step by step
 #   make check          lint, unit, pg_regress and TAP tests
 #   make lint unit installcheck tap bench format clean
+#   make check-server-sanitized     TAP tests with sanitizers in the server; before a release
 #
 # PG_CONFIG=...   build for that PostgreSQL
 # FAULTS=1        with the fault points of src/core/base/fault.h (tests only)
-# SANITIZE=1      core, unit tests and client with address and undefined-behaviour checks
+# SANITIZE=1      everything with address and undefined-behaviour checks (tests only); a server
+#                 loads such a module only when it was started with their libraries
 # COPT=...        further compiler flags, as in PostgreSQL
-# T=...           the one test that "unit", "installcheck" or "tap" shall run
+# T=...           the tests that "unit", "installcheck", "tap", "check-server-sanitized" shall run
 #
 # deps, demo and check work on a machine that has nothing but make and git, so
 # nothing here may need PostgreSQL or a compiler while make reads this file.
@@ -43,7 +45,8 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wno-unused-paramet
 	-Wmissing-prototypes -Wstrict-prototypes -Wformat-security -Wpointer-arith
 DEFINES = -D_GNU_SOURCE -DBKC_VERSION='"$(VERSION)"' $(if $(FAULTS),-DBKC_FAULTS)
 ifdef SANITIZE
-OPTIMIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMIZE = -O1 -g $(SANITIZERS)
 else
 OPTIMIZE = -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 endif
@@ -70,8 +73,7 @@ CLIENT := $(B)/pg_backupctl
 .PHONY: all core client server install installdirs uninstall clean
 .PHONY: FORCE
 
-# A server does not load a module that was built for sanitizers.
-all: $(if $(SANITIZE),,server) client
+all: server client
 
 core: $(CORE_LIB)
 
@@ -111,7 +113,8 @@ FORCE:
 
 # The server part is built inside $(B), as a PGXS build outside the source tree.
 PGXS_MAKE = $(MAKE) -C $(B) -f '$(CURDIR)/src/server/Makefile' VPATH='$(CURDIR)' \
-	PG_CONFIG='$(PG_CONFIG)' CORE_LIBS='$(CORE_LIBS)' VERSION='$(VERSION)'
+	PG_CONFIG='$(PG_CONFIG)' CORE_LIBS='$(CORE_LIBS)' VERSION='$(VERSION)' \
+	SANITIZERS='$(SANITIZERS)'
 
 server: core client
 	+@$(PGXS_MAKE) --no-print-directory all
@@ -128,7 +131,8 @@ clean:
 
 # ---- tests ----
 
-.PHONY: deps demo check lint unit unit-programs installcheck tap bench format print-pg_config
+.PHONY: deps demo check lint unit unit-programs installcheck tap check-server-sanitized bench format \
+	print-pg_config
 
 deps:
 	@test/deps.sh
@@ -153,6 +157,10 @@ installcheck:
 
 tap:
 	@test/run-tap.sh $(T)
+
+# Too slow for "check".
+check-server-sanitized:
+	@test/run-sanitized-server.sh $(T)
 
 bench: deps
 	@test/bench/bench.sh

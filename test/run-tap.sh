@@ -2,7 +2,9 @@
 #
 # run-tap.sh [FILE...]
 #		The TAP tests of test/t/, or those named, in a staged installation with
-#		fault points.  PROVE_FLAGS goes to prove.
+#		fault points.  PROVE_FLAGS goes to prove.  With TAP_SANITIZED=1 address
+#		and undefined-behaviour checks are in module and client; a report counts
+#		as a failure, whatever the tests say.
 #
 # The last line is "tap: N passed, N failed"; what counts are single assertions.
 
@@ -25,7 +27,7 @@ if [ ${#names[@]} -eq 0 ]; then
 fi
 
 stage_begin tap
-stage_postgres faults
+stage_postgres faults ${TAP_SANITIZED:+sanitized}
 cp -r "$TOP/test/t" "$STAGE/t"
 chmod -R a+rX "$STAGE/t"
 
@@ -52,11 +54,17 @@ failed=$(count '^(\[[^]]*\]\([^)]*\) )?not ok')
 broken=$(grep -cE '^t/.*\(Wstat: ' "$log")
 [ "$failed" -ge "$broken" ] || failed=$broken
 
+if [ -n "${TAP_SANITIZED:-}" ] && ! stage_reports; then
+	failed=$((failed + $(ls "$STAGE/sanitizers" | wc -l)))
+	status=1
+fi
+
 if [ "$status" -ne 0 ]; then
 	[ "$failed" -gt 0 ] || failed=1
 	if [ -d "$tmp/log" ] && mkdir -p "$TOP/build/tap" 2>/dev/null; then
 		rm -rf "$TOP/build/tap/log"
 		cp -r "$tmp/log" "$TOP/build/tap/" && echo "logs are in build/tap/log"
+		[ -z "${TAP_SANITIZED:-}" ] || cp "$STAGE"/sanitizers/* "$TOP/build/tap/log/" 2>/dev/null
 	fi
 fi
 echo "tap: $passed passed, $failed failed"

@@ -8,8 +8,11 @@
 #		. test/stage.sh
 #		stage_begin [NAME]			makes $STAGE, removed at exit together with
 #									all processes that run programs in it
-#		stage_postgres [faults]		copies PostgreSQL, installs release or faults build;
-#									sets BINDIR, and PATH begins with it
+#		stage_postgres [faults [sanitized]]
+#									copies PostgreSQL, installs release or faults build;
+#									sets BINDIR, and PATH begins with it.  "sanitized": with
+#									address and undefined-behaviour checks in module and client
+#		stage_reports				what the sanitizers found since; false when they did
 #		as_user COMMAND...			runs it as the unprivileged user: PostgreSQL refuses root
 #		stage_server FOLDER [LINE...]	initdb and start, with these lines in postgresql.conf;
 #									sets PGHOST, PGPORT, PGUSER, PGDATABASE
@@ -137,12 +140,96 @@ stage_postgres()
 		(cd "$dir" && tar -c --dereference --exclude=./bitcode --exclude=./pgxs --exclude=./man \
 			--exclude=./llvmjit* .) | tar -x -C "$STAGE$dir" || die "could not copy $dir"
 	done
-	"$MAKE" -s -j"$(nproc)" --no-print-directory -C "$TOP" "FAULTS=${1:+1}" SANITIZE= \
+	"$MAKE" -s -j"$(nproc)" --no-print-directory -C "$TOP" "FAULTS=${1:+1}" "SANITIZE=${2:+1}" \
 		"PG_CONFIG=$PG_CONFIG" "DESTDIR=$STAGE" install >"$STAGE/install.log" 2>&1 || {
 		cat "$STAGE/install.log" >&2
 		die "could not build or install"
 	}
+	[ -z "${2:-}" ] || stage_sanitizers
 	export PATH=$BINDIR:$PATH
+}
+
+# The module's sanitizers work only in a process that begins with their
+# libraries, so a script stands in the place of the server.  PostgreSQL finds
+# its files beside the name it is called by: that stays the script's.
+#
+# Reports go to files: a server's output has many places, and some are lost.
+# (The client's undefined behaviour still goes to stderr, but the abort fails its test.)
+# Leaks are not looked for, because a backend ends without freeing anything;
+# the unit tests find those of the core.
+stage_sanitizers()
+{
+	local asan ubsan options=abort_on_error=1:halt_on_error=1
+
+	asan=$(readlink -f "$("${CC:-gcc}" -print-file-name=libasan.so)")
+	ubsan=$(readlink -f "$("${CC:-gcc}" -print-file-name=libubsan.so)")
+	[ -e "$asan" ] && [ -e "$ubsan" ] || die "the compiler has no libasan.so and libubsan.so"
+	as_user mkdir "$STAGE/sanitizers"
+	export ASAN_OPTIONS=$options:log_path=$STAGE/sanitizers/report:detect_leaks=0
+	ASAN_OPTIONS+=:detect_stack_use_after_return=0:detect_odr_violation=0:intercept_tls_get_addr=0
+	export UBSAN_OPTIONS=$options:print_stacktrace=1
+
+	cat >"$STAGE/sanitizers.c" <<-'EOF'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+
+		extern void __asan_init(void);
+
+		/*
+		 * The address checks begin with the first malloc, which may be glibc's under
+		 * its lock for languages (libp11-kit, by OpenLDAP, does that).  They want that
+		 * lock for a message of their own and leave it broken.  So they begin here,
+		 * before any library.
+		 *
+		 * Both libraries have this function, and the first one's takes the calls of
+		 * both, so that undefined behaviour would be reported on stderr.
+		 */
+		__attribute__((constructor)) static void
+		begin(void)
+		{
+			void		(*set_path) (const char *);
+
+			__asan_init();
+			set_path = (void (*) (const char *)) dlsym(RTLD_NEXT, "__sanitizer_set_report_path");
+			set_path(REPORT);
+		}
+
+		/* This one looks for its options when it has something to report: the server's
+		 * environment is overwritten then, by its title. */
+		const char *
+		__ubsan_default_options(void)
+		{
+			return OPTIONS;
+		}
+	EOF
+	"${CC:-gcc}" -shared -fPIC -Wl,-z,initfirst -DREPORT="\"$STAGE/sanitizers/report\"" \
+		-DOPTIONS="\"$UBSAN_OPTIONS\"" -o "$STAGE/sanitizers.so" "$STAGE/sanitizers.c" ||
+		die "could not build sanitizers.so"
+
+	mv "$BINDIR/postgres" "$BINDIR/postgres.bin" || die "could not put a script in the place of postgres"
+	# initdb's calls do not load the module
+	cat >"$BINDIR/postgres" <<-EOF
+		#!/bin/bash
+		case \${1:-} in
+			--boot | --check | --single | -V) ;;
+			*) export LD_PRELOAD=$asan:$STAGE/sanitizers.so:$ubsan ;;
+		esac
+		exec -a "\$0" "\$0.bin" "\$@"
+	EOF
+	chmod 755 "$BINDIR/postgres"
+}
+
+stage_reports()
+{
+	local file found=0
+
+	for file in "$STAGE"/sanitizers/report.*; do
+		[ -s "$file" ] || continue
+		echo "== ${file##*/}"
+		cat "$file"
+		found=1
+	done
+	return $found
 }
 
 # Distinct for scripts that run side by side; the socket folder is private anyway.
