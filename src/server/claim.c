@@ -220,8 +220,12 @@ bkc_claim_put(BkcClaim *c, const char *reason, const char *by, BkcError *err)
 	c->doc = doc;
 	c->found = true;
 	note_claimed(c, strcmp(reason, "promoted") == 0 || strcmp(reason, "takeover") == 0);
+	if (strcmp(reason, "twin") == 0)
+		return true;
 	ereport(LOG,
-			(errmsg("repository \"%s\" belongs to this data directory from now on", c->repo->name),
+			(errmsg(strcmp(reason, "start") == 0 ?
+					"repository \"%s\" belongs to this data directory as before" :
+					"repository \"%s\" belongs to this data directory from now on", c->repo->name),
 			 errdetail("Claim %u (%s), timeline %u.", doc.number, reason, doc.timeline)));
 	return true;
 }
