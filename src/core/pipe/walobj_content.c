@@ -23,6 +23,7 @@ bkc_walcontent_init(BkcWalContent *content, BkcCodec codec, int level, BkcError 
 {
 	if (!bkc_compressor_new(codec, level, &content->compressor, err))
 		return false;
+	content->shrinks = codec != BKC_CODEC_NONE;
 	content->sha = bkc_sha256_new(err);
 	if (content->sha == NULL)
 		return false;
@@ -116,6 +117,46 @@ bkc_walcontent_hash(BkcWalContent *content,
 	return read_end(content, source, sha256, err);
 }
 
+static bool
+all_zero(const uint8_t *data, size_t len)
+{
+	static const uint8_t zero[4096];
+
+	for (; len >= sizeof(zero); data += sizeof(zero), len -= sizeof(zero))
+		if (memcmp(data, zero, sizeof(zero)) != 0)
+			return false;
+	return memcmp(data, zero, len) == 0;
+}
+
+/*
+ * A segment that was switched early ends in nothing but zeros: a whole frame
+ * of them is compressed once in the life of a writer.
+ */
+static bool
+zero_frame(BkcWalContent *content, const uint8_t *data, BkcFrame *frame, BkcError *err)
+{
+	if (content->zero_len == 0)
+	{
+		const uint8_t *out;
+		uint32_t	out_len;
+
+		if (!bkc_compressor_run(content->compressor, data, BKC_FRAME_PLAIN_MAX, &out, &out_len,
+								err))
+			return false;
+		if (out_len == 0 || out_len > sizeof(content->zero))
+			return bkc_error_set(err, BKC_ERR_INTERNAL, "zeros were compressed to %u bytes",
+								 out_len);
+		memcpy(content->zero, out, out_len);
+		content->zero_len = out_len;
+	}
+	frame->data = content->zero;
+	frame->len = content->zero_len;
+	frame->plain_len = BKC_FRAME_PLAIN_MAX;
+	frame->type = BKC_FRAME_DATA;
+	frame->flags = 0;
+	return true;
+}
+
 /* The frame of len plain bytes, which may be in the compressor's memory afterwards. */
 static bool
 make_frame(BkcWalContent *content, const uint8_t *data, uint32_t len, BkcFrame *frame,
@@ -124,6 +165,8 @@ make_frame(BkcWalContent *content, const uint8_t *data, uint32_t len, BkcFrame *
 	const uint8_t *out;
 	uint32_t	out_len;
 
+	if (content->shrinks && len == BKC_FRAME_PLAIN_MAX && all_zero(data, len))
+		return zero_frame(content, data, frame, err);
 	if (!bkc_compressor_run(content->compressor, data, len, &out, &out_len, err))
 		return false;
 	frame->data = out_len > 0 ? out : data;

@@ -29,6 +29,9 @@ typedef struct BkcWalSource
 
 typedef struct BkcWalContent
 {
+	bool		shrinks;		/* the codec compresses */
+	uint32_t	zero_len;		/* a frame of zeros, compressed; 0 = not yet */
+	uint8_t		zero[8192];
 	BkcCompressor *compressor;
 	BkcSha256  *sha;
 	uint8_t    *hold;			/* memory is really used as far as it was ever filled */
