@@ -37,16 +37,9 @@ set_state(BkcWalWindow *w, int i, BkcWalState state)
 	w->since[i] = state == BKC_WAL_BUSY ? GetCurrentTimestamp() : 0;
 }
 
-/* The window moves behind what has become durable. */
 static void
-move_on(BkcWalWindow *w)
+move_by(BkcWalWindow *w, int n)
 {
-	int			n = 0;
-
-	while (n < BKC_WAL_AHEAD && w->state[n] == BKC_WAL_DURABLE)
-		n++;
-	if (n == 0)
-		return;
 	w->base += n;
 	for (int i = 0; i < BKC_WAL_AHEAD; i++)
 	{
@@ -56,6 +49,18 @@ move_on(BkcWalWindow *w)
 		w->pid[i] = inside ? w->pid[i + n] : 0;
 		w->since[i] = inside ? w->since[i + n] : 0;
 	}
+}
+
+/* The window moves behind what has become durable. */
+static void
+move_on(BkcWalWindow *w)
+{
+	int			n = 0;
+
+	while (n < BKC_WAL_AHEAD && w->state[n] == BKC_WAL_DURABLE)
+		n++;
+	if (n > 0)
+		move_by(w, n);
 }
 
 static void
@@ -131,8 +136,9 @@ bkc_queue_take(uint32 repos, BkcWalTask *task)
 }
 
 /*
- * The archiver offers in order.  A segment that lies behind the window was reported once and
- * is offered again: what was durable then need not be so now.
+ * The archiver offers in order, so nothing before this segment waits any more: the window
+ * begins here at the latest.  A segment that lies behind the window was reported once and is
+ * offered again: what was durable then need not be so now.
  */
 static void
 reach(const BkcWalTask *task)
@@ -142,6 +148,12 @@ reach(const BkcWalTask *task)
 	if (task->timeline > w->timeline ||
 		(task->timeline == w->timeline && task->segno >= w->base + BKC_WAL_AHEAD))
 		begin_window(w, task->timeline, task->segno);
+	else if (task->timeline == w->timeline && task->segno > w->base)
+	{
+		move_by(w, (int) (task->segno - w->base));
+		w->known = w->base;
+		move_on(w);
+	}
 }
 
 void
@@ -161,11 +173,11 @@ bkc_queue_want(const BkcWalTask *task)
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	w = window_of(task->repo);
+	reach(task);
 	if (task->timeline == w->timeline && task->segno >= w->known && task->segno < w->base)
 		state = BKC_WAL_DURABLE;
 	else
 	{
-		reach(task);
 		i = index_of(task);
 		if (i >= 0)
 		{

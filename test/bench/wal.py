@@ -103,9 +103,37 @@ class WalPhase:
 
     # ---- switching ----
 
-    def archive_nothing(self):
-        self.cluster.set('archive_library', '')
-        self.cluster.set('archive_command', 'false')
+    def archiver(self):
+        """(pid, seconds since its start), None while there is none."""
+        found = self.cluster.psql("SELECT pid || ' ' || extract(epoch FROM clock_timestamp() - backend_start) "
+                                  "FROM pg_stat_activity WHERE backend_type = 'archiver'").split()
+        return (int(found[0]), float(found[1])) if found else None
+
+    def set_library(self, value):
+        """
+        Another library is another archiver process, and PostgreSQL starts none within ten seconds
+        of the last one: whoever does not wait for that may wait for a minute.
+        """
+        if self.cluster.psql('SHOW archive_library') == value:
+            return
+        before = self.archiver()
+        while before is None or before[1] < 10.5:
+            time.sleep(0.1)
+            before = self.archiver()
+        self.cluster.set('archive_library', value)
+        now = self.archiver()
+        while now is None or now[0] == before[0]:
+            time.sleep(0.05)
+            now = self.archiver()
+
+    def archive_nothing(self, contender):
+        """Until use(): the contender's archiver is there and archives nothing."""
+        if contender.library:
+            self.cluster.set('pg_backupctl.enabled', 'off')
+            self.cluster.set('archive_command', '')
+        else:
+            self.cluster.set('archive_command', 'false')
+        self.set_library(contender.library)
 
     def waiting(self):
         status = os.path.join(self.cluster.folder, 'pg_wal', 'archive_status')
@@ -116,13 +144,16 @@ class WalPhase:
             time.sleep(0.005)
 
     def use(self, contender):
-        self.cluster.set('archive_command', contender.command)
-        self.cluster.set('archive_library', contender.library)
+        """Takes effect by one reload."""
+        if contender.library:
+            self.cluster.set('pg_backupctl.enabled', 'on')
+        else:
+            self.cluster.set('archive_command', contender.command)
 
     def prepare(self, contender):
         """Empty store, nothing waiting."""
-        self.cluster.set('archive_library', '')
         self.cluster.set('archive_command', 'true')
+        self.set_library('')
         self.cluster.psql('CHECKPOINT; SELECT pg_switch_wal()')
         self.drain()
         shutil.rmtree(contender.folder, ignore_errors=True)
@@ -157,7 +188,7 @@ class WalPhase:
 
     def backlog(self, contender, round_number):
         self.prepare(contender)
-        self.archive_nothing()
+        self.archive_nothing(contender)
         self.cluster.psql(FILL)
         self.cluster.psql('SELECT pg_switch_wal()')
         segments = self.waiting()
@@ -210,6 +241,7 @@ class WalPhase:
 
     def switches(self, contender, round_number):
         self.prepare(contender)
+        self.archive_nothing(contender)
         self.use(contender)
         status = os.path.join(self.cluster.folder, 'pg_wal', 'archive_status')
         self.psql = subprocess.Popen(
@@ -235,6 +267,7 @@ class WalPhase:
         shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(base, ignore_errors=True)
         self.prepare(contender)
+        self.archive_nothing(contender)
         self.use(contender)
         self.cluster.call(self.cluster.tool('pg_basebackup'), '-D', base, '-X', 'none', '-c', 'fast',
                           *self.cluster.connection()[:6])
