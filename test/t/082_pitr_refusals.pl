@@ -146,8 +146,8 @@ for my $i (72 .. 74)
 	$node->safe_psql('postgres', "INSERT INTO t VALUES ($i)");
 	$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
 }
+ok(bkc_poll(sub { -f object($open) && !-d $chunks }), 'the whole segment has taken their place');
 $node->stop;
-ok(-f object($open) && !-d $chunks, 'the whole segment has taken their place');
 rename object($open), "$target.kept" or die $!;
 rename "$target.chunks", $chunks or die $!;
 $out = leads_to('1,2,3,4,5,6,7,71', 'a hole that begins with chunks');
