@@ -15,10 +15,12 @@ tests=(
 	001_basic 010_restore 015_load 016_corruption 019_workers 028_catalog	# backups
 	050_crash_leader 056_cancel 060_store_faults							# jobs that end early
 	080_pitr_targets 083_pitr_ends											# recovery
-	100_streamer 101_ownership 102_promotion 104_streamer_faults			# streaming
-	110_archiver_view 111_wal_conflict 112_wal_in_archive 113_backup_check	# the SQL surface of the archive
-	120_archive_files 121_archive_refusals 122_archive_crash
-	123_archive_away 125_archive_shutdown 126_archive_time					# the archiver
+	100_streamer 101_ownership 102_promotion 104_streamer_faults			# streaming, owners
+	105_twins 106_foreign_standby 107_take_over_trouble 108_promotion_backlog
+	110_archiver_view 111_wal_conflict 112_wal_in_archive 113_backup_check	# the archive's SQL surface
+	120_archive_files 121_archive_refusals 122_archive_crash				# the archiver
+	123_archive_away 124_archive_two 125_archive_shutdown 126_archive_time
+	130_wal_helpers 131_segment_sizes 132_archive_always
 )
 [ $# -eq 0 ] || tests=("$@")
 
