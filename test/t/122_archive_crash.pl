@@ -102,7 +102,8 @@ for my $fault ('archive-file=fail@2', 'archive-stored=fail@3', 'archive-file=sle
 
 # ---- helpers are told to go ----
 
-my @files = make_backlog('helper-segment=sleep:600000', 12);
+# the archiver must not be through before they have been started
+my @files = make_backlog('archive-file=sleep:500,helper-segment=sleep:600000', 12);
 bkc_wait_for_sql($node,
 	q(SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'pg_backupctl WAL helper'),
 	't', 'two helpers');
