@@ -28,6 +28,8 @@ postgres_complete()
 	local pgxs bindir tool
 
 	pgxs=$("$1" --pgxs 2>/dev/null) && bindir=$("$1" --bindir) || return 1
+	# Debian's client package alone brings PGXS, but nothing to compile with
+	[ -e "$("$1" --includedir-server)/postgres.h" ] || return 1
 	[ -e "$pgxs" ] && [ -x "$(dirname "$pgxs")/../test/regress/pg_regress" ] || return 1
 	[ -e "$(dirname "$pgxs")/../test/perl/PostgreSQL/Test/Cluster.pm" ] || return 1
 	for tool in postgres initdb pg_ctl psql pgbench pg_amcheck pg_verifybackup pg_checksums; do

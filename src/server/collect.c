@@ -22,6 +22,7 @@
 #include "replication/slot.h"
 #include "storage/spin.h"
 #include "utils/memutils.h"
+#include "waldisk.h"
 
 bool
 bkc_extras_add(BkcExtras *extras, BkcRoot root, const char *path, uint64 size,
@@ -128,32 +129,6 @@ segment_gone(const char *name, BkcError *err)
 		bkc_error_hint(err, "Increase max_replication_slots, so that the backup can reserve WAL, or max_slot_wal_keep_size or wal_keep_size.");
 }
 
-/* Does the file begin as that segment of this cluster must? */
-static bool
-check_header(const BkcCollector *c, const char *path, const char *name, BkcError *err)
-{
-	XLogLongPageHeaderData header;
-	XLogRecPtr	expected;
-	size_t		got;
-	int			fd = bkc_file_open_read(path, err);
-	bool		ok;
-
-	if (fd < 0)
-		return err->code == BKC_ERR_NOT_FOUND ? segment_gone(name, err) : false;
-	ok = bkc_file_pread(fd, path, &header, sizeof(header), 0, &got, err);
-	close(fd);
-	if (!ok)
-		return false;
-	XLogSegNoOffsetToRecPtr(c->next, 0, wal_segment_size, expected);
-	if (got != sizeof(header) || header.std.xlp_magic != XLOG_PAGE_MAGIC ||
-		header.std.xlp_pageaddr != expected ||
-		header.xlp_sysid != GetSystemIdentifier())
-		return bkc_error_set(err, BKC_ERR_CORRUPT,
-							 "WAL segment \"%s\" does not begin as it must", name) ||
-			bkc_error_detail(err, "Its first page belongs to another place or cluster.");
-	return true;
-}
-
 static bool
 store_segment(BkcCollector *c, BkcError *err)
 {
@@ -165,13 +140,12 @@ store_segment(BkcCollector *c, BkcError *err)
 
 	XLogFileName(name, c->timeline, c->next, wal_segment_size);
 	snprintf(path, sizeof(path), XLOGDIR "/%s", name);
-	if (!bkc_fault(BKC_FAULT_WAL_SEGMENT, err) || !check_header(c, path, name, err))
+	if (!bkc_fault(BKC_FAULT_WAL_SEGMENT, err))
 		return false;
+	if (!bkc_waldisk_check(name, path, err))
+		return err->code == BKC_ERR_NOT_FOUND ? segment_gone(name, err) : false;
 	if (stat(path, &before) < 0)
 		return segment_gone(name, err);
-	if (before.st_size != wal_segment_size)
-		return bkc_error_set(err, BKC_ERR_CORRUPT, "WAL segment \"%s\" has a size of %lld bytes",
-							 name, (long long) before.st_size);
 	if (!bkc_extras_add(c->extras, BKC_ROOT_WAL, name, wal_segment_size,
 						before.st_mode & 0777, before.st_mtime, &index, err) ||
 		!bkc_copier_file(c->copier, index, &c->extras->items[index - c->extras->base].rec,

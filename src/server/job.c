@@ -9,6 +9,7 @@
 #include "job.h"
 #include "leader.h"
 #include "miscadmin.h"
+#include "process.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
@@ -137,20 +138,15 @@ BkcJobHandle *
 bkc_job_start(const BkcJobArgs *args, bool wait)
 {
 	BkcJobHandle *handle = palloc0(sizeof(*handle));
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker;
 	BkcJob	   *job = take_slot(args, wait);
 
 	handle->job = job;
 	handle->generation = job->generation;
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	bkc_process_describe(&worker, "bkc_job_main", bkc_job_type(args->kind),
+						 BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
 	worker.bgw_main_arg = Int32GetDatum((int32) (job - bkc_shared->jobs));
 	worker.bgw_notify_pid = MyProcPid;
-	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "bkc_job_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_type, bkc_job_type(args->kind), sizeof(worker.bgw_type));
-	strlcpy(worker.bgw_name, bkc_job_type(args->kind), sizeof(worker.bgw_name));
 	memcpy(worker.bgw_extra, &job->generation, sizeof(job->generation));
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle->worker))
 	{

@@ -15,14 +15,12 @@
 #include "job.h"
 #include "launcher.h"
 #include "settle.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
+#include "process.h"
 #include "settings.h"
 #include "storage/ipc.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
@@ -37,15 +35,10 @@
 void
 bkc_launcher_register(void)
 {
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker;
 
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = RESTART_SECONDS;
-	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "bkc_launcher_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "pg_backupctl launcher", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "pg_backupctl launcher", sizeof(worker.bgw_type));
+	bkc_process_describe(&worker, "bkc_launcher_main", "pg_backupctl launcher",
+						 BgWorkerStart_RecoveryFinished, RESTART_SECONDS);
 	RegisterBackgroundWorker(&worker);
 }
 
@@ -149,9 +142,7 @@ bkc_launcher_main(Datum main_arg)
 {
 	MemoryContext context;
 
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
+	bkc_process_begin();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	before_shmem_exit(launcher_exit, (Datum) 0);
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
@@ -167,11 +158,8 @@ bkc_launcher_main(Datum main_arg)
 		MemoryContextReset(context);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
+		if (bkc_process_reload())
 		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-
 			/* perhaps just what was in the way: no need to wait any longer */
 			LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 			bkc_shared->settle_failures = 0;

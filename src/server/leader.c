@@ -7,15 +7,13 @@
 #include "access/xact.h"
 #include "backup.h"
 #include "leader.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
+#include "process.h"
 #include "settings.h"
 #include "settle.h"
 #include "storage/ipc.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -180,9 +178,7 @@ bkc_job_main(Datum main_arg)
 	const JobKind *kind;
 	MemoryContext context;
 
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
+	bkc_process_begin();
 	leader_attach(DatumGetInt32(main_arg));
 	kind = &kinds[my_job->args.kind];
 	BackgroundWorkerInitializeConnection(bkc_set_database, NULL, 0);

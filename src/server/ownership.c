@@ -298,17 +298,7 @@ wake_senders(int i)
 static void
 begun_anew(const BkcRepoDef *repo, int i)
 {
-	BkcRepoState *state = &bkc_wal->repos[i];
-
-	bkc_queue_reset_repo(i);
-	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	state->prefix_file[0] = '\0';
-	state->prefix_lsn = InvalidXLogRecPtr;
-	state->prefix_tli = 0;
-	state->shipped_lsn = InvalidXLogRecPtr;
-	state->shipped_tli = 0;
-	state->shipped_time = 0;
-	LWLockRelease(bkc_wal->lock);
+	bkc_wal_forget_archived(i);
 	ereport(WARNING,
 			(errmsg("repository \"%s\" did not hold this cluster any more and is begun anew",
 					repo->name),

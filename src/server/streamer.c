@@ -10,20 +10,18 @@
 #include "access/xlogrecovery.h"
 #include "base/host.h"
 #include "errors.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "postmaster/pgarch.h"
+#include "process.h"
 #include "replication/walreceiver.h"
 #include "settings.h"
 #include "storage/ipc.h"
 #include "storage/spin.h"
 #include "streamer.h"
 #include "streamline.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -37,15 +35,10 @@
 void
 bkc_streamer_register(void)
 {
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker;
 
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_ConsistentState;
-	worker.bgw_restart_time = RESTART_SECONDS;
-	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "bkc_streamer_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "pg_backupctl WAL streamer", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "pg_backupctl WAL streamer", sizeof(worker.bgw_type));
+	bkc_process_describe(&worker, "bkc_streamer_main", "pg_backupctl WAL streamer",
+						 BgWorkerStart_ConsistentState, RESTART_SECONDS);
 	RegisterBackgroundWorker(&worker);
 }
 
@@ -303,9 +296,7 @@ bkc_streamer_main(Datum main_arg)
 	MemoryContext context;
 	const BkcRepoList *list;
 
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
+	bkc_process_begin();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "pg_backupctl");
 	bkc_host_install();
@@ -326,12 +317,8 @@ bkc_streamer_main(Datum main_arg)
 		MemoryContextReset(context);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
+		if (bkc_process_reload())
 			list = load_list(config);
-		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 tick(list, context), PG_WAIT_EXTENSION);
 	}

@@ -12,15 +12,13 @@
 #include "access/xlog_internal.h"
 #include "base/fault.h"
 #include "errors.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
+#include "process.h"
 #include "settings.h"
 #include "ship.h"
 #include "storage/ipc.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -65,7 +63,7 @@ bkc_walhelpers_start(void)
 {
 	static TimestampTz tried = 0;
 	TimestampTz now = GetCurrentTimestamp();
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker;
 	MemoryContext old;
 	int			missing;
 
@@ -75,13 +73,8 @@ bkc_walhelpers_start(void)
 	if (missing <= 0 || !TimestampDifferenceExceeds(tried, now, START_MS) || some_are_coming())
 		return;
 	tried = now;
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_ConsistentState;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "bkc_walhelper_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "pg_backupctl WAL helper", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "pg_backupctl WAL helper", sizeof(worker.bgw_type));
+	bkc_process_describe(&worker, "bkc_walhelper_main", "pg_backupctl WAL helper",
+						 BgWorkerStart_ConsistentState, BGW_NEVER_RESTART);
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	for (int i = 0; i < Min(missing, HANDLES); i++)
 		if (!RegisterDynamicBackgroundWorker(&worker, &handles[i]))
@@ -211,11 +204,7 @@ help(void)
 	{
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		(void) bkc_process_reload();
 		if (!bkc_wal_archiving())
 			return;
 		if (help_once())
@@ -232,9 +221,7 @@ help(void)
 void
 bkc_walhelper_main(Datum main_arg)
 {
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
+	bkc_process_begin();
 	if (!helper_attach())
 		proc_exit(0);
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);

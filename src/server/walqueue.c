@@ -223,12 +223,3 @@ bkc_queue_release(pid_t pid)
 	LWLockRelease(bkc_wal->lock);
 	ConditionVariableBroadcast(&bkc_wal->cv);
 }
-
-void
-bkc_queue_reset_repo(int repo)
-{
-	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	memset(window_of(repo), 0, sizeof(BkcWalWindow));
-	LWLockRelease(bkc_wal->lock);
-	ConditionVariableBroadcast(&bkc_wal->cv);
-}

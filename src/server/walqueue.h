@@ -77,9 +77,6 @@ extern void bkc_queue_done(const BkcWalTask *task, bool durable);
 /* A process ends: what it was at is to be done again. */
 extern void bkc_queue_release(pid_t pid);
 
-/* Nothing is known to be durable in that repository any more. */
-extern void bkc_queue_reset_repo(int repo);
-
 /* ---- for who holds the lock ---- */
 
 /* Is that segment known to be durable and not reported yet? */

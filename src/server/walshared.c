@@ -185,6 +185,15 @@ forget_archived(BkcRepoState *state)
 }
 
 void
+bkc_wal_forget_archived(int repo)
+{
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	forget_archived(&bkc_wal->repos[repo]);
+	LWLockRelease(bkc_wal->lock);
+	ConditionVariableBroadcast(&bkc_wal->cv);
+}
+
+void
 bkc_wal_note_listed(const int *repos, size_t n)
 {
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);

@@ -114,6 +114,9 @@ extern void bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 s
 							  double seconds);
 extern void bkc_wal_note_failure(int repo, const char *file, const BkcError *err);
 
+/* Nothing is known to be in that repository any more. */
+extern void bkc_wal_forget_archived(int repo);
+
 /*
  * These are the repositories that the archiver serves from now on.  What was
  * said of one that comes (back) is forgotten: it may lack what was archived

@@ -16,14 +16,12 @@
 #include "catalog.h"
 #include "copy.h"
 #include "job.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
+#include "process.h"
 #include "settings.h"
 #include "storage/ipc.h"
-#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
@@ -46,20 +44,16 @@ BkcCrew *
 bkc_crew_start(BkcJob *job, int n)
 {
 	BkcCrew    *crew = palloc0(sizeof(*crew));
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker;
 
 	crew->job = job;
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	job->workers_wanted = Min(n, BKC_MAX_WORKERS);	/* they share max_rate among them */
 	LWLockRelease(bkc_shared->lock);
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	bkc_process_describe(&worker, "bkc_worker_main", "pg_backupctl copy",
+						 BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
 	worker.bgw_main_arg = Int32GetDatum((int32) (job - bkc_shared->jobs));
 	worker.bgw_notify_pid = MyProcPid;
-	strlcpy(worker.bgw_library_name, "pg_backupctl", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "bkc_worker_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_type, "pg_backupctl copy", sizeof(worker.bgw_type));
 	for (int i = 0; i < Min(n, BKC_MAX_WORKERS); i++)
 	{
 		WorkerExtra extra = {job->generation, (uint32) i + 1};
@@ -269,9 +263,7 @@ bkc_worker_main(Datum main_arg)
 {
 	MemoryContext context;
 
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
+	bkc_process_begin();
 	worker_attach(DatumGetInt32(main_arg));
 	/* no database: DROP DATABASE is not held up, but pg_stat_activity shows us */
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);

@@ -113,7 +113,8 @@ setting('pg_backupctl.enabled', 'on');
 ok(bkc_poll(sub { scalar stored(@files) == 41 }), 'the archiver hangs, helpers send everything')
   or diag(scalar stored(@files));
 is_deeply([ bkc_wal_status($node, 'ready') ], [ @files[ 1 .. 40 ] ], '... and none is reported but the first');
-is($node->safe_psql('postgres', 'SELECT pg_walfile_name(archived_to - 1), backlog_segments FROM backup_archiver'),
+# an object is there a moment before its helper has said so
+bkc_wait_for_sql($node, 'SELECT pg_walfile_name(archived_to - 1), backlog_segments FROM backup_archiver',
 	"$files[0]|0", '... nor counted');
 $node->stop('immediate');
 append_to_file($node->data_dir . '/postgresql.auto.conf', "pg_backupctl.fault = ''\n");

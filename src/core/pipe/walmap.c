@@ -143,6 +143,16 @@ bkc_walmap_is_damage(BkcErrorCode code)
 }
 
 bool
+bkc_walmap_pass_damage(BkcError *err)
+{
+	if (!bkc_walmap_is_damage(err->code))
+		return false;
+	bkc_log(BKC_LOG_WARNING, "%s", err->message);
+	bkc_error_clear(err);
+	return true;
+}
+
+bool
 bkc_walmap_time(const BkcWalMap *map, uint32_t timeline, uint64_t segno, int64_t *time,
 				BkcError *err)
 {
@@ -162,11 +172,7 @@ bkc_walmap_time(const BkcWalMap *map, uint32_t timeline, uint64_t segno, int64_t
 		*time = info.time;
 		return true;
 	}
-	if (!bkc_walmap_is_damage(err->code))
-		return false;
-	bkc_log(BKC_LOG_WARNING, "%s", err->message);
-	bkc_error_clear(err);
-	return true;
+	return bkc_walmap_pass_damage(err);
 }
 
 void

@@ -30,6 +30,9 @@ extern bool bkc_walmap_time(const BkcWalMap *map, uint32_t timeline, uint64_t se
 /* Is this failure about one object, so that the others can still be used? */
 extern bool bkc_walmap_is_damage(BkcErrorCode code);
 
+/* Warn of such a failure, clear it and return true; false, and nothing done, when it is another. */
+extern bool bkc_walmap_pass_damage(BkcError *err);
+
 /* The segments first .. next - 1 are those of leg i; none when first == next. */
 extern void bkc_walpath_segments(const BkcWalMap *map, const BkcWalPath *path, size_t i,
 								 uint64_t *first, uint64_t *next);

@@ -257,11 +257,7 @@ open_end(const Walk *w, BkcWalReach *reach, bool *served, BkcError *err)
 		}
 		*err = gone;
 	}
-	if (!bkc_walmap_is_damage(err->code))
-		return false;
-	bkc_log(BKC_LOG_WARNING, "%s", err->message);
-	bkc_error_clear(err);
-	return true;
+	return bkc_walmap_pass_damage(err);
 }
 
 /* Whole segments behind the end. */
