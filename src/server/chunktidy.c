@@ -234,32 +234,52 @@ bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err)
 
 /* ---- what earlier processes have left ---- */
 
+#define CHUNKS	".chunks/"
+
 typedef struct Folder
 {
 	BkcTidy    *tidy;
 	char		whole[BKC_NAME_MAX];	/* the last whole segment that was listed */
 } Folder;
 
-/* In byte order a segment comes right before the folder of its chunks. */
+/* Of a folder of chunks: the segment's name. */
+static bool
+segment_of_chunks(const char *name, char file[MAXFNAMELEN])
+{
+	size_t		len = strlen(name);
+	size_t		tail = XLOG_FNAME_LEN + strlen(CHUNKS);
+
+	if (len < tail || strcmp(name + len - strlen(CHUNKS), CHUNKS) != 0)
+		return false;
+	strlcpy(file, name + len - tail, XLOG_FNAME_LEN + 1);
+	return bkc_wal_is_segment(file);
+}
+
+/*
+ * In byte order a segment comes right before the folder of its chunks.  One that is not
+ * there yet, but waits for the archiver here, will be.
+ */
 static bool
 folder_entry(void *arg, const char *name, uint64_t size, BkcError *err)
 {
 	Folder	   *folder = arg;
-	const char *base;
-	size_t		len = strlen(folder->whole);
+	const char *base = strrchr(name, '/');
+	char		file[MAXFNAMELEN];
 	uint32_t	timeline;
 	uint64_t	segno;
+	bool		whole;
 
-	base = strrchr(name, '/');
 	if (base != NULL && bkc_wal_is_segment(base + 1))
-		strlcpy(folder->whole, name, sizeof(folder->whole));
-	else if (len > 0 && strncmp(name, folder->whole, len) == 0 &&
-			 strcmp(name + len, ".chunks/") == 0)
 	{
-		base = strrchr(folder->whole, '/') + 1;
-		if (bkc_wal_segment_parse(base, wal_segment_size, &timeline, &segno))
-			bkc_tidy_add(folder->tidy, timeline, segno, 0);
+		strlcpy(folder->whole, name, sizeof(folder->whole));
+		return true;
 	}
+	if (!segment_of_chunks(name, file))
+		return true;
+	whole = strncmp(name, folder->whole, strlen(name) - strlen(CHUNKS)) == 0;
+	if ((whole || bkc_tidy_is_ready(file)) &&
+		bkc_wal_segment_parse(file, wal_segment_size, &timeline, &segno))
+		bkc_tidy_add(folder->tidy, timeline, segno, 0);
 	return true;
 }
 

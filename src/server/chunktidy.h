@@ -42,8 +42,8 @@ typedef struct BkcTidy
 extern void bkc_tidy_add(BkcTidy *tidy, TimeLineID timeline, XLogSegNo segno, uint64 generation);
 
 /*
- * Add what other processes have left beside whole segments, in the folder of the log that
- * holds the open segment and in the one before.
+ * Add what other processes have left beside segments that are whole, or will be, in the
+ * folder of the log that holds the open segment and in the one before.
  */
 extern bool bkc_tidy_find(BkcTidy *tidy, BkcStore *store, BkcError *err);
 

@@ -48,10 +48,13 @@ sub archives
 }
 
 # Asserts that it is refused, in every way, with a message like that, and that nothing of it
-# comes into the repository.
+# comes into the repository.  An owner that runs beside it is kept from sending chunks meanwhile.
 sub refused
 {
-	my ($server, $pattern, $what) = @_;
+	my ($server, $pattern, $what, $owner) = @_;
+	my $streamer = $owner && $owner->safe_psql('postgres',
+		q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_backupctl WAL streamer'));
+	kill 'STOP', $streamer or die $! if $owner;
 	my @before = bkc_repo_objects($node, qr{/wal/|/owner/|/backups/});
 
 	insert($server);
@@ -62,6 +65,7 @@ sub refused
 	ok(bkc_poll(sub { $server->log_contains($pattern) }), "$what: the log says why");
 	is_deeply([ bkc_repo_objects($node, qr{/wal/|/owner/|/backups/}) ],
 		\@before, "$what: the repository is as it was");
+	kill 'CONT', $streamer or die $! if $owner;
 	is( $server->safe_psql('postgres', q(SELECT count(*) FROM backup_catalog WHERE status = 'running')),
 		0, "$what: no backup was begun");
 	return;
@@ -109,7 +113,7 @@ archives($node, 'the original, after a restart');
 is(claims(), 1, 'it has not claimed it anew');
 $copy->start;
 my $data = $node->data_dir;
-refused($copy, qr/repository "main" belongs to another data directory/, 'a copy');
+refused($copy, qr/repository "main" belongs to another data directory/, 'a copy', $node);
 ok( $copy->log_contains(
 		qr/Since .* it belongs to "\Q$data\E" on host ".*", then on timeline 1.*\n.*HINT:.*SELECT backup_take_over\('main'\)/),
 	'the message says who has it and what to do');
@@ -123,7 +127,7 @@ my $clone = bkc_restore($node, 'clone');
 bkc_start_restored($clone);
 $clone->append_conf('postgresql.auto.conf', "pg_backupctl.enabled = on\narchive_mode = on");
 $clone->restart;
-refused($clone, qr/repository "main" belongs to another data directory/, 'a clone');
+refused($clone, qr/repository "main" belongs to another data directory/, 'a clone', $node);
 ok(!bkc_repo_objects($node, qr{00000002\.history$}), 'not even its timeline\'s history is stored');
 archives($node, 'the original beside the clone');
 
@@ -138,7 +142,7 @@ is( $clone->safe_psql('postgres', q(SELECT backup_take_over('main'))),
 is(claims(), 2, 'and is no claim');
 # The old owner learns it within half a minute.
 $node->restart;
-refused($node, qr/repository "main" belongs to another data directory/, 'the old owner');
+refused($node, qr/repository "main" belongs to another data directory/, 'the old owner', $clone);
 $clone->restart;
 archives($clone, 'the new owner after a restart');
 
@@ -195,7 +199,7 @@ is(bkc_backup($successor)->{status}, 'completed', 'it takes a backup');
 
 # the mark does not count in a copy
 bkc_start_restored($moved);
-refused($moved, qr/repository "main" belongs to another data directory/, 'a copy of the successor');
+refused($moved, qr/repository "main" belongs to another data directory/, 'a copy of the successor', $successor);
 $moved->stop;
 
 # ---- a claim that fails is made later ----

@@ -148,7 +148,7 @@ value_in(const Cluster *c, const char *rel, const char *name)
 	return value;
 }
 
-static void
+static inline void
 assert_value(const Cluster *c, const char *rel, const char *name, const char *expected)
 {
 	char	   *value = value_in(c, rel, name);
