@@ -439,6 +439,11 @@ note_failure(Line *line, int repo, const BkcReport *report)
 	note_report(line, repo, report);
 	line->retry_at = in_ms(RETRY_MS << Min(line->failures, RETRY_DOUBLINGS));
 	line->failures++;
+
+	/* when the repository is back it may hold something else: look again before going on */
+	line->cleared = line->segno == 0;
+	line->ask_at = 0;
+	line->begun = false;
 	line_close(line);
 }
 

@@ -280,8 +280,8 @@ test_refused(void **state)
 
 	/* the file is shorter than it should be */
 	assert_int_equal(truncate(path, 5000), 0);
-	assert_fails(CHUNK(SEGMENT, MB, 5, 1000, 4001), BKC_ERR_STATE);
-	assert_fails(CHUNK(SEGMENT, MB, 5, 5000, 1), BKC_ERR_STATE);
+	assert_fails(CHUNK(SEGMENT, MB, 5, 1000, 4001), BKC_ERR_UNAVAILABLE);
+	assert_fails(CHUNK(SEGMENT, MB, 5, 5000, 1), BKC_ERR_UNAVAILABLE);
 	assert_int_equal(util_objects(store), 1);
 	assert_ok(CHUNK(SEGMENT, MB, 5, 1000, 4000));
 	close(fd);

@@ -52,6 +52,8 @@
 	X(STORE_OPEN_WRITE,			"store-open-write") \
 	X(STORE_WRITE,				"store-write") \
 	X(STORE_COMMIT,				"store-commit") \
+	X(STORE_NAMED,				"store-named")			/* visible, its name not durable yet */ \
+	X(STORE_SYNC,				"store-sync")			/* before one that was seen is synced */ \
 	X(STORE_READ,				"store-read") \
 	X(STORE_LIST,				"store-list") \
 	X(STORE_REMOVE,				"store-remove") \
