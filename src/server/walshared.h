@@ -49,6 +49,7 @@ typedef struct BkcRepoState
 	TimestampTz failed_at;
 	TimestampTz retry_at;		/* nobody tries before; 0 = now */
 	char		failed_file[BKC_WAL_FILE_MAX];
+	bool		failed_alone;	/* it is that file: others that succeed prove nothing about it */
 	BkcReport	error;			/* the last one; stays after it has passed */
 
 	/* the streamer's side */
