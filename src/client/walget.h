@@ -80,7 +80,8 @@ typedef struct BkcWalGet
 	/* results */
 	bool		target_failed;	/* the last failure was at path, no repository's */
 	bool		lost_history;	/* nobody has the history, but its number is taken */
-	uint32_t	backup_timeline;	/* asked for a history: the highest of all backups, 0 for none */
+	uint32_t	label_timeline; /* asked for a history: that of the backup --backup, ... */
+	uint32_t	backup_timeline;	/* ... and the highest of all backups; 0 when none was seen */
 	bool		prefetching;	/* this process has seen to the prefetch */
 } BkcWalGet;
 

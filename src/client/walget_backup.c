@@ -50,6 +50,8 @@ note_timeline(BkcWalGet *w, const BkcManifestHeader *header)
 {
 	if (header->timeline > w->backup_timeline)
 		w->backup_timeline = header->timeline;
+	if (w->label != NULL && strcmp(header->label, w->label) == 0)
+		w->label_timeline = header->timeline;
 }
 
 static bool

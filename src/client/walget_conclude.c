@@ -279,7 +279,9 @@ check_passed(BkcWalAsk *ask, BkcError *err)
 /*
  * Timelines have numbers, and who says that a history does not exist gives its
  * number free: for another one that writes other WAL under names that are there.  It matters
- * neither to a recovery that goes to a higher one.  A standby asks for what may yet come.
+ * neither to a recovery that goes to a higher one, nor to one that stays on its
+ * backup's timeline, as restore makes a server do where that never had a history (pg_resetwal).
+ * A standby asks for what may yet come.
  */
 static bool
 check_history(BkcWalAsk *ask, BkcError *err)
@@ -289,8 +291,9 @@ check_history(BkcWalAsk *ask, BkcError *err)
 	/* the first timeline never has one, but a server that leaves it asks for it */
 	if (w->target > w->timeline || w->timeline == 1)
 		return true;
-	return check_lost(ask, err) &&
-		(w->standby || w->target == w->timeline || check_passed(ask, err));
+	if (w->target == w->timeline)
+		return w->label_timeline == w->timeline || check_lost(ask, err);
+	return check_lost(ask, err) && (w->standby || check_passed(ask, err));
 }
 
 bool

@@ -138,6 +138,37 @@ test_passed_by_backup(void **state)
 	assert_status(site_get("12", "--timeline 1", "00000004.history"), NONE);
 }
 
+/* A timeline that began without one (pg_resetwal), and the recovery along it. */
+static void
+test_never_a_history(void **state)
+{
+	const char *restored = "--timeline 2 --backup " FIRST_LABEL;
+
+	site_segments(0, 2, 5, 6);
+	site_backup(0, SECOND_LABEL, 2);
+	site_backup(0, FIRST_LABEL, 1);
+	assert_status(site_get("1", "--timeline 2", "00000002.history"), UNKNOWN);
+	assert_status(site_get("1", restored, "00000002.history"), UNKNOWN);
+	restored = "--timeline 2 --backup " SECOND_LABEL;
+	for (int i = 0; i < 2; i++)
+	{
+		assert_status(site_get(i == 0 ? "1" : "21", restored, "00000002.history"), NONE);
+		assert_string_equal(site.said, "");
+		assert_status(site_get("1", restored, "00000003.history"), NONE);
+	}
+	assert_status(site_get("1", restored, site_name(2, 6)), GOT);
+	assert_status(site_get("1", restored, site_name(2, 7)), NONE);
+
+	/* to others its number is taken */
+	assert_status(site_get("1", "--timeline 1 --backup " FIRST_LABEL, "00000002.history"), GOT);
+
+	/* where there is one it is given */
+	site_history(1, 2, 1, 5 * MB);
+	assert_status(site_get("12", restored, "00000002.history"), GOT);
+	site_flip(site_object(1, "00000002.history"), -40);
+	assert_status(site_get("12", restored, "00000002.history"), UNKNOWN);
+}
+
 static void
 damaged_manifest(const char *label)
 {
@@ -406,6 +437,7 @@ main(void)
 		SITE_TEST(test_lost_history),
 		SITE_TEST(test_passed_number),
 		SITE_TEST(test_passed_by_backup),
+		SITE_TEST(test_never_a_history),
 		SITE_TEST(test_damaged_backup),
 		SITE_TEST(test_unknown_size),
 		SITE_TEST(test_promised),
