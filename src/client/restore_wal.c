@@ -32,7 +32,7 @@ missing_segment(const BkcRestore *r, const char *what, BkcError *err)
 	bkc_error_set(err, BKC_ERR_NOT_FOUND, "WAL segment %s, which is needed for %s, is not in the repository",
 				  reach->missing, what);
 	if (reach->beyond > 0)
-		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " %s missing, and of the later ones %" PRIu64 " %s there.",
+		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " %s missing, and of the later ones %" PRIu64 " %s there, whole or in part.",
 								r->way.backup.label, lsn, reach->timeline, reached, reach->gap,
 								reach->gap == 1 ? "segment is" : "segments are", reach->beyond,
 								reach->beyond == 1 ? "is" : "are");
