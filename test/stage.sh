@@ -212,7 +212,7 @@ stage_sanitizers()
 		#!/bin/bash
 		case \${1:-} in
 			--boot | --check | --single | -V) ;;
-			*) export LD_PRELOAD=$asan:$STAGE/sanitizers.so:$ubsan ;;
+			*) export LD_PRELOAD=$asan:$STAGE/sanitizers.so:$ubsan\${LD_PRELOAD:+:\$LD_PRELOAD} ;;
 		esac
 		exec -a "\$0" "\$0.bin" "\$@"
 	EOF

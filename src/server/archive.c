@@ -11,19 +11,15 @@
  */
 #include "pgcompat.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "access/xlog_internal.h"
+#include "archivetime.h"
 #include "base/fault.h"
-#include "base/file.h"
 #include "base/host.h"
-#include "catalog/pg_control.h"
 #include "errors.h"
 #include "format/pgfiles.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "port/pg_crc32c.h"
+#include "port/pg_bitutils.h"
 #include "postmaster/interrupt.h"
 #include "postmaster/pgarch.h"
 #include "settings.h"
@@ -37,10 +33,12 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #include "walhelper.h"
+#include "walnext.h"
 #include "walshared.h"
 
 #define WAIT_SLICE_MS	100
-#define LOOK_MS			500		/* between two looks at what happens meanwhile */
+#define STUCK_MS		10000	/* see is_hopeless() */
+#define STUCK_BYTES		1000
 
 /* ---- may anything be archived? ---- */
 
@@ -99,123 +97,153 @@ archive_configured(void)
 	return false;
 }
 
-/* ---- time ---- */
+/* ---- one file, one repository ---- */
 
-/* Is the segment behind this one ready, too?  Then helpers are worth their start. */
-static bool
-more_is_ready(const char *file)
+typedef enum TargetState
 {
-	TimeLineID	timeline;
-	XLogSegNo	segno;
-	char		next[MAXFNAMELEN];
-	char		path[MAXPGPATH];
-	struct stat st;
+	TARGET_OPEN,
+	TARGET_DONE,				/* durable there */
+	TARGET_FAILED
+} TargetState;
 
-	if (!bkc_wal_is_segment(file))
-		return false;
-	XLogFromFileName(file, &timeline, &segno, wal_segment_size);
-	XLogFileName(next, timeline, segno + 1, wal_segment_size);
-	StatusFilePath(path, next, ".ready");
-	return stat(path, &st) == 0;
+typedef struct Target
+{
+	const BkcRepoDef *def;
+	int			repo;			/* in shared memory */
+	TargetState state;
+} Target;
+
+static Target targets[BKC_SET_REPOS];
+static int	ntargets;
+
+/* Time was up there in the last cycle: it has had its share. */
+static uint32 given_up;
+
+static int
+count(TargetState state)
+{
+	int			n = 0;
+
+	for (int i = 0; i < ntargets; i++)
+		n += targets[i].state == state;
+	return n;
 }
 
-static const char *sending;		/* the file that PostgreSQL has given us */
-static TimestampTz deadline;	/* of this file in one repository */
-static TimestampTz looked_at;	/* when we last looked around */
-static bool last_cycle;			/* it is: no helper will come */
+/* Who has this file still wants time for what is behind it. */
+static int
+sharers(void)
+{
+	return ntargets - count(TARGET_FAILED);
+}
+
+static uint32
+mask_of(TargetState state)
+{
+	uint32		mask = 0;
+
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].state == state)
+			mask |= 1u << targets[i].repo;
+	return mask;
+}
+
+static BkcWalTask
+task_of(const char *file, int repo)
+{
+	BkcWalTask	task = {.repo = repo};
+
+	if (bkc_wal_is_segment(file))
+		XLogFromFileName(file, &task.timeline, &task.segno, wal_segment_size);
+	return task;
+}
 
 /*
- * Is this the archiver's last cycle, for which the postmaster waits?  The
- * checkpointer has written the shutdown checkpoint before it begins.  Does not
- * raise; a file that is just being written counts as "no", and is looked at again.
+ * A repository that failed just now is left alone for a while, so that the others are not
+ * held up; in the last cycle there is no later, but also no second time-out.
  */
 static bool
-is_shut_down(void)
+left_alone(int repo)
 {
-	ControlFileData control;
-	BkcError	err;
-	pg_crc32c	crc;
-	size_t		got;
-	int			fd;
-	bool		ok;
+	bool		waiting;
 
-	fd = bkc_file_open_read(XLOG_CONTROL_FILE, &err);
-	if (fd < 0)
-		return false;
-	ok = bkc_file_pread(fd, XLOG_CONTROL_FILE, &control, sizeof(control), 0, &got, &err) &&
-		got == sizeof(control);
-	close(fd);
-	if (!ok)
-		return false;
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, &control, offsetof(ControlFileData, crc));
-	FIN_CRC32C(crc);
-	return EQ_CRC32C(crc, control.crc) &&
-		(control.state == DB_SHUTDOWNED || control.state == DB_SHUTDOWNED_IN_RECOVERY);
-}
-
-/* The last cycle may begin while we are at a file that was begun with plenty of time. */
-static void
-look_for_shutdown(TimestampTz now)
-{
-	TimestampTz end;
-
-	last_cycle = is_shut_down();
-	if (!last_cycle)
-	{
-		bkc_wal->shutdown_began = 0;
-		return;
-	}
-	if (bkc_wal->shutdown_began == 0)
-		bkc_wal->shutdown_began = now;
-	end = TimestampTzPlusMilliseconds(bkc_wal->shutdown_began,
-									  (int64) bkc_set_shutdown_timeout * 1000);
-	deadline = Min(deadline, end);
-}
-
-/* What may change while a file is being sent: more becomes ready, the server is shut down. */
-static void
-look_around(TimestampTz now)
-{
-	looked_at = now;
-	look_for_shutdown(now);
-	if (!last_cycle && more_is_ready(sending))
-		bkc_walhelpers_start();
-}
-
-static void
-begin_time(const char *file)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	sending = file;
-	deadline = TimestampTzPlusMilliseconds(now, (int64) bkc_set_archive_timeout * 1000);
-	look_around(now);
+	if (bkc_archive_last_cycle())
+		return (given_up & (1u << repo)) != 0;
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	waiting = bkc_wal->repos[repo].retry_at > GetCurrentTimestamp();
+	LWLockRelease(bkc_wal->lock);
+	return waiting;
 }
 
 static bool
-time_is_up(void)
+troubled(int repo)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	bool		failing;
 
-	if (!last_cycle && TimestampDifferenceExceeds(looked_at, now, LOOK_MS))
-		look_around(now);
-	return now >= deadline;
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	failing = bkc_wal->repos[repo].failures_in_row > 0;
+	LWLockRelease(bkc_wal->lock);
+	return failing;
 }
 
-/* ---- one file ---- */
-
-/* Somebody else is at it: wait until it is not so any more. */
-static BkcWalState
-wait_for_helper(const BkcWalTask *task)
+/* One step of the helpers' work, for these repositories; false when there is none. */
+static bool
+help_once(const char *file, uint32 *repos)
 {
+	uint32		before = *repos;
+	bool		worked;
+
+	if (before == 0 || (!bkc_archive_last_cycle() && bkc_queue_free_helper()))
+		return false;
+	bkc_archive_begin(file, pg_popcount32(before) + count(TARGET_OPEN));
+	worked = bkc_walhelp_once(repos, bkc_archive_time_is_up) ||
+		bkc_walnext(*repos, bkc_archive_time_is_up);
+	bkc_host_watch(bkc_archive_time_is_up);
+	if (bkc_archive_last_cycle() && bkc_archive_time_is_up())
+		given_up |= before & ~*repos;
+	return worked;
+}
+
+/*
+ * Is it no use to wait for who is there?  It has failed, or takes longer for one file than a
+ * repository should, at a megabyte a second.  When there is no other repository nobody suffers
+ * from waiting for as long as a helper itself may take (archive_timeout).
+ */
+static bool
+is_hopeless(int repo)
+{
+	int			ms = STUCK_MS + wal_segment_size / STUCK_BYTES;
+	TimestampTz since = bkc_queue_since(repo);
+
+	if (ntargets == 1)
+		return false;
+	return left_alone(repo) ||
+		(since != 0 &&
+		 TimestampDifferenceExceeds(since, GetCurrentTimestamp(),
+									Min(ms, bkc_set_archive_timeout * 1000)));
+}
+
+/*
+ * Somebody else is at it: wait until it is not so any more.  Those that have the file get what
+ * comes behind it meanwhile, when no helper is free for that.
+ */
+static BkcWalState
+wait_for_helper(const Target *target, const char *file, const BkcWalTask *task)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													(int64) bkc_set_archive_timeout * 1000);
+	uint32		others = mask_of(TARGET_DONE);
+	bool		helped = false;
 	BkcWalState state;
 
-	ConditionVariablePrepareToSleep(&bkc_wal->cv);
-	while ((state = bkc_queue_want(task)) == BKC_WAL_BUSY &&
-		   !time_is_up())
+	while ((state = bkc_queue_want(task)) == BKC_WAL_BUSY && !is_hopeless(target->repo) &&
+		   GetCurrentTimestamp() < until && !bkc_archive_time_is_up())
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (help_once(file, &others))
+		{
+			helped = true;
+			continue;
+		}
 		(void) ConditionVariableTimedSleep(&bkc_wal->cv, WAIT_SLICE_MS, PG_WAIT_EXTENSION);
 		if (!PostmasterIsAlive())
 			proc_exit(1);
@@ -224,55 +252,69 @@ wait_for_helper(const BkcWalTask *task)
 		SetLatch(MyLatch);
 	}
 	ConditionVariableCancelSleep();
+	if (helped)
+		bkc_archive_begin(file, sharers());
 	return state;
 }
 
-/*
- * A repository that failed just now is left alone for a while, so that the others are not
- * held up; in the last cycle there is no later.
- */
-static bool
-in_backoff(int repo)
+/* So that the views and the back-off know of it; what that helper stores later ends both. */
+static void
+note_stuck(const Target *target, const char *file)
 {
-	bool		waiting;
+	BkcError	err;
 
-	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	waiting = !last_cycle && bkc_wal->repos[repo].retry_at > GetCurrentTimestamp();
-	LWLockRelease(bkc_wal->lock);
-	return waiting;
+	bkc_error_clear(&err);
+	bkc_error_set(&err, BKC_ERR_TIMEOUT, "repository \"%s\": WAL file \"%s\" waits for a WAL helper that does not come to an end",
+				  target->def->name, file);
+	bkc_wal_note_failure(target->repo, file, &err);
+	bkc_ereport(WARNING, &err);
 }
 
 static bool
-archive_segment_to(const BkcRepoDef *def, int repo, const char *file, const char *path,
-				   BkcError *err)
+send_to(const Target *target, const char *file, const char *path, const BkcWalTask *task)
 {
-	BkcWalTask	task = {.repo = repo};
-	BkcWalState state;
+	bool		segment = bkc_wal_is_segment(file);
+	BkcError	err;
 	bool		ok;
 
-	XLogFromFileName(file, &task.timeline, &task.segno, wal_segment_size);
-	state = wait_for_helper(&task);
-	if (state == BKC_WAL_DURABLE)
-		return true;
-	if (state == BKC_WAL_BUSY)
-	{
-		bkc_error_set(err, BKC_ERR_TIMEOUT, "repository \"%s\": a WAL helper is still at \"%s\"",
-					  def->name, file);
-		bkc_ereport(WARNING, err);
-		return false;
-	}
-	ok = !in_backoff(repo) && bkc_ship_file(def, repo, file, path, false, time_is_up, err);
-	bkc_queue_done(&task, ok);
+	bkc_error_clear(&err);
+	ok = !left_alone(target->repo) &&
+		bkc_ship_file(target->def, target->repo, file, path, !segment, bkc_archive_time_is_up,
+					  &err);
+	if (ok && bkc_wal_is_history(file))
+		bkc_queue_note_history(target->repo, bkc_wal_timeline(file));
+	bkc_queue_done(task, ok);
+	if (!ok && bkc_archive_last_cycle() && bkc_archive_time_is_up())
+		given_up |= 1u << target->repo;
 	return ok;
 }
 
-static bool
-archive_to(const BkcRepoDef *def, int repo, const char *file, const char *path, BkcError *err)
+/* Without wait it stays open when somebody else is at it. */
+static void
+archive_to(Target *target, const char *file, const char *path, bool wait)
 {
-	if (bkc_wal_is_segment(file))
-		return archive_segment_to(def, repo, file, path, err);
-	return !in_backoff(repo) && bkc_ship_file(def, repo, file, path, true, time_is_up, err);
+	BkcWalTask	task = task_of(file, target->repo);
+	BkcWalState state;
+
+	bkc_archive_begin(file, sharers());
+	if (bkc_archive_time_is_up())
+	{
+		target->state = TARGET_FAILED;
+		return;
+	}
+	state = wait ? wait_for_helper(target, file, &task) : bkc_queue_want(&task);
+	if (state == BKC_WAL_BUSY && !wait)
+		return;
+	if (state == BKC_WAL_BUSY && !left_alone(target->repo))
+		note_stuck(target, file);
+	if (state == BKC_WAL_DURABLE ||
+		(state == BKC_WAL_TODO && send_to(target, file, path, &task)))
+		target->state = TARGET_DONE;
+	else
+		target->state = TARGET_FAILED;
 }
+
+/* ---- one file, all repositories ---- */
 
 /*
  * The last cycle's time is up.  PostgreSQL would try the file three times with a second in
@@ -289,80 +331,134 @@ leave_the_rest(const char *file)
 	ShutdownRequestPending = true;
 }
 
+/* When the first of those that failed is to be tried again. */
+static TimestampTz
+next_retry(void)
+{
+	TimestampTz next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   (int64) bkc_set_archive_timeout * 1000);
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].state == TARGET_FAILED)
+			next = Min(next, bkc_wal->repos[targets[i].repo].retry_at);
+	LWLockRelease(bkc_wal->lock);
+	return next;
+}
+
 /*
  * This file waits for one repository; the others get what comes behind it all
- * the same.  That is the helpers' work, if there are any.
+ * the same.  That is the helpers' work; ours when no helper is free: there may be none, or they
+ * may hang.  In the last cycle PostgreSQL itself would not come to what is behind this file.
  */
 static void
 go_ahead(const char *file)
 {
-	bool		alone;
+	uint32		repos = mask_of(TARGET_DONE) & ~given_up;
+	TimestampTz until = next_retry();
 
-	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	alone = bkc_wal->helpers == 0;
-	LWLockRelease(bkc_wal->lock);
-	begin_time(file);
-	while (alone && !time_is_up() && bkc_walhelp_once(time_is_up))
+	while (!ShutdownRequestPending && !ConfigReloadPending &&
+		   (bkc_archive_last_cycle() ? !bkc_archive_all_time_is_up() :
+			GetCurrentTimestamp() < until) &&
+		   help_once(file, &repos))
 		CHECK_FOR_INTERRUPTS();
 }
 
-/* Helpers may begin with every repository, also while we are at the first of them. */
+/*
+ * Helpers may begin with every repository, also while we are at the first of them.  Behind a file
+ * that is no segment they begin where the first one waits.
+ */
 static void
-open_windows(const char *file, const int *repos, size_t n)
+open_windows(const char *file)
 {
-	BkcWalTask	task;
-
 	if (!bkc_wal_is_segment(file))
-		return;
-	XLogFromFileName(file, &task.timeline, &task.segno, wal_segment_size);
-	for (size_t i = 0; i < n; i++)
 	{
-		task.repo = repos[i];
+		(void) bkc_walnext(mask_of(TARGET_OPEN), NULL);
+		return;
+	}
+	for (int i = 0; i < ntargets; i++)
+	{
+		BkcWalTask	task = task_of(file, targets[i].repo);
+
 		bkc_queue_reach(&task);
 	}
+}
+
+/*
+ * First those where nothing is wrong and nobody else is at it.  The others get it even if one
+ * cannot, and each has its time.
+ */
+static void
+serve(const char *file, const char *path)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (!troubled(targets[i].repo))
+			archive_to(&targets[i], file, path, false);
+	if (bkc_archive_last_cycle() && count(TARGET_OPEN) > 0)
+		go_ahead(file);
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].state == TARGET_OPEN)
+			archive_to(&targets[i], file, path, true);
+}
+
+static bool
+find_targets(BkcError *err)
+{
+	int			repos[BKC_SET_REPOS];
+	const BkcRepoList *list = bkc_ship_repositories(repos, err);
+
+	if (list == NULL)
+		return false;
+	ntargets = (int) list->count;
+	for (int i = 0; i < ntargets; i++)
+		targets[i] = (Target) {.def = &list->items[i], .repo = repos[i]};
+	bkc_wal_note_listed(repos, list->count);
+	return true;
+}
+
+static bool
+report(const char *file)
+{
+	int			repos[BKC_SET_REPOS];
+	BkcError	err;
+
+	if (!bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
+		return false;
+	for (int i = 0; i < ntargets; i++)
+		repos[i] = targets[i].repo;
+	bkc_wal_note_reported(file, repos, ntargets);
+	return true;
 }
 
 static bool
 archive_everywhere(const char *file, const char *path)
 {
-	int			repos[BKC_SET_REPOS];
-	const BkcRepoList *list;
 	BkcError	err;
-	size_t		failed = 0;
 
 	bkc_error_clear(&err);
-	begin_time(file);
-	if (time_is_up())
+	bkc_archive_begin(file, 1);
+	if (!bkc_archive_last_cycle())
+		given_up = 0;
+	if (bkc_archive_time_is_up())
 	{
 		leave_the_rest(file);
 		return false;
 	}
-	bkc_host_watch(time_is_up);
-	list = bkc_ship_repositories(repos, &err);
-	if (list == NULL || !bkc_fault(BKC_FAULT_ARCHIVE_FILE, &err))
+	bkc_host_watch(bkc_archive_time_is_up);
+	if (!find_targets(&err) || !bkc_fault(BKC_FAULT_ARCHIVE_FILE, &err))
 	{
 		bkc_ereport(WARNING, &err);
 		return false;
 	}
-
-	bkc_wal_note_listed(repos, list->count);
-	open_windows(file, repos, list->count);
-
-	/* the others get it even if one cannot, and each has its time */
-	for (size_t i = 0; i < list->count; i++)
-	{
-		begin_time(file);
-		if (time_is_up() || !archive_to(&list->items[i], repos[i], file, path, &err))
-			failed++;
-	}
-	if (failed > 0 && last_cycle && time_is_up())
+	open_windows(file);
+	serve(file, path);
+	if (count(TARGET_FAILED) == 0)
+		return report(file);
+	go_ahead(file);
+	if (bkc_archive_all_time_is_up() ||
+		(bkc_archive_last_cycle() && (mask_of(TARGET_FAILED) & ~given_up) == 0))
 		leave_the_rest(file);
-	else if (failed > 0 && failed < list->count)
-		go_ahead(file);
-	if (failed > 0 || !bkc_fault(BKC_FAULT_ARCHIVE_STORED, &err))
-		return false;
-	bkc_wal_note_reported(file, repos, list->count);
-	return true;
+	return false;
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
+#include "walhelper.h"
 
 #define NAP_MS				10000
 #define SETTLE_RETRY_MS		15000
@@ -169,6 +170,9 @@ bkc_launcher_main(Datum main_arg)
 		watch_settle();
 		if (settle_job == NULL && settle_due())
 			start_settle();
+
+		/* archiver and streamer may both hang in one repository; we go to none */
+		bkc_walhelpers_watch();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 NAP_MS, PG_WAIT_EXTENSION);
 	}

@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
+#include "walhelper.h"
 #include "walshared.h"
 
 #define RESTART_SECONDS		10
@@ -247,6 +248,46 @@ archiver_is_due(int repo)
 	return due;
 }
 
+/*
+ * One repository after the other is served, so those come last where the last attempt went
+ * wrong: each may take its time limit.
+ */
+static bool
+comes_last(int repo)
+{
+	bool		troubled;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	troubled = bkc_wal->repos[repo].chunk_error.sqlstate != 0 ||
+		bkc_wal->repos[repo].failures_in_row > 0;
+	LWLockRelease(bkc_wal->lock);
+	return troubled;
+}
+
+/* Those at which another process hangs are left out: nothing would end a call that hangs here. */
+static TimestampTz
+serve_all(const BkcRepoList *list, TimestampTz next, MemoryContext context)
+{
+	int			repos[BKC_SET_REPOS];
+	bool		last[BKC_SET_REPOS];
+
+	for (size_t i = 0; i < list->count; i++)
+	{
+		repos[i] = bkc_wal_repo(&list->items[i]);
+		last[i] = repos[i] >= 0 && comes_last(repos[i]);
+		if (repos[i] >= 0 && archiver_is_due(repos[i]))
+			PgArchWakeup();
+	}
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < list->count; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (repos[i] >= 0 && last[i] == (pass == 1) && !bkc_queue_hangs_at(repos[i]))
+				next = Min(next, serve(&list->items[i], repos[i], context));
+		}
+	return next;
+}
+
 /* All that is due; how long to sleep. */
 static long
 tick(const BkcRepoList *list, MemoryContext context)
@@ -258,18 +299,9 @@ tick(const BkcRepoList *list, MemoryContext context)
 	note_rate(&point);
 	remember(&point);
 	mark_standby(context);
+	bkc_walhelpers_watch();
 	if (bkc_wal_archiving())
-		for (size_t i = 0; i < list->count; i++)
-		{
-			int			repo = bkc_wal_repo(&list->items[i]);
-
-			CHECK_FOR_INTERRUPTS();
-			if (repo < 0)
-				continue;
-			if (archiver_is_due(repo))
-				PgArchWakeup();
-			next = Min(next, serve(&list->items[i], repo, context));
-		}
+		next = serve_all(list, next, context);
 	advance_shipped();
 	return Max(1, Min(TICK_MS, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)));
 }

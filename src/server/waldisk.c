@@ -89,6 +89,33 @@ bkc_waldisk_waiting(BkcWalWaiting *waiting, BkcError *err)
 	return true;
 }
 
+/* ---- the next one ---- */
+
+typedef struct Looking
+{
+	const char *after;
+	char	   *next;
+} Looking;
+
+static void
+look_at_ready(void *arg, const char *file)
+{
+	Looking    *l = arg;
+
+	if (bkc_wal_is_segment(file) && strcmp(file, l->after) > 0 &&
+		(l->next[0] == '\0' || strcmp(file, l->next) < 0))
+		strlcpy(l->next, file, MAXFNAMELEN);
+}
+
+bool
+bkc_waldisk_next(const char *after, char next[MAXFNAMELEN], BkcError *err)
+{
+	Looking		l = {.after = after, .next = next};
+
+	next[0] = '\0';
+	return each_ready(look_at_ready, &l, err);
+}
+
 int64
 bkc_waldisk_ready_time(const char *file)
 {

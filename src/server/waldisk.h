@@ -26,6 +26,12 @@ typedef struct BkcWalWaiting
 extern bool bkc_waldisk_waiting(BkcWalWaiting *waiting, BkcError *err);
 
 /*
+ * The first segment in order that waits and comes behind that one; after "": the first of
+ * all.  next is "" when there is none.  Does not raise.
+ */
+extern bool bkc_waldisk_next(const char *after, char next[MAXFNAMELEN], BkcError *err);
+
+/*
  * When the file became ready (mtime of its .ready file), microseconds since 1970; now when
  * not known.
  */

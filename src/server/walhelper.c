@@ -26,11 +26,14 @@
 #include "utils/wait_event.h"
 #include "waldisk.h"
 #include "walhelper.h"
+#include "walnext.h"
 #include "walshared.h"
 
 #define LOOK_MS			200		/* between two looks when there was nothing to do */
+#define NEXT_MS			1000	/* the same, for where a window could go on */
 #define IDLE_MS			10000	/* then the helper leaves */
 #define START_MS		1000	/* between two attempts to start helpers */
+#define DEAF_MS			10000	/* beyond its time limit: a call that does not return */
 
 /* Those that this process started last; one that cannot start yet keeps its slot. */
 #define HANDLES 32
@@ -83,6 +86,48 @@ bkc_walhelpers_start(void)
 			break;
 		}
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Whoever is at a file notices between two calls of the operating system that its time is up, and
+ * then says so itself.
+ */
+static bool
+is_deaf(int repo, TimestampTz *since)
+{
+	int			ms = bkc_set_archive_timeout * 1000 + DEAF_MS;
+	bool		deaf;
+
+	*since = bkc_queue_since(repo);
+	if (*since == 0 || !TimestampDifferenceExceeds(*since, GetCurrentTimestamp(), ms))
+		return false;
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	deaf = bkc_wal->repos[repo].listed && bkc_wal->repos[repo].retry_at <= GetCurrentTimestamp();
+	LWLockRelease(bkc_wal->lock);
+	return deaf;
+}
+
+void
+bkc_walhelpers_watch(void)
+{
+	TimestampTz since;
+	BkcError	err;
+
+	if (!bkc_wal_archiving())
+		return;
+	for (int r = 0; r < BKC_MAX_REPOS; r++)
+	{
+		if (!is_deaf(r, &since))
+			continue;
+		bkc_error_clear(&err);
+		bkc_error_set(&err, BKC_ERR_TIMEOUT, "repository \"%s\": a process hangs in it since %s",
+					  bkc_wal->repos[r].name, timestamptz_to_str(since));
+		bkc_error_hint(&err, "A call of the operating system does not return.  Look at the file system that holds the repository.");
+		bkc_wal_note_failure(r, "", &err);
+		bkc_ereport(WARNING, &err);
+	}
+	if (bkc_queue_hangs())
+		bkc_walhelpers_start();
 }
 
 static void
@@ -150,9 +195,9 @@ take_waiting(uint32 usable, BkcWalTask *task, char file[MAXFNAMELEN])
 }
 
 bool
-bkc_walhelp_once(bool (*time_is_up) (void))
+bkc_walhelp_once(uint32 *repos, bool (*time_is_up) (void))
 {
-	int			repos[BKC_SET_REPOS];
+	int			index[BKC_SET_REPOS];
 	const BkcRepoList *list;
 	uint32		usable = 0;
 	BkcWalTask	task;
@@ -162,18 +207,18 @@ bkc_walhelp_once(bool (*time_is_up) (void))
 	bool		ok = false;
 
 	bkc_error_clear(&err);
-	list = bkc_ship_repositories(repos, &err);
+	list = bkc_ship_repositories(index, &err);
 	if (list == NULL)
 		bkc_ereport(ERROR, &err);
 	for (size_t i = 0; i < list->count; i++)
-		usable |= 1u << repos[i];
-	if (!take_waiting(usable, &task, file))
+		usable |= 1u << index[i];
+	if (!take_waiting(usable & *repos, &task, file))
 		return false;
 
 	snprintf(path, sizeof(path), XLOGDIR "/%s", file);
 	bkc_host_watch(time_is_up);
 	for (size_t i = 0; i < list->count; i++)
-		if (repos[i] == task.repo)
+		if (index[i] == task.repo)
 			ok = bkc_fault(BKC_FAULT_HELPER_SEGMENT, &err) &&
 				bkc_ship_file(&list->items[i], task.repo, file, path, false, time_is_up, &err) &&
 				bkc_fault(BKC_FAULT_HELPER_STORED, &err);
@@ -181,15 +226,39 @@ bkc_walhelp_once(bool (*time_is_up) (void))
 	bkc_queue_done(&task, ok);
 	if (!ok && err.code == BKC_ERR_CANCELLED)
 		bkc_ereport(ERROR, &err);
-	return ok;
+	if (!ok)
+		*repos &= ~(1u << task.repo);
+	return true;
 }
 
-static bool
-help_once(void)
+static void
+begin_time(void)
 {
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   (int64) bkc_set_archive_timeout * 1000);
-	return bkc_walhelp_once(time_is_up);
+}
+
+/* A segment was sent. */
+static bool
+help_once(void)
+{
+	uint32		repos = PG_UINT32_MAX;
+
+	begin_time();
+	return bkc_walhelp_once(&repos, time_is_up) && repos == PG_UINT32_MAX;
+}
+
+/* The archiver may be at something else, or hang: a window was moved to what waits. */
+static bool
+look_further(void)
+{
+	static TimestampTz looked_at = 0;
+
+	if (!TimestampDifferenceExceeds(looked_at, GetCurrentTimestamp(), NEXT_MS))
+		return false;
+	looked_at = GetCurrentTimestamp();
+	begin_time();
+	return bkc_walnext(PG_UINT32_MAX, time_is_up);
 }
 
 static void
@@ -200,7 +269,10 @@ help(void)
 												  ALLOCSET_DEFAULT_SIZES);
 
 	MemoryContextSwitchTo(context);
-	while (!TimestampDifferenceExceeds(busy, GetCurrentTimestamp(), IDLE_MS))
+
+	/* nobody would call another one while the archiver hangs */
+	while (!TimestampDifferenceExceeds(busy, GetCurrentTimestamp(), IDLE_MS) ||
+		   bkc_queue_hangs())
 	{
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
@@ -212,6 +284,8 @@ help(void)
 			busy = GetCurrentTimestamp();
 			continue;
 		}
+		if (look_further())
+			continue;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LOOK_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -12,11 +12,17 @@
 extern void bkc_walhelpers_start(void);
 
 /*
- * Send one segment that some repository needs next, in this process; false
- * when there was nothing to do, or it failed (that is noted and logged).
- * time_is_up as for bkc_ship_file().
+ * While somebody hangs, see to it that helpers are there for the other repositories, and that the
+ * views know of it.  For a process that does not go to repositories itself, or not now.
  */
-extern bool bkc_walhelp_once(bool (*time_is_up) (void));
+extern void bkc_walhelpers_watch(void);
+
+/*
+ * Send one segment that one of these repositories (a bit mask) needs next, in this process; false
+ * when there was nothing to do.  A repository where it failed (that is noted and logged) is taken
+ * out of the mask.  time_is_up as for bkc_ship_file().
+ */
+extern bool bkc_walhelp_once(uint32 *repos, bool (*time_is_up) (void));
 
 extern PGDLLEXPORT void bkc_walhelper_main(Datum main_arg);
 

@@ -9,8 +9,13 @@
  * the window.  A window is only a memory of what is durable: whatever is lost
  * with it is offered again and found in the repository.
  *
- * It begins where the archiver is, and on its timeline: no helper is ahead of
- * a timeline's history, which PostgreSQL offers first.
+ * It begins where the archiver is, or where the first segment waits, and goes on behind a gap
+ * or on the next timeline (walnext.h).
+ *
+ * A call of the operating system may block for as long as a repository is away (NFS), and
+ * nothing ends that.  So with several repositories no one gets all processes: the archiver and
+ * the helpers are always more than all repositories but one may hold, and one helper of
+ * several is always left for the others.
  */
 #ifndef BKC_SERVER_WALQUEUE_H
 #define BKC_SERVER_WALQUEUE_H
@@ -29,17 +34,27 @@ typedef enum BkcWalState
 	BKC_WAL_DURABLE
 } BkcWalState;
 
+/* A segment of a window, or another file, and who is at it. */
+typedef struct BkcWalSlot
+{
+	uint8		state;			/* BkcWalState */
+	bool		helper;			/* that is a WAL helper */
+	pid_t		pid;			/* 0 = nobody */
+	TimestampTz since;			/* since when */
+} BkcWalSlot;
+
 typedef struct BkcWalWindow
 {
-	TimeLineID	timeline;		/* 0 = the archiver has not been here yet */
+	TimeLineID	timeline;		/* 0 = nobody has been here yet */
+	TimeLineID	history;		/* the newest whose history is known to be here */
+	uint64		left;			/* durable here and not reported yet, of what the window has left */
 	XLogSegNo	known;			/* known .. base - 1 are durable here and not reported yet */
-	XLogSegNo	base;			/* the segment of the first state */
-	uint8		state[BKC_WAL_AHEAD];	/* BkcWalState */
-	pid_t		pid[BKC_WAL_AHEAD]; /* who is at it */
-	TimestampTz since[BKC_WAL_AHEAD];	/* since when */
+	XLogSegNo	base;			/* the segment of the first slot */
+	BkcWalSlot	slots[BKC_WAL_AHEAD];
+	BkcWalSlot	other;			/* for a file that is no segment of the window */
 } BkcWalWindow;
 
-/* A segment in work for one repository. */
+/* A segment in work for one repository; timeline 0: a file that is none. */
 typedef struct BkcWalTask
 {
 	TimeLineID	timeline;
@@ -53,8 +68,8 @@ typedef struct BkcWalTask
  * Take a segment that one of these repositories (a bit mask) needs next; it is
  * BUSY from then on.  The repository with the fewest processes at it comes
  * first; one that fails or is slow gets one process only, one in back-off
- * none.  Whether the segment waits for the archiver at all is for the caller
- * to see.  false when there is none.
+ * none, and none more than leaves somebody for the others.  Whether the segment waits for the
+ * archiver at all is for the caller to see.  false when there is none.
  */
 extern bool bkc_queue_take(uint32 repos, BkcWalTask *task);
 
@@ -65,9 +80,9 @@ extern bool bkc_queue_take(uint32 repos, BkcWalTask *task);
 extern void bkc_queue_reach(const BkcWalTask *task);
 
 /*
- * The archiver wants this segment in that repository: DURABLE, BUSY (somebody
- * is at it), or TODO: then it is the caller's, and bkc_queue_done() must
- * follow.
+ * The caller wants this file in that repository: DURABLE, BUSY (somebody is at it, or the
+ * repository has as many processes as it may have), or TODO: then it is the caller's, and
+ * bkc_queue_done() must follow.
  */
 extern BkcWalState bkc_queue_want(const BkcWalTask *task);
 
@@ -77,6 +92,35 @@ extern void bkc_queue_done(const BkcWalTask *task, bool durable);
 /* A process ends: what it was at is to be done again. */
 extern void bkc_queue_release(pid_t pid);
 
+/* ---- where a window goes on ---- */
+
+/*
+ * Nobody is at anything of the window, and the repository is not in back-off: the segment that it
+ * needs next (timeline 0: any), and the newest timeline whose history is known to be there.
+ */
+extern bool bkc_queue_rest(int repo, BkcWalTask *next, TimeLineID *history);
+
+/* What waits next is this; the window goes there if it still rests at the other. */
+extern bool bkc_queue_go_on(const BkcWalTask *from, const BkcWalTask *to);
+
+/* The history of that timeline is durable there. */
+extern void bkc_queue_note_history(int repo, TimeLineID timeline);
+
+/* ---- who is where ---- */
+
+/* Since when the one has been there who has been there longest; 0 = nobody. */
+extern TimestampTz bkc_queue_since(int repo);
+
+/* Is there a helper that is at nothing? */
+extern bool bkc_queue_free_helper(void);
+
+/*
+ * Is somebody at one file there, or in any repository, for so long that something must be wrong?
+ * Only asked when there are other repositories; false when there are none.
+ */
+extern bool bkc_queue_hangs_at(int repo);
+extern bool bkc_queue_hangs(void);
+
 /* ---- for who holds the lock ---- */
 
 /* Is that segment known to be durable and not reported yet? */
@@ -85,17 +129,17 @@ bkc_window_durable(const BkcWalWindow *w, TimeLineID timeline, XLogSegNo segno)
 {
 	if (w->timeline != timeline || segno < w->known || segno >= w->base + BKC_WAL_AHEAD)
 		return false;
-	return segno < w->base || w->state[segno - w->base] == BKC_WAL_DURABLE;
+	return segno < w->base || w->slots[segno - w->base].state == BKC_WAL_DURABLE;
 }
 
 /* How many are. */
 static inline uint64
 bkc_window_ahead(const BkcWalWindow *w)
 {
-	uint64		n = w->base - w->known;
+	uint64		n = w->left + w->base - w->known;
 
 	for (int i = 0; i < BKC_WAL_AHEAD; i++)
-		n += w->state[i] == BKC_WAL_DURABLE;
+		n += w->slots[i].state == BKC_WAL_DURABLE;
 	return n;
 }
 

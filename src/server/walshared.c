@@ -232,11 +232,14 @@ bkc_wal_note_reported(const char *file, const int *repos, size_t n)
 	for (size_t i = 0; i < n; i++)
 	{
 		BkcRepoState *state = &bkc_wal->repos[repos[i]];
+		BkcWalWindow *w = &state->window;
 		XLogSegNo	next = end / wal_segment_size;
 
-		if (state->window.timeline == timeline && state->window.known < next &&
-			next <= state->window.base)
-			state->window.known = next;
+		if (w->timeline == timeline && w->known < next && next <= w->base)
+			w->known = next;
+		else if (w->left > 0 && (timeline < w->timeline || next <= w->known))
+			w->left--;
+
 		/* PostgreSQL offers in order: what failed before has been reported, or waits no more */
 		if (state->failed_alone && strcmp(state->failed_file, file) <= 0)
 		{
