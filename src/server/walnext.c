@@ -100,7 +100,7 @@ go_on(const BkcRepoDef *def, int repo, bool (*time_is_up) (void))
 	TimeLineID	known;
 
 	if (!bkc_queue_rest(repo, &from, &known) ||
-		(from.timeline != 0 && segment_waits(&from)) ||	/* asked first: that is cheap */
+		(from.timeline != 0 && segment_waits(&from)) || /* asked first: that is cheap */
 		!find_next(&from, &to))
 		return false;
 	if (!history_is_there(to.timeline, known) &&
