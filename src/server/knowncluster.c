@@ -14,6 +14,7 @@
 #include "format/documents.h"
 #include "format/names.h"
 #include "knowncluster.h"
+#include "marks.h"
 #include "miscadmin.h"
 #include "pipe/object.h"
 #include "spool.h"
@@ -57,6 +58,36 @@ is_remembered(const BkcRepoDef *def)
 
 	known_path(def, path);
 	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+/*
+ * A promoted standby, or what was restored to take over, goes on with what the cluster has.
+ * Which repositories that has used it need not remember: no backup contains that, and a standby
+ * never opens one.  So what is not there may be what is not mounted.
+ */
+static bool
+may_begin(const BkcRepoDef *def, BkcError *err)
+{
+	static const char *const names[] = {BKC_MARK_STANDBY, BKC_MARK_TAKEOVER};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		BkcMark		mark;
+
+		if (!bkc_mark_read(names[i], &mark, err))
+			return false;
+		if (!mark.valid || bkc_mark_is_used(&mark, def->name))
+			continue;
+		bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" does not hold this cluster, and a successor does not begin it by itself",
+					  def->name);
+		bkc_error_detail(err, i == 0 ?
+						 "This server was a standby and has not been in it before, at \"%s\"; one that is not mounted looks like that." :
+						 "This server was restored with --take-over and has not been in it before, at \"%s\"; one that is not mounted looks like that.",
+						 def->url.text);
+		return bkc_error_hint(err, "Check that it is mounted and that its URL is right.  If the cluster has never used it, run SELECT backup_take_over('%s').",
+							  def->name);
+	}
+	return true;
 }
 
 /* Made by whoever comes first; two may try at once. */
@@ -103,6 +134,8 @@ bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err)
 		return false;
 	if (!there && is_remembered(def))
 		return refuse_lost(def, err);
+	if (!there && !RecoveryInProgress() && !may_begin(def, err))
+		return false;
 	return (there || create_cluster(def, store, name, err)) && remember(def, err);
 }
 
