@@ -274,8 +274,8 @@ const BkcCommand bkc_command_wal_get = {
 	.options = wal_get_options,
 	.notes = "restore_command = 'pg_backupctl wal-get --repo URL --cluster ID %f %p'\n"
 	"Exit status 0: the file is at %p.  1: every repository was asked and has no such file.\n"
-	"254: one could not be asked and none had it, the file is damaged, or it is missing\n"
-	"while later ones are there, so that recovery stops instead of ending too early\n"
-	"(1 in a standby, which asks again).\n",
+	"254: one could not be asked and none had it, the file is damaged, it is missing\n"
+	"while later ones are there, or less of it is there than --until says, so that recovery\n"
+	"stops instead of ending too early (1 in a standby, which asks again).\n",
 	.run = run_wal_get
 };

@@ -7,6 +7,7 @@
  *		walget_conclude	what nobody has whole
  *		walget_archive	what a repository's archive holds of a file, and its neighbours
  *		walget_chunks	the open segment, put together from its chunks
+ *		walget_rows		whose chunks those are, and how far they go
  *		walget_path		which part of its timeline recovery comes through
  *		walget_timeline what is known of WAL behind the segment
  *		walget_backup	WAL inside backups
@@ -28,6 +29,7 @@
 
 #include "format/names.h"
 #include "format/pgfiles.h"
+#include "pipe/walobj.h"
 
 #include "options.h"
 #include "session.h"
@@ -141,7 +143,8 @@ typedef struct BkcWalSource
 	BkcSession	session;
 	bool		answered;		/* it has been proven not to have the whole file */
 	BkcWalLook	look;
-	uint64_t	chunks_end;		/* how far they reach, 0 for none */
+	BkcWalRow	row;			/* its chunks; end_lsn is 0 when none can be used */
+	bool		serves;			/* they are those that count */
 	BkcError	err;			/* why it did not answer */
 } BkcWalSource;
 
@@ -226,15 +229,19 @@ extern bool bkc_walget_passed(const BkcWalGet *w, BkcSession *session, bool *pas
 /* Learn the segment size, when it is not known, from one of them. */
 extern bool bkc_walget_chunks_size(BkcWalGet *w, BkcSession *session, BkcError *err);
 
-/* How far they reach; BKC_ERR_NOT_FOUND when there is nothing from the beginning on. */
-extern bool bkc_walget_chunks_end(const BkcWalGet *w, BkcSession *session, uint64_t *end_lsn,
-								  BkcError *err);
-
 /*
  * BKC_ERR_CORRUPT when they do not reach to wanted, BKC_ERR_UNAVAILABLE when the
  * repository has changed meanwhile.
  */
 extern bool bkc_walget_chunks(BkcWalGet *w, BkcSession *session, uint64_t wanted, BkcError *err);
+
+/* ---- walget_rows ---- */
+
+/*
+ * How far the chunks go that the repositories have, 0 for none, and which of them are to be served.
+ * BKC_ERR_CORRUPT when they are damaged or incomplete before bkc_walget_end().
+ */
+extern bool bkc_walget_rows(BkcWalAsk *ask, uint64_t *farthest, BkcError *err);
 
 /* ---- walget_backup ---- */
 

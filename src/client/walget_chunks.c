@@ -49,17 +49,6 @@ bkc_walget_chunks_size(BkcWalGet *w, BkcSession *session, BkcError *err)
 		bkc_walget_take_size(w, info.segment_size, first.name, err);
 }
 
-bool
-bkc_walget_chunks_end(const BkcWalGet *w, BkcSession *session, uint64_t *end_lsn, BkcError *err)
-{
-	BkcWalRow	row;
-
-	if (!bkc_wal_chunks_end(session->store, session->sysid, w->file, &row, err))
-		return false;
-	*end_lsn = row.end_lsn;
-	return true;
-}
-
 typedef struct ChunkFill
 {
 	const BkcWalGet *w;

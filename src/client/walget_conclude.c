@@ -14,69 +14,6 @@
 
 /* ---- chunks ---- */
 
-/* Has anybody chunks?  Their size is known then. */
-static bool
-any_chunks(BkcWalAsk *ask, bool *any, BkcError *err)
-{
-	*any = false;
-	for (size_t i = 0; i < ask->w->nrepos; i++)
-	{
-		if (!ask->sources[i].look.chunks)
-			continue;
-		*any = true;
-		if (!bkc_walget_chunks_size(ask->w, &ask->sources[i].session, err))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Chunks without a beginning.  If the whole segment has taken their place
- * meanwhile, this is no answer; else there is nothing in them that could be used.
- */
-static bool
-check_beginning(BkcWalAsk *ask, BkcWalSource *source, BkcError *err)
-{
-	BkcWalLook	again;
-
-	if (!bkc_walget_look(ask->w, &source->session, &again, err))
-		return false;
-	if (again.whole || again.later[0] != '\0' || !again.chunks)
-		return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "repository \"%s\" has changed meanwhile",
-							 source->session.store->location);
-	bkc_log(BKC_LOG_WARNING, "the chunks of WAL segment %s in repository \"%s\" lack their beginning",
-			ask->w->file, source->session.store->location);
-	return true;
-}
-
-/* How far each repository's chunks reach, 0 for none; *farthest is the highest. */
-static bool
-measure_chunks(BkcWalAsk *ask, uint64_t *farthest, BkcError *err)
-{
-	BkcWalGet  *w = ask->w;
-	bool		any;
-
-	*farthest = 0;
-	if (!any_chunks(ask, &any, err))
-		return false;
-	for (size_t i = 0; any && i < w->nrepos; i++)
-	{
-		BkcWalSource *source = &ask->sources[i];
-
-		source->chunks_end = 0;
-		if (!source->look.chunks)
-			continue;
-		if (bkc_walget_chunks_end(w, &source->session, &source->chunks_end, err))
-		{
-			if (source->chunks_end > *farthest)
-				*farthest = source->chunks_end;
-		}
-		else if (err->code != BKC_ERR_NOT_FOUND || !check_beginning(ask, source, err))
-			return false;
-	}
-	return true;
-}
-
 /*
  * Some repository has said that its chunks reach that far, so there was WAL: what
  * turns out to be less is damage, and no end of recovery that nobody has asked for.
@@ -91,7 +28,7 @@ deliver_chunks(BkcWalAsk *ask, uint64_t farthest, BkcError *err)
 	bkc_error_clear(err);
 	for (size_t i = 0; i < w->nrepos && !ask->delivered; i++)
 	{
-		if (ask->sources[i].chunks_end < wanted)
+		if (!ask->sources[i].serves || ask->sources[i].row.end_lsn < wanted)
 			continue;
 		ask->delivered = bkc_walget_chunks(w, &ask->sources[i].session, wanted, &one);
 		if (ask->delivered)
@@ -178,19 +115,44 @@ check_gap(BkcWalAsk *ask, const BkcWalGet *w, BkcWalSource *source, BkcError *er
 						  "\"pg_backupctl check\" lists gaps.");
 }
 
+/* Less is there than was promised. */
+static bool
+broken_promise(BkcWalAsk *ask, uint64_t farthest, BkcError *err)
+{
+	BkcWalGet  *w = ask->w;
+	char		until[24];
+	char		lsn[24];
+
+	ask->gap = true;
+	bkc_format_lsn(w->until, until, sizeof(until));
+	bkc_format_lsn(farthest, lsn, sizeof(lsn));
+	if (farthest == 0)
+	{
+		bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL segment %s is missing, but recovery shall reach %s (--until)",
+					  w->file, until);
+		return bkc_error_hint(err, "It was there when the restore began, or --until was not written by it; restore again to what there is now.");
+	}
+	bkc_error_set(err, BKC_ERR_UNAVAILABLE, "what is there of WAL segment %s ends at %s, but recovery shall reach %s (--until)",
+				  w->file, lsn, until);
+	bkc_error_detail(err, "More was there when the restore began, or --until was not written by it.");
+	return bkc_error_hint(err, "If recovery shall end there, give the restore_command --until %s.", lsn);
+}
+
 /*
- * Nothing is there.  Restore writes --until where it has seen that WAL reaches (at most to the end
- * of the last segment): what begins before it on recovery's way was there.
+ * Restore writes --until where it has seen that WAL reaches (at most to the end
+ * of the last segment): what lies before it on recovery's way was there.  farthest: up to where
+ * it still is, in this segment; 0 = nothing.
  */
 static bool
-check_promise(BkcWalAsk *ask, BkcError *err)
+check_promise(BkcWalAsk *ask, uint64_t farthest, BkcError *err)
 {
 	BkcWalGet  *w = ask->w;
 	uint64_t	begin = bkc_walget_start(w);
 	uint64_t	end = begin + w->segment_size;
-	char		lsn[24];
 
-	if (w->until == UINT64_MAX || w->target == 0)
+	if (bkc_walget_end(w) < end)
+		end = bkc_walget_end(w);
+	if (w->until == UINT64_MAX || w->target == 0 || farthest >= end)
 		return true;
 	if (!bkc_walget_part(w, true, err))
 		return false;
@@ -198,13 +160,7 @@ check_promise(BkcWalAsk *ask, BkcError *err)
 		begin = w->part.begin;
 	if (bkc_walget_end(w) < end)
 		end = bkc_walget_end(w);
-	if (begin >= end)
-		return true;
-	ask->gap = true;
-	bkc_format_lsn(w->until, lsn, sizeof(lsn));
-	bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL segment %s is missing, but recovery shall reach %s (--until)",
-				  w->file, lsn);
-	return bkc_error_hint(err, "It was there when the restore began, or --until was not written by it; restore again to what there is now.");
+	return begin >= end || farthest >= end || broken_promise(ask, farthest, err);
 }
 
 /* ---- what nobody has whole ---- */
@@ -296,6 +252,32 @@ check_history(BkcWalAsk *ask, BkcError *err)
 	return check_lost(ask, err) && (w->standby || check_passed(ask, err));
 }
 
+/*
+ * A listing is no snapshot.  It does not show the segment when that comes behind it, and neither
+ * the chunks when those go before it has come to them.
+ */
+static bool
+still_absent(BkcWalAsk *ask, BkcError *err)
+{
+	BkcWalGet  *w = ask->w;
+
+	for (size_t i = 0; i < w->nrepos; i++)
+	{
+		BkcSession *session = &ask->sources[i].session;
+		char		name[BKC_NAME_MAX];
+		uint64_t	size;
+
+		if (!bkc_name_wal_file(session->sysid, w->file, NULL, name, err))
+			return false;
+		if (bkc_store_stat(session->store, name, &size, err))
+			return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "repository \"%s\" has changed meanwhile",
+								 session->store->location);
+		if (err->code != BKC_ERR_NOT_FOUND)
+			return false;
+	}
+	return true;
+}
+
 bool
 bkc_walget_conclude(BkcWalAsk *ask, BkcError *err)
 {
@@ -319,7 +301,9 @@ bkc_walget_conclude(BkcWalAsk *ask, BkcError *err)
 		if (!check_gap(ask, w, &ask->sources[i], err))
 			return false;
 	}
-	if (!measure_chunks(ask, &farthest, err))
+	if (!bkc_walget_rows(ask, &farthest, err) ||
+		(farthest == 0 && !still_absent(ask, err)) ||
+		!check_promise(ask, farthest, err))
 		return false;
-	return farthest == 0 ? check_promise(ask, err) : deliver_chunks(ask, farthest, err);
+	return farthest == 0 || deliver_chunks(ask, farthest, err);
 }

@@ -466,6 +466,14 @@ test_gap_before_fork(void **state)
 	assert_status(site_get("1", NO_AHEAD "--until 0/1", site_name(2, 9)), GOT);
 	assert_int_equal(unlink("standby.signal"), 0);
 
+	/* chunks of it say so as well */
+	site_history(1, 2, 1, 8 * MB + 100);
+	site_chunk(1, 2, 8, 1000, 0, 8192);
+	site_segments(1, 1, 5, 6);
+	assert_status(site_get("2", NO_AHEAD "--timeline 2", site_name(1, 7)), UNKNOWN);
+	assert_said("but WAL of a timeline that begins behind it is there");
+	assert_status(site_get("2", NO_AHEAD "--timeline 1", site_name(1, 7)), NONE);
+
 	/* the open segment of a timeline that went on is none */
 	site_chunk(0, 1, 6, 1000, 0, 8192);
 	assert_status(site_get("1", "", site_name(1, 6)), UNKNOWN);
@@ -679,7 +687,7 @@ test_chunks_later(void **state)
 	/* unless recovery is told to end before it */
 	assert_status(site_get("12", "--until 0/502000", site_name(1, 5)), GOT);
 	site_delivered(1, 5, 8192);
-	assert_status(site_get("1", "--timeline 1 --until 0/600000", site_name(1, 5)), GOT);
+	assert_status(site_get("1", "--until 0/600000", site_name(1, 5)), GOT);
 	assert_status(site_get("1", "--timeline 1 --until 0/600001", site_name(1, 5)), UNKNOWN);
 }
 
@@ -729,7 +737,16 @@ test_chunks_without_beginning(void **state)
 {
 	site_chunk(0, 1, 5, 1000, 100, 8192);
 	assert_status(site_get("1", "", site_name(1, 5)), UNKNOWN);
-	assert_said("damaged or missing at its beginning");
+	assert_said("are damaged or incomplete: they can be read up to 0/500000 only");
+	assert_said("--until 0/500000");
+	assert_status(site_get("1", "--until 0/500000", site_name(1, 5)), NONE);
+	assert_string_equal(site.said, "");
+
+	/* nothing of a segment is needed behind whose end its timeline begins */
+	site_history(0, 2, 1, 6 * MB + 5000);
+	site_chunk(0, 2, 6, 1000, 100, 8192);
+	assert_status(site_get("1", "--timeline 2 --until 0/601388", site_name(2, 6)), NONE);
+	assert_status(site_get("1", "--timeline 2 --until 0/601389", site_name(2, 6)), UNKNOWN);
 }
 
 int

@@ -33,6 +33,7 @@
 #include "../../src/client/walget_deliver.c"
 #include "../../src/client/walget_path.c"
 #include "../../src/client/walget_prefetch.c"
+#include "../../src/client/walget_rows.c"
 #include "../../src/client/walget_spool.c"
 #include "../../src/client/walget_timeline.c"
 
@@ -218,10 +219,10 @@ site_segments(int repo, uint32_t timeline, uint64_t first, uint64_t last)
 		site_segment(repo, timeline, i);
 }
 
-/* Bytes from .. to of the segment, as its first and only chunk, or a further one. */
+/* Bytes from .. to of the segment as a chunk, with other bytes from changed on. */
 static inline void
-site_chunk(int repo, uint32_t timeline, uint64_t segno, uint64_t generation,
-		   uint32_t from, uint32_t to)
+site_chunk_of(int repo, uint32_t timeline, uint64_t segno, uint64_t generation,
+			  uint32_t from, uint32_t to, uint32_t changed)
 {
 	char		path[256];
 	BkcWalWriter *writer;
@@ -230,6 +231,8 @@ site_chunk(int repo, uint32_t timeline, uint64_t segno, uint64_t generation,
 	int			fd;
 
 	site_fill(timeline, segno, SYSID, 0);
+	for (uint32_t i = changed; i < MB; i++)
+		site.segment[i] ^= 0x55;
 	snprintf(path, sizeof(path), "%s/source", site.repo[repo].top);
 	assert_ok(bkc_file_put(path, site.segment, MB, 0600, true, &err));
 	fd = open(path, O_RDONLY);
@@ -239,6 +242,14 @@ site_chunk(int repo, uint32_t timeline, uint64_t segno, uint64_t generation,
 								  to - from, fd, path, TIME, &stored, &err));
 	bkc_walwriter_close(&writer);
 	close(fd);
+}
+
+/* As the segment has them. */
+static inline void
+site_chunk(int repo, uint32_t timeline, uint64_t segno, uint64_t generation,
+		   uint32_t from, uint32_t to)
+{
+	site_chunk_of(repo, timeline, segno, generation, from, to, MB);
 }
 
 static inline void

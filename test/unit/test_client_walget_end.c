@@ -235,10 +235,22 @@ test_promised(void **state)
 	assert_status(site_get("1", NO_AHEAD "--timeline 1 --until 0/800000", site_name(1, 6)), UNKNOWN);
 	assert_status(site_get("1", NO_AHEAD "--until 0/600001", site_name(1, 6)), NONE);
 
-	/* the end may have been rounded up to that of the open segment */
+	/* chunks are left of a segment that was there */
 	site_chunk(0, 1, 6, 1000, 0, 8192);
-	assert_status(site_get("1", NO_AHEAD "--timeline 1 --until 0/700000", site_name(1, 6)), GOT);
+	assert_status(site_get("1", NO_AHEAD "--timeline 1 --until 0/700000", site_name(1, 6)), UNKNOWN);
+	assert_said("ends at 0/602000, but recovery shall reach 0/700000 (--until)");
+	assert_said("--until 0/602000.");
+	assert_status(site_get("1", NO_AHEAD "--timeline 1 --until 0/900000", site_name(1, 6)), UNKNOWN);
+	assert_status(site_get("1", NO_AHEAD "--timeline 1 --until 0/602001", site_name(1, 6)), UNKNOWN);
+	assert_status(site_get("1", NO_AHEAD "--timeline 1 --until 0/602000", site_name(1, 6)), GOT);
 	site_delivered(1, 6, 8192);
+	assert_status(site_get("1", NO_AHEAD "--timeline 1", site_name(1, 6)), GOT);
+	assert_status(site_get("1", NO_AHEAD "--until 0/700000", site_name(1, 6)), GOT);
+
+	/* another repository has what was promised */
+	site_chunk(1, 1, 6, 1000, 0, 10000);
+	assert_status(site_get("12", NO_AHEAD "--timeline 1 --until 0/602001", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 8193);
 }
 
 /* The segment with the fork is asked for on the child first. */
@@ -253,18 +265,35 @@ test_promised_at_fork(void **state)
 	assert_status(site_get("1", NO_AHEAD "--timeline 2 --until 0/601389", site_name(2, 6)), UNKNOWN);
 	assert_status(site_get("1", NO_AHEAD "--timeline 2 --until 0/601388", site_name(1, 7)), NONE);
 	assert_status(site_get("2", NO_AHEAD "--timeline 1 --until 0/601388", site_name(1, 6)), UNKNOWN);
+
+	/* of the parent nothing is promised behind the fork, of the child nothing before it */
+	site_chunk(1, 1, 6, 1000, 0, 5000);
+	site_history(1, 2, 1, 6 * MB + 5000);
+	assert_status(site_get("2", NO_AHEAD "--timeline 2 --until 0/700000", site_name(1, 6)), GOT);
+	site_delivered(1, 6, 5000);
+	assert_status(site_get("2", NO_AHEAD "--timeline 2 --until 0/700000", site_name(2, 6)), UNKNOWN);
+	site_chunk(1, 2, 6, 1000, 0, 6000);
+	assert_status(site_get("2", NO_AHEAD "--timeline 2 --until 0/601770", site_name(2, 6)), GOT);
+	site_delivered(2, 6, 6000);
+	assert_status(site_get("2", NO_AHEAD "--timeline 2 --until 0/601771", site_name(2, 6)), UNKNOWN);
 }
 
 /* ---- chunks ---- */
 
 static const char *
-chunk_path(int repo, uint64_t segno, uint32_t offset)
+chunk_path_of(int repo, uint64_t segno, uint64_t generation, uint32_t offset)
 {
 	char		name[BKC_NAME_MAX];
 	BkcError	err;
 
-	assert_ok(bkc_name_wal_chunk(SYSID, site_name(1, segno), 1000, offset, name, &err));
+	assert_ok(bkc_name_wal_chunk(SYSID, site_name(1, segno), generation, offset, name, &err));
 	return filerepo_path(&site.repo[repo], name);
+}
+
+static const char *
+chunk_path(int repo, uint64_t segno, uint32_t offset)
+{
+	return chunk_path_of(repo, segno, 1000, offset);
 }
 
 /* What their names and beginnings promise must be in them. */
@@ -300,6 +329,76 @@ test_damaged_chunks(void **state)
 	assert_status(site_get("1", "", site_name(1, 5)), UNKNOWN);
 	assert_status(site_get("12", "", site_name(1, 5)), GOT);
 	site_delivered(1, 5, 20000);
+}
+
+/* What its row says of itself: a head that cannot be read, a missing one in the middle. */
+static void
+test_incomplete_row(void **state)
+{
+	for (uint32_t at = 0; at < 24000; at += 8000)
+		site_chunk(0, 1, 5, 1000, at, at + 8000);
+	site_flip(chunk_path(0, 5, 8000), 150);
+	assert_status(site_get("1", "", site_name(1, 5)), UNKNOWN);
+	assert_said("are damaged or incomplete: they can be read up to 0/501F40 only");
+	assert_said("--until 0/501F40.");
+	assert_status(site_get("1", "--timeline 1 --until 0/501F40", site_name(1, 5)), GOT);
+	site_delivered(1, 5, 8000);
+	assert_status(site_get("1", "--timeline 1 --until 0/501F41", site_name(1, 5)), UNKNOWN);
+	assert_int_equal(unlink(chunk_path(0, 5, 8000)), 0);
+	assert_status(site_get("1", "", site_name(1, 5)), UNKNOWN);
+	assert_said("--until 0/501F40.");
+
+	/* an older row does not help, another repository's of that generation does */
+	site_chunk(0, 1, 5, 999, 0, 500);
+	assert_status(site_get("1", "", site_name(1, 5)), UNKNOWN);
+	site_chunk(1, 1, 5, 1000, 0, 23999);
+	assert_status(site_get("12", "", site_name(1, 5)), UNKNOWN);
+	assert_said("--until 0/505DBF.");
+	site_chunk(1, 1, 5, 1000, 23999, 24000);
+	assert_status(site_get("12", "", site_name(1, 5)), GOT);
+	site_delivered(1, 5, 24000);
+
+	/* a server that goes on after a crash begins anew */
+	site_chunk(0, 1, 5, 1001, 0, 9000);
+	assert_status(site_get("1", "", site_name(1, 5)), GOT);
+	site_delivered(1, 5, 9000);
+
+	/* the end of the row: nobody knows how far that went */
+	site_chunk(0, 1, 5, 1001, 9000, 9500);
+	site_flip(chunk_path_of(0, 5, 1001, 9000), 150);
+	assert_status(site_get("1", "", site_name(1, 5)), UNKNOWN);
+	assert_status(site_get("12", "", site_name(1, 5)), UNKNOWN);
+}
+
+/*
+ * Two repositories, of which one was away since before a crash: what it holds of the old life ends
+ * in a record that was never finished, and is longer.
+ */
+static void
+test_generations_apart(void **state)
+{
+	site_chunk_of(0, 1, 5, 1000, 0, 20000, 8000);
+	site_chunk(1, 1, 5, 2000, 0, 9000);
+	for (int i = 0; i < 2; i++)
+	{
+		assert_status(site_get(i == 0 ? "12" : "21", "", site_name(1, 5)), GOT);
+		site_delivered(1, 5, 9000);
+	}
+
+	/* the same life began a generation in the one, and went on in the other */
+	site_chunk(1, 1, 5, 2000, 9000, 30000);
+	site_chunk(0, 1, 5, 2001, 0, 21000);
+	for (int i = 0; i < 2; i++)
+	{
+		assert_status(site_get(i == 0 ? "12" : "21", "", site_name(1, 5)), GOT);
+		site_delivered(1, 5, 30000);
+	}
+	assert_status(site_get("12", "--timeline 1 --until 0/507530", site_name(1, 5)), GOT);
+	assert_status(site_get("12", "--timeline 1 --until 0/507531", site_name(1, 5)), UNKNOWN);
+
+	/* which that one's damage leaves open */
+	site_flip(chunk_path_of(0, 5, 2001, 0), 150);
+	assert_status(site_get("12", "", site_name(1, 5)), UNKNOWN);
 }
 
 /* ---- somebody else at work ---- */
@@ -364,6 +463,46 @@ test_vanishing_chunks(void **state)
 		assert_int_equal(unlink(site_object(0, site_name(1, 5))), 0);
 		for (uint32_t i = 0; i < 3; i++)
 			(void) unlink(chunk_path(0, 5, i == 0 ? 0 : i == 1 ? 8192 : 12000));
+	}
+	assert_true(strike > 3 && refused > 0);
+}
+
+/* The segment is whole, and all its chunks are gone. */
+static void
+replace_chunks(void)
+{
+	complete_segment();
+	assert_int_equal(unlink(chunk_path(0, 5, 0)), 0);
+}
+
+/* A listing begun before shows neither the one nor the others. */
+static void
+test_replaced_chunks(void **state)
+{
+	BkcHost		host = client_host;
+	int			refused = 0;
+
+	host.cancelled = meanwhile;
+	struck = replace_chunks;
+	site_segments(0, 1, 4, 4);
+	for (strike = 1;; strike++)
+	{
+		int			status;
+
+		site_chunk(0, 1, 5, 1000, 0, 8192);
+		site_chunk(0, 1, 5, 1000, 8192, 12000);
+		calls = 0;
+		bkc_host_set(&host);
+		status = site_get("1", NO_AHEAD, site_name(1, 5));
+		bkc_host_set(&client_host);
+		if (calls < strike)
+			break;
+		if (status != GOT)
+		{
+			assert_int_equal(status, UNKNOWN);
+			refused++;
+		}
+		assert_int_equal(unlink(site_object(0, site_name(1, 5))), 0);
 	}
 	assert_true(strike > 3 && refused > 0);
 }
@@ -443,7 +582,10 @@ main(void)
 		SITE_TEST(test_promised),
 		SITE_TEST(test_promised_at_fork),
 		SITE_TEST(test_damaged_chunks),
+		SITE_TEST(test_incomplete_row),
+		SITE_TEST(test_generations_apart),
 		SITE_TEST(test_vanishing_chunks),
+		SITE_TEST(test_replaced_chunks),
 		SITE_TEST(test_replaced),
 #ifdef BKC_FAULTS
 		SITE_TEST(test_no_space)
