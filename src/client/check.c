@@ -19,6 +19,7 @@
 #include "pipe/manifestio.h"
 #include "pipe/object.h"
 #include "pipe/owner.h"
+#include "pipe/walobj.h"
 
 #include "main.h"
 #include "report.h"
@@ -235,6 +236,30 @@ check_timelines(const BkcWalMap *map, BkcCheckCluster *cluster, BkcError *err)
 	return true;
 }
 
+/* Can all be used that there are chunks of? */
+static bool
+check_open(const BkcWalMap *map, BkcCheckTimeline *timeline, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	BkcError	whole;
+	BkcWalRow	row;
+
+	if (timeline->open[0] == '\0')
+		return true;
+	if (bkc_wal_chunks_end(map->store, map->sysid, timeline->open, &row, err))
+	{
+		timeline->open_damaged = row.claimed_lsn > row.end_lsn;
+		timeline->open_end_lsn = row.end_lsn;
+		return true;
+	}
+	timeline->open_damaged = err->code == BKC_ERR_CORRUPT;
+
+	/* did they go because the segment is whole now? */
+	return is_damage(err->code) ||
+		(err->code == BKC_ERR_UNAVAILABLE &&
+		 bkc_wal_find(map->store, map->sysid, timeline->open, name, &whole));
+}
+
 /* The window in which one can restore again: of the gap's timeline or one that came of it. */
 static const BkcRecoveryWindow *
 window_behind(const BkcCheckCluster *cluster, uint32_t timeline, uint64_t lsn)
@@ -323,6 +348,8 @@ check_wal(BkcStore *store, BkcCheckCluster *cluster, BkcError *err)
 		ok = check_backup_wal(map, &cluster->backups[i], err);
 	ok = ok && find_gaps(map, cluster, err) && check_timelines(map, cluster, err) &&
 		check_windows(map, cluster, err);
+	for (size_t i = 0; ok && i < cluster->ntimelines; i++)
+		ok = check_open(map, &cluster->timelines[i], err);
 	for (size_t i = 0; ok && i < cluster->ngaps; i++)
 		describe_gap(map, cluster, &cluster->gaps[i]);
 	bkc_walmap_free(map);
@@ -352,7 +379,8 @@ count_findings(BkcCheckCluster *cluster)
 		cluster->findings += cluster->backups[i].state == BKC_CHECK_DAMAGED ||
 			cluster->backups[i].state == BKC_CHECK_NO_WAL;
 	for (size_t i = 0; i < cluster->ntimelines; i++)
-		cluster->findings += cluster->timelines[i].no_history;
+		cluster->findings += (uint64_t) cluster->timelines[i].no_history +
+			cluster->timelines[i].open_damaged;
 	for (size_t i = 0; i < cluster->ngaps; i++)
 		cluster->findings += !cluster->gaps[i].young;
 }
@@ -484,7 +512,7 @@ const BkcCommand bkc_command_check = {
 	.name = "check",
 	.summary = "find gaps in WAL and damaged backups, show what can be restored",
 	.options = check_options,
-	.notes = "Walks the WAL of each timeline and names every gap: segments that are missing between\n"
+	.notes = "Walks the WAL of each timeline and names every gap: segments that are missing before\n"
 	"others, and the times that cannot be restored because of them. Reads names and the\n"
 	"beginnings of objects only; \"pg_backupctl verify\" reads a backup whole.\n\n"
 	"Exit status 4 when something was found, 3 when there is no complete backup. A backup that\n"

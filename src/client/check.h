@@ -48,6 +48,8 @@ typedef struct BkcCheckTimeline
 	uint64_t	end_lsn;
 	uint64_t	conflicts;		/* segments with a conflict object */
 	char		open[BKC_WAL_NAME_MAX]; /* the newest segment with chunks only, "" when none */
+	bool		open_damaged;	/* some are damaged or missing: it had more than can be used */
+	uint64_t	open_end_lsn;	/* up to where it can; 0: nothing */
 } BkcCheckTimeline;
 
 typedef struct BkcCheckCluster

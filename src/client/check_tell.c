@@ -117,6 +117,19 @@ print_window(const BkcRecoveryWindow *window)
 }
 
 static void
+print_open_damage(const BkcCheckTimeline *timeline)
+{
+	char		lsn[24];
+
+	bkc_format_lsn(timeline->open_end_lsn, lsn, sizeof(lsn));
+	printf("    DAMAGED or missing: chunks of %s, ", timeline->open);
+	if (timeline->open_end_lsn != 0)
+		printf("which can be used up to %s only\n", lsn);
+	else
+		printf("of which nothing can be used\n");
+}
+
+static void
 print_timeline(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 {
 	char		start[24];
@@ -142,6 +155,8 @@ print_timeline(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 			   timeline->parent, fork);
 	if (timeline->no_history)
 		printf("    MISSING: its history file; what came before it cannot be connected with it\n");
+	if (timeline->open_damaged)
+		print_open_damage(timeline);
 	if (timeline->conflicts > 0)
 		printf("    %" PRIu64 " segment%s stored twice: backup_wal_conflict_resolve() was used\n",
 			   timeline->conflicts, timeline->conflicts == 1 ? " is" : "s are");
@@ -287,7 +302,7 @@ timeline_json(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 		json_decref(windows);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:o}",
 					 "timeline", bkc_json_u64(timeline->timeline),
 					 "parent", timeline->parent != 0 ? bkc_json_u64(timeline->parent) : json_null(),
 					 "fork_lsn", timeline->parent != 0 ? bkc_json_lsn(timeline->fork_lsn) : json_null(),
@@ -295,6 +310,7 @@ timeline_json(const BkcCheckCluster *cluster, const BkcCheckTimeline *timeline)
 					 "start_lsn", whole ? bkc_json_lsn(timeline->start_lsn) : json_null(),
 					 "end_lsn", whole ? bkc_json_lsn(timeline->end_lsn) : json_null(),
 					 "open_segment", text_or_null(timeline->open),
+					 "open_damaged", timeline->open_damaged,
 					 "conflicts", bkc_json_u64(timeline->conflicts),
 					 "history_missing", timeline->no_history,
 					 "gaps", gaps, "recovery_windows", windows);

@@ -77,7 +77,7 @@ typedef struct BkcWay
 	BkcWalReach reach;			/* how far it is whole */
 	uint64_t	until;			/* recovery must not look behind it; 0 = it may */
 	bool		in_flight;		/* the segment behind it was on its way when the server was lost */
-	bool		cut;			/* chunks are damaged from its end on */
+	bool		cut;			/* chunks are damaged or missing from its end on */
 	bool		lost;			/* recovery ends before a missing segment, later ones are there */
 
 	/*

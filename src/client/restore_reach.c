@@ -121,19 +121,18 @@ reach_into_hole(BkcRestore *r, BkcError *err)
 	BkcWalReach *reach = &r->way.reach;
 	uint32_t	timeline;
 	uint64_t	segno;
-	uint64_t	end;
-	int64_t		time;
+	BkcWalRow	row;
 
 	if (reach->beyond == 0 ||
 		!bkc_wal_segment_parse(reach->missing, r->way.map->segment_size, &timeline, &segno) ||
 		timeline != r->way.timeline)
 		return true;
-	if (bkc_wal_chunks_end(r->session.store, r->session.sysid, reach->missing, &end, &time, err))
+	if (bkc_wal_chunks_end(r->session.store, r->session.sysid, reach->missing, &row, err))
 	{
-		if (end > reach->end_lsn)
+		if (row.end_lsn > reach->end_lsn)
 		{
-			reach->end_lsn = end;
-			reach->end_time = time;
+			reach->end_lsn = row.end_lsn;
+			reach->end_time = row.time;
 			reach->timeline = timeline;
 			reach->open = true;
 			reach->fork = false;
@@ -171,6 +170,35 @@ open_segment(const BkcRestore *r, char segment[BKC_WAL_NAME_MAX])
 		 bkc_backup_find_wal(r->backup, segment) == NULL);
 }
 
+/* WAL ends before what there was. */
+static void
+cut_off(BkcRestore *r, const char *segment, uint64_t announced)
+{
+	BkcWalReach *reach = &r->way.reach;
+	char		good[24];
+	char		bad[24];
+
+	r->way.cut = true;
+	bkc_format_lsn(reach->end_lsn, good, sizeof(good));
+	bkc_format_lsn(announced, bad, sizeof(bad));
+	if (announced > reach->end_lsn)
+		bkc_report_warning("what the repository has of WAL segment %s is damaged from %s on: WAL ends there, not at %s",
+						   segment, good, bad);
+	else
+		bkc_report_warning("what the repository has of WAL segment %s is damaged or incomplete: WAL ends at %s, and there was more",
+						   segment, good);
+}
+
+/* Chunks are removed in any order, but not before the whole segment is there. */
+static bool
+is_whole(BkcRestore *r, const char *segment, bool *whole, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+
+	*whole = bkc_wal_find(r->session.store, r->session.sysid, segment, name, err);
+	return *whole || err->code == BKC_ERR_NOT_FOUND;
+}
+
 /*
  * Chunks say at their beginning how far they go; whether their bytes are good
  * shows when they are read.
@@ -181,42 +209,48 @@ read_open(BkcRestore *r, BkcError *err)
 	BkcWalReach *reach = &r->way.reach;
 	uint64_t	announced = reach->end_lsn;
 	char		segment[BKC_WAL_NAME_MAX];
-	uint64_t	end;
-	int64_t		time;
-	char		good[24];
-	char		bad[24];
+	uint64_t	end = 0;
+	int64_t		time = 0;
+	bool		whole;
 
 	if (!open_segment(r, segment))
 		return true;
-	if (bkc_wal_chunks_read(r->session.store, r->session.sysid, segment,
-							r->backup->header.wal_segment_size, UINT64_MAX, -1, segment, &end,
-							&time, err))
-	{
-		if (end >= announced)
-			return true;		/* more has come since: it is none of what is announced */
-		if (end > reach->closed_lsn)
-		{
-			reach->end_lsn = end;
-			reach->end_time = time;
-		}
-		else
-			back_to_closed(reach);
-	}
-	else if (err->code == BKC_ERR_CORRUPT)
-		back_to_closed(reach);
-	else
+	if (!bkc_wal_chunks_read(r->session.store, r->session.sysid, segment,
+							 r->backup->header.wal_segment_size, UINT64_MAX, -1, segment, &end,
+							 &time, err) &&
+		err->code != BKC_ERR_CORRUPT)
 	{
 		if (err->code == BKC_ERR_NOT_FOUND)
 			err->code = BKC_ERR_UNAVAILABLE;
 		return false;
 	}
+	if (end >= announced)
+		return true;			/* more has come since: it is none of what is announced */
+	if (!is_whole(r, segment, &whole, err))
+		return false;
+	if (whole)
+		return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL segment %s became whole while its chunks were read",
+							 segment);
 	bkc_error_clear(err);
-	r->way.cut = true;
-	bkc_format_lsn(reach->end_lsn, good, sizeof(good));
-	bkc_format_lsn(announced, bad, sizeof(bad));
-	bkc_report_warning("what the repository has of WAL segment %s is damaged from %s on: WAL ends there, not at %s",
-					   segment, good, bad);
+	if (end > reach->closed_lsn)
+	{
+		reach->end_lsn = end;
+		reach->end_time = time;
+	}
+	else
+		back_to_closed(reach);
+	cut_off(r, segment, announced);
 	return true;
+}
+
+/* Damage that chunks do not hide: some of them say that there was more than the others hold. */
+static void
+note_damage(BkcRestore *r)
+{
+	BkcWay	   *way = &r->way;
+
+	if (way->reach.damaged[0] != '\0' && way->reach.beyond == 0 && !way->cut)
+		cut_off(r, way->reach.damaged, way->reach.end_lsn);
 }
 
 /*
@@ -245,7 +279,10 @@ look(BkcRestore *r, BkcError *err)
 	if (!follow(r, err) || !wait_for_hole(r, err) || !reach_into_hole(r, err))
 		return false;
 	r->way.in_flight = in_flight(&r->way);
-	return read_open(r, err) && time_of_fork(r, err);
+	if (!read_open(r, err))
+		return false;
+	note_damage(r);
+	return time_of_fork(r, err);
 }
 
 bool

@@ -84,11 +84,13 @@ warn_about_loss(const BkcRestore *r)
 	describe_end(&way->reach, end, sizeof(end));
 	if (way->lost && way->in_flight)
 		bkc_report_warning("WAL segment %s never reached the repository whole, as the newest may when a server is lost: recovery ends at %s, "
-						   "and the %" PRIu64 " later segments that are there cannot be used",
-						   way->reach.missing, end, way->reach.beyond);
+						   "and what is there of %" PRIu64 " later segment%s cannot be used",
+						   way->reach.missing, end, way->reach.beyond,
+						   way->reach.beyond == 1 ? "" : "s");
 	else if (way->lost)
-		bkc_report_warning("WAL segment %s is missing: recovery ends at %s, and the %" PRIu64 " later segments that are there are left out",
-						   way->reach.missing, end, way->reach.beyond);
+		bkc_report_warning("WAL segment %s is missing: recovery ends at %s, and what is there of %" PRIu64 " later segment%s is left out",
+						   way->reach.missing, end, way->reach.beyond,
+						   way->reach.beyond == 1 ? "" : "s");
 }
 
 /* Where recovery will end, when that is not simply the target. */

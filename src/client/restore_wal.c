@@ -32,7 +32,7 @@ missing_segment(const BkcRestore *r, const char *what, BkcError *err)
 	bkc_error_set(err, BKC_ERR_NOT_FOUND, "WAL segment %s, which is needed for %s, is not in the repository",
 				  reach->missing, what);
 	if (reach->beyond > 0)
-		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " %s missing, and of the later ones %" PRIu64 " %s there.",
+		return bkc_error_detail(err, "From backup %s on WAL is whole up to %s on timeline %u, %s; then %" PRIu64 " %s missing, and of the later ones %" PRIu64 " %s there, whole or in part.",
 								r->way.backup.label, lsn, reach->timeline, reached, reach->gap,
 								reach->gap == 1 ? "segment is" : "segments are", reach->beyond,
 								reach->beyond == 1 ? "is" : "are");
@@ -256,6 +256,34 @@ check_lsn(BkcRestore *r, BkcError *err)
 
 /* ---- a transaction, a restore point ---- */
 
+/*
+ * A transaction has its number for itself; several restore points may have one name, and the
+ * server stops at the first that it comes by, even if it is too early to stop.
+ */
+static uint64_t
+find_from(const BkcRestore *r)
+{
+	const BkcManifestHeader *header = &r->backup->header;
+
+	return r->goal.kind == BKC_GOAL_NAME ? header->start_lsn : header->stop_lsn;
+}
+
+static bool
+name_too_early(const BkcRestore *r, const BkcGoalScan *scan, BkcError *err)
+{
+	char		goal[100];
+	char		lsn[24];
+
+	bkc_goal_describe(&r->goal, goal, sizeof(goal));
+	bkc_format_lsn(scan->lsn, lsn, sizeof(lsn));
+	bkc_error_set(err, BKC_ERR_UNSUPPORTED, "backup %s cannot be restored to %s: one of that name was made while the backup ran",
+				  r->way.backup.label, goal);
+	bkc_error_detail(err, "It is at %s, before the end of the backup, and recovery would stop there.", lsn);
+	if (r->way.suitable == 0)
+		return bkc_error_hint(err, "Without --backup older ones are tried, too; a later one of that name can be restored to by --target-time or --target-lsn.");
+	return bkc_error_hint(err, "There is no older backup on that way; a later one of that name can be restored to by --target-time or --target-lsn.");
+}
+
 static bool
 not_found(const BkcRestore *r, BkcError *err)
 {
@@ -264,7 +292,7 @@ not_found(const BkcRestore *r, BkcError *err)
 	char		to[24];
 
 	bkc_goal_describe(&r->goal, goal, sizeof(goal));
-	bkc_format_lsn(r->backup->header.stop_lsn, from, sizeof(from));
+	bkc_format_lsn(find_from(r), from, sizeof(from));
 	bkc_format_lsn(r->way.reach.end_lsn, to, sizeof(to));
 	bkc_error_set(err, BKC_ERR_NOT_FOUND, "%s is not in the WAL from backup %s on", goal,
 				  r->way.backup.label);
@@ -273,6 +301,25 @@ not_found(const BkcRestore *r, BkcError *err)
 	if (r->way.suitable == 0)
 		return bkc_error_hint(err, "Without --backup older ones are tried, too; --target-timeline chooses another timeline.");
 	return bkc_error_hint(err, "There is no older backup on that way; --target-timeline chooses another timeline.");
+}
+
+/* From this backup on, but not behind limit. */
+static bool
+find(BkcRestore *r, uint64_t limit, BkcGoalScan *scan, BkcError *err)
+{
+	BkcWalReach *reach = &r->way.reach;
+	BkcWalReach whole = *reach;
+	uint64_t	from = find_from(r);
+	bool		ok = true;
+
+	memset(scan, 0, sizeof(*scan));
+	if (limit < reach->end_lsn)
+		reach->end_lsn = limit;
+	bkc_restore_tell_search(r, from, reach->end_lsn);
+	if (reach->end_lsn > from)
+		ok = bkc_restore_scan(r, from, scan, err);
+	*reach = whole;
+	return ok;
 }
 
 /*
@@ -292,29 +339,21 @@ check_find(BkcRestore *r, BkcError *err)
 	{
 		const BkcManifestHeader *header = &r->backup->header;
 		const BkcBackupSpan *older = bkc_restore_older(r);
-		BkcWalReach whole = way->reach;
+		bool		early;
 
-		if (limit < way->reach.end_lsn)
-			way->reach.end_lsn = limit;
-		bkc_restore_tell_search(r, header->stop_lsn, way->reach.end_lsn);
-		if (way->reach.end_lsn > header->stop_lsn)
-		{
-			if (!bkc_restore_scan(r, header->stop_lsn, &scan, err))
-				return false;
-		}
-		else
-			memset(&scan, 0, sizeof(scan));
-		way->reach = whole;
-		if (scan.found)
+		if (!find(r, limit, &scan, err))
+			return false;
+		early = scan.found && scan.lsn < header->stop_lsn;
+		if (scan.found && !early)
 		{
 			way->lost = false;
 			need_nothing_behind(r, scan.end);
 			return true;
 		}
-		if (limit == UINT64_MAX && !check_gap(r, goal, err))
+		if (limit == UINT64_MAX && !early && !check_gap(r, goal, err))
 			return false;
 		if (older == NULL)
-			return not_found(r, err);
+			return early ? name_too_early(r, &scan, err) : not_found(r, err);
 		limit = header->stop_lsn;
 		way->suitable--;
 		if (!bkc_restore_use(r, older, err) || !check_backup(r, err))

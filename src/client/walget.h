@@ -79,7 +79,9 @@ typedef struct BkcWalGet
 
 	/* results */
 	bool		target_failed;	/* the last failure was at path, no repository's */
-	bool		lost_history;	/* there is WAL of the history's timeline */
+	bool		lost_history;	/* nobody has the history, but its number is taken */
+	uint32_t	label_timeline; /* asked for a history: that of the backup --backup, ... */
+	uint32_t	backup_timeline;	/* ... and the highest of all backups; 0 when none was seen */
 	bool		prefetching;	/* this process has seen to the prefetch */
 } BkcWalGet;
 
@@ -205,6 +207,9 @@ extern bool bkc_walget_not_past_fork(const BkcWalGet *w, const char *file, BkcEr
 
 /* Is there WAL of that timeline, or (0) anything below wal/? */
 extern bool bkc_walget_has_wal(BkcSession *session, uint32_t timeline, bool *has, BkcError *err);
+
+/* The highest timeline of which there is a history or WAL; 0 when there is none. */
+extern bool bkc_walget_highest(BkcSession *session, uint32_t *highest, BkcError *err);
 
 /* Learn the segment size, when it is not known, from any WAL of the cluster that there is. */
 extern bool bkc_walget_any_size(BkcWalGet *w, BkcSession *session, BkcError *err);

@@ -44,6 +44,16 @@ may_hold(const BkcWalGet *w, const BkcManifestHeader *header)
 		segno <= header->stop_lsn / header->wal_segment_size;
 }
 
+/* What conclusions about a history that nobody has need to know. */
+static void
+note_timeline(BkcWalGet *w, const BkcManifestHeader *header)
+{
+	if (header->timeline > w->backup_timeline)
+		w->backup_timeline = header->timeline;
+	if (w->label != NULL && strcmp(header->label, w->label) == 0)
+		w->label_timeline = header->timeline;
+}
+
 static bool
 take_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 {
@@ -55,6 +65,7 @@ take_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 	search->backup.header.pg_version_num = header->pg_version_num;
 	search->backup.header.wal_segment_size = header->wal_segment_size;
 	search->backup.header.timeline = header->timeline;
+	note_timeline(search->w, header);
 	if (may_hold(search->w, header))
 		return true;
 	search->passed = true;

@@ -52,9 +52,12 @@ bkc_walget_chunks_size(BkcWalGet *w, BkcSession *session, BkcError *err)
 bool
 bkc_walget_chunks_end(const BkcWalGet *w, BkcSession *session, uint64_t *end_lsn, BkcError *err)
 {
-	int64_t		time;
+	BkcWalRow	row;
 
-	return bkc_wal_chunks_end(session->store, session->sysid, w->file, end_lsn, &time, err);
+	if (!bkc_wal_chunks_end(session->store, session->sysid, w->file, &row, err))
+		return false;
+	*end_lsn = row.end_lsn;
+	return true;
 }
 
 typedef struct ChunkFill

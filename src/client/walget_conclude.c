@@ -209,20 +209,13 @@ check_promise(BkcWalAsk *ask, BkcError *err)
 
 /* ---- what nobody has whole ---- */
 
-/*
- * Timelines have numbers, and who says that a history does not exist gives its
- * number free: for another one that writes other WAL under names that are there.  It matters
- * neither to a recovery that goes to a higher one.
- */
+/* WAL of that very timeline: its history is lost. */
 static bool
-check_history(BkcWalAsk *ask, BkcError *err)
+check_lost(BkcWalAsk *ask, BkcError *err)
 {
 	BkcWalGet  *w = ask->w;
 	bool		has = false;
 
-	/* the first timeline never has one, but a server that leaves it asks for it */
-	if (w->target > w->timeline || w->timeline == 1)
-		return true;
 	for (size_t i = 0; i < w->nrepos; i++)
 	{
 		BkcSession *session = &ask->sources[i].session;
@@ -238,6 +231,69 @@ check_history(BkcWalAsk *ask, BkcError *err)
 		return bkc_error_hint(err, "Name a further repository that has it (--repo).");
 	}
 	return true;
+}
+
+static bool
+passed_number(BkcWalGet *w, uint32_t higher, const BkcStore *store, BkcError *err)
+{
+	w->lost_history = true;
+	if (store != NULL)
+		bkc_error_set(err, BKC_ERR_STATE, "there is no history %s, but repository \"%s\" holds timeline %" PRIu32,
+					  w->file, store->location, higher);
+	else
+		bkc_error_set(err, BKC_ERR_STATE, "there is no history %s, but there is a backup on timeline %" PRIu32,
+					  w->file, higher);
+	bkc_error_detail(err, "A server that is told so looks for no later timeline, and takes number %" PRIu32 " for its own.",
+					 w->timeline);
+	return bkc_error_hint(err, "Add --timeline N to the restore_command: the timeline to recover to.");
+}
+
+/*
+ * Timelines are numbered upwards, and the latest is the one with the highest number.  So a number
+ * below one that is there was another's, who may have been removed, or was never seen
+ * here: a new timeline of that number would count as the older one, and the histories of later
+ * ones may lead through the old one's WAL.
+ */
+static bool
+check_passed(BkcWalAsk *ask, BkcError *err)
+{
+	BkcWalGet  *w = ask->w;
+	uint32_t	highest;
+
+	/* one on that very timeline tells who looks for its own history nothing */
+	if (w->backup_timeline > w->timeline ||
+		(w->limitless && w->backup_timeline == w->timeline))
+		return passed_number(w, w->backup_timeline, NULL, err);
+	for (size_t i = 0; i < w->nrepos; i++)
+	{
+		BkcSession *session = &ask->sources[i].session;
+
+		if (!bkc_walget_highest(session, &highest, err))
+			return false;
+		if (highest > w->timeline)
+			return passed_number(w, highest, session->store, err);
+	}
+	return true;
+}
+
+/*
+ * Timelines have numbers, and who says that a history does not exist gives its
+ * number free: for another one that writes other WAL under names that are there.  It matters
+ * neither to a recovery that goes to a higher one, nor to one that stays on its
+ * backup's timeline, as restore makes a server do where that never had a history (pg_resetwal).
+ * A standby asks for what may yet come.
+ */
+static bool
+check_history(BkcWalAsk *ask, BkcError *err)
+{
+	BkcWalGet  *w = ask->w;
+
+	/* the first timeline never has one, but a server that leaves it asks for it */
+	if (w->target > w->timeline || w->timeline == 1)
+		return true;
+	if (w->target == w->timeline)
+		return w->label_timeline == w->timeline || check_lost(ask, err);
+	return check_lost(ask, err) && (w->standby || check_passed(ask, err));
 }
 
 bool

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pipe/walobj.h"
 
@@ -28,6 +29,46 @@ bkc_walget_has_wal(BkcSession *session, uint32_t timeline, bool *has, BkcError *
 	return (timeline == 0 ? bkc_name_wal_root(session->sysid, prefix, err) :
 			bkc_name_wal_timeline(session->sysid, timeline, prefix, err)) &&
 		bkc_store_list(session->store, prefix, false, take_any_name, has, err);
+}
+
+typedef struct HighestScan
+{
+	size_t		prefix_len;
+	uint32_t	highest;
+} HighestScan;
+
+/* A timeline's history, or the folder with its WAL. */
+static bool
+take_higher(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	HighestScan *scan = arg;
+	const char *digits = name + scan->prefix_len;
+	BkcWalName	parsed;
+	uint32_t	timeline;
+
+	if (bkc_name_parse_wal(name, &parsed) && parsed.type == BKC_WALNAME_HISTORY)
+		timeline = parsed.timeline;
+	else if (strspn(digits, "0123456789ABCDEF") == 8 && strcmp(digits + 8, "/") == 0)
+		timeline = (uint32_t) strtoul(digits, NULL, 16);
+	else
+		return true;
+	if (timeline > scan->highest)
+		scan->highest = timeline;
+	return true;
+}
+
+bool
+bkc_walget_highest(BkcSession *session, uint32_t *highest, BkcError *err)
+{
+	HighestScan scan = {0};
+	char		prefix[BKC_NAME_MAX];
+	bool		ok;
+
+	ok = bkc_name_wal_root(session->sysid, prefix, err);
+	scan.prefix_len = strlen(prefix);
+	ok = ok && bkc_store_list(session->store, prefix, false, take_higher, &scan, err);
+	*highest = scan.highest;
+	return ok;
 }
 
 /* ---- the segment size ---- */

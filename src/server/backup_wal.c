@@ -136,8 +136,11 @@ look_at(Proof *p, XLogSegNo segno)
 static bool
 in_repository(const Proof *p, bool read, uint8 sha256[BKC_SHA256_SIZE], BkcError *err)
 {
+	char		name[BKC_NAME_MAX];
+
 	return bkc_walproof_content(p->store, GetSystemIdentifier(), p->timeline, p->segno,
-								(uint32) wal_segment_size, read, sha256, err);
+								(uint32) wal_segment_size, read, sha256, name, err) &&
+		bkc_store_sync(p->store, name, err);
 }
 
 /* Somebody else's WAL under our segment's name: waiting helps nobody. */

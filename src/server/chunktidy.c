@@ -152,7 +152,10 @@ remove_chunks(BkcTidy *tidy, int i, BkcStore *store, const char *file, bool loca
 	const BkcTidyItem *item = &tidy->items[i];
 	char		name[BKC_NAME_MAX];
 
-	if (!bkc_wal_chunks_agree(store, file, local, item->ours, item->nours, name, err))
+	/* what follows is durable: the whole segment must be, too, whoever has stored it */
+	if (!bkc_name_wal_file(GetSystemIdentifier(), file, NULL, name, err) ||
+		!bkc_store_sync(store, name, err) ||
+		!bkc_wal_chunks_agree(store, file, local, item->ours, item->nours, name, err))
 		return false;
 	if (name[0] != '\0')
 	{

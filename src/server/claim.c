@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/host.h"
 #include "base/text.h"
 #include "claim.h"
@@ -15,6 +16,7 @@
 #include "pipe/owner.h"
 #include "refusal.h"
 #include "settings.h"
+#include "walhole.h"
 #include "walshared.h"
 
 bool
@@ -69,12 +71,10 @@ is_contested(const BkcClaim *c)
 }
 
 static void
-note_claimed(const BkcClaim *c, bool look_for_hole)
+note_claimed(const BkcClaim *c)
 {
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	bkc_wal->repos[c->index].claimed = true;
-	if (look_for_hole)
-		bkc_wal->repos[c->index].hole_due = true;
 	LWLockRelease(bkc_wal->lock);
 }
 
@@ -131,7 +131,7 @@ set_mark(const BkcClaim *c, const char *name, BkcError *err)
 	BkcMark		mark;
 
 	if (!bkc_mark_read(name, &mark, err) ||
-		(mark.timeline != c->timeline && !bkc_mark_write(name, c->timeline, err)))
+		(mark.timeline != c->timeline && !bkc_mark_write(name, c->timeline, "", err)))
 		return false;
 	return bkc_mark_use(name, c->repo->name, err);
 }
@@ -215,11 +215,13 @@ bkc_claim_put(BkcClaim *c, const char *reason, const char *by, BkcError *err)
 	doc.time = bkc_host->now();
 	strlcpy(doc.reason, reason, sizeof(doc.reason));
 	strlcpy(doc.by, by, sizeof(doc.by));
-	if (!bkc_owner_claim(c->store, &doc, err))
+	if (strcmp(reason, "promoted") == 0 || strcmp(reason, "takeover") == 0)
+		bkc_hole_expect(c->repo, c->index, c->timeline);
+	if (!bkc_owner_claim(c->store, &doc, err) || !bkc_fault(BKC_FAULT_OWNER_CLAIMED, err))
 		return false;
 	c->doc = doc;
 	c->found = true;
-	note_claimed(c, strcmp(reason, "promoted") == 0 || strcmp(reason, "takeover") == 0);
+	note_claimed(c);
 	if (strcmp(reason, "twin") == 0)
 		return true;
 	ereport(LOG,
@@ -304,7 +306,7 @@ still_mine(BkcClaim *c, BkcError *err)
 
 	if (is_ours_now(c))
 	{
-		note_claimed(c, false);
+		note_claimed(c);
 		return true;
 	}
 	if (!on_our_way(c, c->doc.timeline, c->doc.lsn, &fork, &is, err))

@@ -16,7 +16,8 @@
 
 /*
  * Is this cluster's object there?  It is made when the repository never held
- * it, and refused (BKC_ERR_STATE) when it did, or in recovery.  Does not raise.
+ * it, and refused (BKC_ERR_STATE) when it did, or may have: in recovery, and by
+ * a promoted standby or a successor that has not claimed it yet.  Does not raise.
  */
 extern bool bkc_known_cluster(const BkcRepoDef *def, BkcStore *store, BkcError *err);
 

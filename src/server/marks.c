@@ -26,6 +26,7 @@
 #include "storage/fd.h"
 
 #define MARK_MAX		32768
+#define HEAD_MAX		256		/* the first line */
 #define OWNER_PATH		BKC_SPOOL_DIR "/owner"
 
 static void
@@ -59,7 +60,7 @@ static bool
 bound_write(const char *path, const char *head, const char *tail, BkcError *err)
 {
 	char		tmp[MAXPGPATH];
-	char		text[256];
+	char		text[HEAD_MAX];
 	struct stat st;
 	int			fd;
 	bool		ok;
@@ -108,15 +109,33 @@ collect_used(const char *text, char used[BKC_MARK_USED_MAX])
 	used[len] = '\0';
 }
 
+/* The first line: "<inode> [<system identifier> <timeline>[ <note>]]". */
+static bool
+read_head(const char *name, const char *line, unsigned long long inode, BkcMark *mark)
+{
+	unsigned long long said;
+	unsigned long long sysid = 0;
+	unsigned int timeline = 0;
+	int			at = 0;
+	int			n = sscanf(line, "%llu %llu %u%n", &said, &sysid, &timeline, &at);
+
+	if (n < 1 || said != inode ||
+		(strcmp(name, BKC_MARK_TAKEOVER) != 0 &&
+		 (n != 3 || sysid != GetSystemIdentifier() || timeline == 0)))
+		return false;
+	mark->timeline = timeline;
+	if (n == 3 && line[at] == ' ')
+		strlcpy(mark->note, line + at + 1, sizeof(mark->note));
+	return true;
+}
+
 bool
 bkc_mark_read(const char *name, BkcMark *mark, BkcError *err)
 {
 	char		path[MAXPGPATH];
+	char		head[HEAD_MAX];
 	BkcBuffer	text = {0};
 	unsigned long long inode;
-	unsigned long long said;
-	unsigned long long sysid = 0;
-	unsigned int timeline = 0;
 	const char *line_end;
 	bool		there;
 	bool		ok;
@@ -126,16 +145,11 @@ bkc_mark_read(const char *name, BkcMark *mark, BkcError *err)
 	ok = bound_read(path, &text, &inode, &there, err);
 	if (ok && there && (line_end = strchr(bkc_buffer_str(&text), '\n')) != NULL)
 	{
-		int			n = sscanf(bkc_buffer_str(&text), "%llu %llu %u", &said, &sysid, &timeline);
-
-		mark->valid = n >= 1 && said == inode &&
-			(strcmp(name, BKC_MARK_TAKEOVER) == 0 ||
-			 (n == 3 && sysid == GetSystemIdentifier() && timeline > 0));
+		strlcpy(head, bkc_buffer_str(&text),
+				Min(sizeof(head), (size_t) (line_end - bkc_buffer_str(&text)) + 1));
+		mark->valid = read_head(name, head, inode, mark);
 		if (mark->valid)
-		{
-			mark->timeline = timeline;
 			collect_used(line_end + 1, mark->used);
-		}
 	}
 	bkc_buffer_free(&text);
 	return ok;
@@ -153,15 +167,15 @@ bkc_mark_is_used(const BkcMark *mark, const char *repository)
 }
 
 bool
-bkc_mark_write(const char *name, TimeLineID timeline, BkcError *err)
+bkc_mark_write(const char *name, TimeLineID timeline, const char *note, BkcError *err)
 {
 	char		path[MAXPGPATH];
-	char		tail[64] = "";
+	char		tail[64 + BKC_MARK_NOTE_MAX] = "";
 
 	mark_path(path, name);
 	if (timeline != 0)
-		snprintf(tail, sizeof(tail), " %llu %u", (unsigned long long) GetSystemIdentifier(),
-				 timeline);
+		snprintf(tail, sizeof(tail), " %llu %u%s%s", (unsigned long long) GetSystemIdentifier(),
+				 timeline, note[0] != '\0' ? " " : "", note);
 	return bound_write(path, "", tail, err);
 }
 
@@ -197,7 +211,8 @@ bkc_mark_remove(const char *name)
 	char		path[MAXPGPATH];
 
 	mark_path(path, name);
-	(void) durable_unlink(path, LOG);
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		(void) durable_unlink(path, LOG);
 }
 
 /* ---- identity ---- */

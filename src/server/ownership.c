@@ -421,7 +421,7 @@ bkc_ownership_mark_standby(void)
 		return;
 	check(bkc_mark_read(BKC_MARK_STANDBY, &mark, &err), &err);
 	if (mark.timeline != timeline || mark.used[0] != '\0')
-		check(bkc_mark_write(BKC_MARK_STANDBY, timeline, &err), &err);
+		check(bkc_mark_write(BKC_MARK_STANDBY, timeline, "", &err), &err);
 	looked = now;
 	looked_timeline = timeline;
 }

@@ -14,6 +14,9 @@
  *	- restore --take-over left a mark in its data directory: it claims it;
  *	- backup_take_over() said so.
  *
+ * Who claims it from another one looks for WAL that this has left to be sent (walhole.h).  A
+ * promoted standby or a restored successor does not begin a repository (knowncluster.h).
+ *
  * And only when, at the first look after the server's start, the repository holds no WAL of
  * its timeline beyond its own position: otherwise it is an older copy of the owner, byte by
  * byte.  That is remembered in the data directory, because such a copy may soon be ahead.

@@ -50,15 +50,18 @@ read_backup(const BkcCatalogRow *row, bool *complete, BkcManifestHeader *header,
 	const BkcRepoDef *repo = bkc_repolist_find(repos, row->repository);
 	BkcManifestScan scan = {.header = keep_header, .arg = header};
 	BkcStore   *store = NULL;
+	char		name[BKC_NAME_MAX];
 	bool		ok;
 
 	if (repo == NULL)
 		return bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" is not defined any more",
 							 row->repository);
 	ok = bkc_store_open(&repo->url, &store, err) &&
+		bkc_name_manifest(GetSystemIdentifier(), row->label, name, err) &&
 		bkc_repo_backup_complete(store, GetSystemIdentifier(), row->label, complete, err) &&
 		(!*complete ||
-		 bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err));
+		 (bkc_store_sync(store, name, err) &&
+		  bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err)));
 	bkc_store_close(store);
 	return ok;
 }

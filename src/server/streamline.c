@@ -166,14 +166,17 @@ line_open(const BkcRepoDef *def, Line *line, BkcError *err)
 
 /* ---- what comes before the open segment ---- */
 
-/* On which timeline was that segment completed? */
+/*
+ * On which timeline was that segment completed?  Without a history our timeline is the first there
+ * is (pg_resetwal can give it any number), as the server sees it, too.
+ */
 static bool
 timeline_of(TimeLineID timeline, XLogSegNo segno, TimeLineID *of, BkcError *err)
 {
 	BkcHistoryEntry *entries;
 	size_t		n;
 
-	if (!bkc_server_history(timeline, &entries, &n, err))
+	if (!bkc_server_history(timeline, &entries, &n, err) && err->code != BKC_ERR_NOT_FOUND)
 		return false;
 	*of = bkc_history_timeline(entries, n, timeline, segno);
 	free(entries);
@@ -439,6 +442,11 @@ note_failure(Line *line, int repo, const BkcReport *report)
 	note_report(line, repo, report);
 	line->retry_at = in_ms(RETRY_MS << Min(line->failures, RETRY_DOUBLINGS));
 	line->failures++;
+
+	/* when the repository is back it may hold something else: look again before going on */
+	line->cleared = line->segno == 0;
+	line->ask_at = 0;
+	line->begun = false;
 	line_close(line);
 }
 

@@ -172,7 +172,8 @@ bkc_wal_held(BkcStore *store, const char *file, BkcHeld *held, BkcError *err)
 	*held = BKC_HELD_ABSENT;
 	if (!bkc_wal_find(store, GetSystemIdentifier(), file, name, err))
 		return err->code == BKC_ERR_NOT_FOUND;
-	return compare(store, name, held, err);
+	return compare(store, name, held, err) &&
+		(*held == BKC_HELD_ABSENT || bkc_store_sync(store, name, err));
 }
 
 /*

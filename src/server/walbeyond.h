@@ -63,7 +63,10 @@ extern bool bkc_wal_common(BkcStore *store, TimeLineID timeline, XLogRecPtr afte
 extern bool bkc_beyond_fork(BkcStore *store, TimeLineID timeline, XLogRecPtr fork,
 							BkcBeyond *beyond, BkcError *err);
 
-/* The ancestors of our timeline, from pg_wal; *entries is malloc'ed, *n = 0 for timeline 1. */
+/*
+ * The ancestors of our timeline, from pg_wal; *entries is malloc'ed, *n = 0 for timeline 1.
+ * BKC_ERR_NOT_FOUND when there is no history; then *n = 0, too.
+ */
 extern bool bkc_server_history(TimeLineID timeline, BkcHistoryEntry **entries, size_t *n,
 							BkcError *err);
 

@@ -5,7 +5,10 @@
  *
  * What the old primary had not archived when it died is lost with it, unless
  * this server still has it.  A standby with archive_mode = on will never send
- * it by itself: it has marked it as done when it received it.
+ * it by itself: it has marked it as done when it received it.  Segments were
+ * sent in parallel, so a missing one may have later ones behind it.
+ *
+ * Nothing here raises.
  */
 #ifndef BKC_SERVER_WALHOLE_H
 #define BKC_SERVER_WALHOLE_H
@@ -16,9 +19,22 @@
 #include "store/store.h"
 
 /*
- * If a claim has asked for it (BkcRepoState.hole_due): find the hole, send what
+ * This server is about to claim a repository that was somebody else's, or its own on another
+ * timeline: what that one lacks is to be looked for once it is ours.  To be called
+ * before the claim: that may be the last that this life does.
+ */
+extern void bkc_hole_expect(const BkcRepoDef *def, int repo, TimeLineID timeline);
+
+/*
+ * Once in a life of the server: what an earlier one has found, or has left to be looked for,
+ * into shared memory.  Not in recovery.
+ */
+extern void bkc_hole_recall(const BkcRepoDef *def, int repo);
+
+/*
+ * If there is something to be looked for (BkcRepoState.hole_due): find the hole, send what
  * is still in pg_wal, and name the rest in shared memory and in a WARNING.
- * When it could not be done it stays due.  Does not raise.
+ * When it could not be done it stays due, over restarts, too.
  */
 extern bool bkc_hole_fill(const BkcRepoDef *def, int repo, BkcStore *store, BkcError *err);
 

@@ -126,7 +126,8 @@ bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 stored, doubl
 	bool		back;
 
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
-	back = state->failures_in_row > 0;
+	back = state->failures_in_row > 0 &&
+		(!state->failed_alone || strcmp(file, state->failed_file) == 0);
 	strlcpy(state->last_file, file, sizeof(state->last_file));
 	state->last_time = GetCurrentTimestamp();
 	state->files++;
@@ -135,13 +136,22 @@ bkc_wal_note_sent(int repo, const char *file, uint64 plain, uint64 stored, doubl
 	if (stored > 0)
 		state->rate = state->rate == 0 ? rate :
 			state->rate * (1 - RATE_WEIGHT) + rate * RATE_WEIGHT;
-	state->failures_in_row = 0;
-	state->retry_at = 0;
+	if (back)
+		state->failures_in_row = 0;
+	if (state->failures_in_row == 0)
+		state->retry_at = 0;
 	LWLockRelease(bkc_wal->lock);
 
 	/* after failures PostgreSQL's archiver sleeps, while a helper finds that it works again */
 	if (back)
 		PgArchWakeup();
+}
+
+/* Is it the file that cannot be archived, rather than the repository that cannot be written? */
+static bool
+is_about_file(BkcErrorCode code)
+{
+	return code == BKC_ERR_EXISTS || code == BKC_ERR_CORRUPT || code == BKC_ERR_INVALID;
 }
 
 void
@@ -157,6 +167,7 @@ bkc_wal_note_failure(int repo, const char *file, const BkcError *err)
 	state->failed_at = GetCurrentTimestamp();
 	state->retry_at = TimestampTzPlusMilliseconds(state->failed_at, wait);
 	strlcpy(state->failed_file, file, sizeof(state->failed_file));
+	state->failed_alone = is_about_file(err->code);
 	bkc_report_from_error(&state->error, err);
 	LWLockRelease(bkc_wal->lock);
 }
@@ -228,6 +239,13 @@ bkc_wal_note_reported(const char *file, const int *repos, size_t n)
 			w->known = next;
 		else if (w->left > 0 && (timeline < w->timeline || next <= w->known))
 			w->left--;
+
+		/* PostgreSQL offers in order: what failed before has been reported, or waits no more */
+		if (state->failed_alone && strcmp(state->failed_file, file) <= 0)
+		{
+			state->failures_in_row = 0;
+			state->retry_at = 0;
+		}
 		strlcpy(state->prefix_file, file, sizeof(state->prefix_file));
 		state->prefix_lsn = end;
 		state->prefix_tli = timeline;

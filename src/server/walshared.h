@@ -49,6 +49,7 @@ typedef struct BkcRepoState
 	TimestampTz failed_at;
 	TimestampTz retry_at;		/* nobody tries before; 0 = now */
 	char		failed_file[BKC_WAL_FILE_MAX];
+	bool		failed_alone;	/* it is that file: others that succeed prove nothing about it */
 	BkcReport	error;			/* the last one; stays after it has passed */
 
 	/* the streamer's side */
@@ -66,8 +67,9 @@ typedef struct BkcRepoState
 	bool		guarded;		/* no foreign WAL was there beyond that */
 	bool		claimed;		/* the highest claim was once of our session */
 
-	/* segments that were missing before the last fork when it was claimed; "" = none known */
-	bool		hole_due;		/* to be looked for */
+	/* segments that were missing before a fork when it was claimed; "" = none known */
+	bool		hole_recalled;	/* what an earlier life has left is known */
+	TimeLineID	hole_due;		/* to be looked for at the forks to it and later ones; 0 = not */
 	char		hole_first[BKC_WAL_FILE_MAX];
 	char		hole_last[BKC_WAL_FILE_MAX];
 } BkcRepoState;

@@ -12,6 +12,7 @@
 #include "settings.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
+#include "walhole.h"
 #include "walstatus.h"
 
 /* further away than this is "never" */
@@ -194,7 +195,7 @@ find_loss(const BkcWalServer *server, BkcWalStatus *s)
 
 	if (server->unable != NULL && strcmp(server->unable, "standby") == 0)
 		return;					/* the primary's business */
-	if (state->hole_first[0] != '\0')
+	if (state->hole_first[0] != '\0' || state->hole_due != 0)
 		return;					/* everything since, until the next backup */
 	if (state->shipped_tli == server->timeline)
 	{
@@ -224,6 +225,7 @@ bkc_walstatus_repo(const BkcWalServer *server, const BkcRepoDef *repo, BkcWalSta
 	memset(status, 0, sizeof(*status));
 	if (index < 0)
 		return false;
+	bkc_hole_recall(repo, index);
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
 	status->state = bkc_wal->repos[index];
 	ahead = durable_ahead(index);

@@ -308,6 +308,7 @@ not_found(void **state)
 	assert_ok(bkc_store_sweep(f->store, "a/", &err), &err);
 
 	put_text(f->store, "a/b", "x");
+	assert_ok(bkc_store_sync(f->other, "a/b", &err), &err);
 	assert_absent(f->other, "a");
 	assert_absent(f->other, "a/bb");
 	assert_absent(f->other, "a/b/c");

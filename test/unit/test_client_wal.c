@@ -481,7 +481,7 @@ test_hole(void **state)
 	w->r.goal.kind = BKC_GOAL_END;
 	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
 	assert_non_null(strstr(err.message, "WAL segment 000000010000000000000007, "));
-	assert_non_null(strstr(err.detail, "then 1 segment is missing, and of the later ones 16 are there."));
+	assert_non_null(strstr(err.detail, "then 1 segment is missing, and of the later ones 16 are there, whole or in part."));
 	w->r.goal.kind = BKC_GOAL_XID;
 	assert_fails(check_way(w, &err), BKC_ERR_NOT_FOUND);
 	w->r.goal.kind = BKC_GOAL_NAME;
@@ -727,6 +727,52 @@ test_find_older(void **state)
 	assert_way(w, false, segment_end(w, 1));
 }
 
+/*
+ * One name twice, first within the backup: the server would stop there, where it may not.  The
+ * older backup leads to the first.
+ */
+static void
+test_find_twice(void **state)
+{
+	World	   *w = *state;
+	BkcBackupSpan first = {
+		.label = "20261120T110000Z-full-7f3a",
+		.timeline = 1,
+		.start_lsn = w->backup.header.start_lsn,
+		.stop_lsn = w->backup.header.stop_lsn
+	};
+	uint8_t		point[72] = {0};
+	BkcError	err;
+
+	memcpy(point + 8, "twice", 6);
+	w->backup.header.start_lsn = wal_noise(&w->wal, 300);
+	(void) wal_main(&w->wal, 0, 0x70, 0, point, sizeof(point));
+	w->backup.header.stop_lsn = wal_pos(&w->wal);
+	w->r.way.backup.stop_lsn = w->backup.header.stop_lsn;
+	w->r.way.suitable = 1;
+	switch_segment(w);
+	put_segment(w, FIRST + 2, w->wal.bytes.data + 2 * MB);
+	(void) wal_main(&w->wal, 0, 0x70, 0, point, sizeof(point));
+	switch_segment(w);
+	put_segment(w, FIRST + 3, w->wal.bytes.data + 3 * MB);
+
+	w->r.goal.kind = BKC_GOAL_NAME;
+	w->r.goal.name = "twice";
+	assert_fails(check_way(w, &err), BKC_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "one of that name was made while the backup ran"));
+	assert_non_null(strstr(err.hint, "There is no older backup"));
+	w->r.way.suitable = 0;
+	assert_fails(check_way(w, &err), BKC_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.hint, "Without --backup older ones are tried"));
+
+	w->r.way.suitable = 2;
+	older = &first;
+	assert_ok(check_way(w, &err));
+	assert_string_equal(w->r.way.backup.label, first.label);
+	assert_int_equal(w->r.way.suitable, 1);
+	assert_way(w, false, segment_end(w, 3));
+}
+
 /* A clock that was set back: times do not rise with WAL. */
 static void
 test_clock(void **state)
@@ -837,6 +883,7 @@ main(void)
 		WORLD_TEST(test_damaged_chunk),
 		WORLD_TEST(test_find),
 		WORLD_TEST(test_find_older),
+		WORLD_TEST(test_find_twice),
 		WORLD_TEST(test_clock),
 		WORLD_TEST(test_backup_without_wal),
 		WORLD_TEST(test_damage),

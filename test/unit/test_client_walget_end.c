@@ -42,6 +42,133 @@ test_lost_history(void **state)
 	assert_status(site_get("2", "--timeline 1", "00000002.history"), NONE);
 }
 
+#define FIRST_LABEL		"20261120T120301Z-full-7f3a"
+#define SECOND_LABEL	"20261120T130301Z-full-7f3a"
+
+/* A complete backup without files. */
+static void
+site_backup(int repo, const char *label, uint32_t timeline)
+{
+	BkcManifestHeader h = {
+		.type = "full",
+		.system_identifier = SYSID,
+		.cluster_name = "prod",
+		.host = "db1",
+		.pg_version_num = 150020,
+		.catalog_version = 202209061,
+		.control_version = 1300,
+		.block_size = 8192,
+		.segment_blocks = 131072,
+		.wal_segment_size = MB,
+		.wal_in_archive = true,
+		.start_time = TIME,
+		.stop_time = TIME,
+		.timeline = timeline,
+		.start_lsn = 5 * MB,
+		.stop_lsn = 5 * MB + 100,
+		.backup_label = "START WAL LOCATION\n",
+		.software = "pg_backupctl 1.0"
+	};
+	BkcManifestPut *put;
+	BkcError	err;
+
+	snprintf(h.label, sizeof(h.label), "%s", label);
+	assert_ok(bkc_manifest_put_begin(site.store[repo], &h, &put, &err));
+	assert_ok(bkc_manifest_put_commit(put, NULL, &err));
+	bkc_manifest_put_close(put);
+}
+
+static void
+unlink_history(int repo, const char *file)
+{
+	assert_int_equal(unlink(site_object(repo, file)), 0);
+}
+
+/* A number below one that is there is never given to a new timeline. */
+static void
+test_passed_number(void **state)
+{
+	site_segments(0, 1, 5, 6);
+	site_segments(1, 1, 5, 6);
+	site_history(1, 4, 1, 6 * MB);
+	assert_status(site_get("1", "--timeline 1", "00000002.history"), NONE);
+	for (int i = 0; i < 2; i++)
+	{
+		/* first a history only, then WAL only; in any repository */
+		assert_status(site_get("2", "--timeline 1", "00000002.history"), GOT);
+		assert_said("there is no history 00000002.history, but repository");
+		assert_said("holds timeline 4");
+		assert_said("the number of timeline 2 is taken as used");
+		assert_status(site_get("12", "--timeline 1", "00000003.history"), GOT);
+		assert_status(site_get("12", "--timeline 1", "00000005.history"), NONE);
+		assert_string_equal(site.said, "");
+
+		/* without --timeline it may be the way to the latest that is looked for */
+		assert_status(site_get("21", "", "00000002.history"), UNKNOWN);
+		assert_said("Add --timeline N to the restore_command");
+		assert_status(site_get("12", "", "00000005.history"), NONE);
+
+		/* a recovery to a higher one does without it, and a standby waits for it */
+		assert_status(site_get("12", "--timeline 4", "00000002.history"), NONE);
+		assert_status(site_get("12", "--timeline 2", "00000002.history"), NONE);
+		site_file("standby.signal", "");
+		assert_status(site_get("12", "--timeline 1", "00000002.history"), NONE);
+		assert_status(site_get("12", "", "00000002.history"), NONE);
+		assert_string_equal(site.said, "");
+		assert_int_equal(unlink("standby.signal"), 0);
+		if (i == 0)
+		{
+			unlink_history(1, "00000004.history");
+			site_chunk(1, 4, 6, 1000, 0, 8192);
+		}
+	}
+}
+
+/* Where nothing is archived, backups tell which timelines there are. */
+static void
+test_passed_by_backup(void **state)
+{
+	site_backup(0, FIRST_LABEL, 1);
+	assert_status(site_get("12", "--timeline 1", "00000002.history"), NONE);
+	site_backup(1, SECOND_LABEL, 3);
+	assert_status(site_get("1", "--timeline 1", "00000002.history"), NONE);
+	assert_status(site_get("12", "--timeline 1", "00000002.history"), GOT);
+	assert_said("but there is a backup on timeline 3");
+	assert_status(site_get("12", "--timeline 1", "00000003.history"), GOT);
+	assert_status(site_get("12", "--timeline 1", "00000004.history"), NONE);
+}
+
+/* A timeline that began without one (pg_resetwal), and the recovery along it. */
+static void
+test_never_a_history(void **state)
+{
+	const char *restored = "--timeline 2 --backup " FIRST_LABEL;
+
+	site_segments(0, 2, 5, 6);
+	site_backup(0, SECOND_LABEL, 2);
+	site_backup(0, FIRST_LABEL, 1);
+	assert_status(site_get("1", "--timeline 2", "00000002.history"), UNKNOWN);
+	assert_status(site_get("1", restored, "00000002.history"), UNKNOWN);
+	restored = "--timeline 2 --backup " SECOND_LABEL;
+	for (int i = 0; i < 2; i++)
+	{
+		assert_status(site_get(i == 0 ? "1" : "21", restored, "00000002.history"), NONE);
+		assert_string_equal(site.said, "");
+		assert_status(site_get("1", restored, "00000003.history"), NONE);
+	}
+	assert_status(site_get("1", restored, site_name(2, 6)), GOT);
+	assert_status(site_get("1", restored, site_name(2, 7)), NONE);
+
+	/* to others its number is taken */
+	assert_status(site_get("1", "--timeline 1 --backup " FIRST_LABEL, "00000002.history"), GOT);
+
+	/* where there is one it is given */
+	site_history(1, 2, 1, 5 * MB);
+	assert_status(site_get("12", restored, "00000002.history"), GOT);
+	site_flip(site_object(1, "00000002.history"), -40);
+	assert_status(site_get("12", restored, "00000002.history"), UNKNOWN);
+}
+
 static void
 damaged_manifest(const char *label)
 {
@@ -56,7 +183,7 @@ damaged_manifest(const char *label)
 static void
 test_damaged_backup(void **state)
 {
-	damaged_manifest("20261120T120301Z-full-7f3a");
+	damaged_manifest(FIRST_LABEL);
 	assert_status(site_get("1", "", "00000002.history"), UNKNOWN);
 	assert_said("Add --backup LABEL to the restore_command");
 	site_segments(0, 1, 5, 5);
@@ -308,6 +435,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SITE_TEST(test_lost_history),
+		SITE_TEST(test_passed_number),
+		SITE_TEST(test_passed_by_backup),
+		SITE_TEST(test_never_a_history),
 		SITE_TEST(test_damaged_backup),
 		SITE_TEST(test_unknown_size),
 		SITE_TEST(test_promised),

@@ -111,12 +111,15 @@ test_core_chunks(void **state)
 	uint64_t	generation;
 	uint64_t	end;
 	int64_t		time;
+	BkcWalRow	row;
 	BkcError	err;
 
 	assert_true(got != NULL && file != NULL);
-	assert_ok(bkc_wal_chunks_end(repo->store, GOLDEN_SYSID, GOLDEN_OPEN, &end, &time, &err));
-	assert_int_equal(end, 5 * GOLDEN_MIB + GOLDEN_OPEN_SIZE);
-	bkc_format_time(time, text, sizeof(text));
+	assert_ok(bkc_wal_chunks_end(repo->store, GOLDEN_SYSID, GOLDEN_OPEN, &row, &err));
+	assert_int_equal(row.generation, UINT64_C(0x64a2000000001));
+	assert_int_equal(row.end_lsn, 5 * GOLDEN_MIB + GOLDEN_OPEN_SIZE);
+	assert_int_equal(row.claimed_lsn, 5 * GOLDEN_MIB + 40960);	/* behind a missing one */
+	bkc_format_time(row.time, text, sizeof(text));
 	assert_string_equal(text, GOLDEN_OPEN_TIME);
 	assert_ok(bkc_wal_chunks_newest(repo->store, GOLDEN_SYSID, GOLDEN_OPEN, &generation, &end,
 									&err));

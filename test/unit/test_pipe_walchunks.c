@@ -128,29 +128,75 @@ assert_segment_until(const uint8_t *data, uint32_t len, uint64_t until, int64_t 
 static void
 assert_segment(const uint8_t *data, uint32_t len, int64_t time)
 {
+	uint8_t		expected[BKC_SHA256_SIZE];
+	uint8_t		sha256[BKC_SHA256_SIZE];
 	uint64_t	end_lsn;
 	int64_t		reached;
+	BkcWalRow	row;
 	BkcError	err;
 
 	assert_segment_until(data, len, UINT64_MAX, time);
 	assert_ok(bkc_wal_chunks_read(store, SYSID, SEGMENT, MB, UINT64_MAX, -1, "", &end_lsn,
 								  &reached, &err));
 	assert_int_equal(end_lsn, SEG_START + len);
-	assert_ok(bkc_wal_chunks_end(store, SYSID, SEGMENT, &end_lsn, &reached, &err));
+	assert_ok(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err));
+	assert_int_equal(row.end_lsn, SEG_START + len);
+	assert_int_equal(row.time, time);
+	assert_ok(bkc_sha256(data, len, expected, &err));
+	assert_ok(bkc_wal_chunks_digest(store, SYSID, SEGMENT, MB, UINT64_MAX, sha256, &end_lsn, &err));
 	assert_int_equal(end_lsn, SEG_START + len);
-	assert_int_equal(reached, time);
+	assert_memory_equal(sha256, expected, sizeof(expected));
+	assert_ok(bkc_sha256(data, (len + 1) / 2, expected, &err));
+	assert_ok(bkc_wal_chunks_digest(store, SYSID, SEGMENT, MB, SEG_START + (len + 1) / 2, sha256,
+									&end_lsn, &err));
+	assert_int_equal(end_lsn, SEG_START + (len + 1) / 2);
+	assert_memory_equal(sha256, expected, sizeof(expected));
+}
+
+/* What the rows say of themselves, respectively that nothing of them can be used. */
+static void
+assert_claim(uint64_t generation, uint64_t claimed_lsn)
+{
+	BkcWalRow	row;
+	BkcError	err;
+
+	assert_ok(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err));
+	assert_int_equal(row.generation, generation);
+	assert_int_equal(row.claimed_lsn, claimed_lsn);
 }
 
 static void
-assert_nothing(BkcErrorCode code)
+assert_unusable(uint64_t generation)
 {
+	BkcWalRow	row;
+	BkcError	err;
+
+	assert_fails(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err), BKC_ERR_CORRUPT);
+	assert_int_equal(row.generation, generation);
+}
+
+static void
+assert_no_bytes(BkcErrorCode code)
+{
+	uint8_t		sha256[BKC_SHA256_SIZE];
 	uint64_t	end_lsn;
 	int64_t		time;
 	BkcError	err;
 
 	assert_fails(bkc_wal_chunks_read(store, SYSID, SEGMENT, MB, UINT64_MAX, -1, "", &end_lsn,
 									 &time, &err), code);
-	assert_fails(bkc_wal_chunks_end(store, SYSID, SEGMENT, &end_lsn, &time, &err), code);
+	assert_fails(bkc_wal_chunks_digest(store, SYSID, SEGMENT, MB, UINT64_MAX, sha256, &end_lsn,
+									   &err), code);
+}
+
+static void
+assert_nothing(BkcErrorCode code)
+{
+	BkcWalRow	row;
+	BkcError	err;
+
+	assert_no_bytes(code);
+	assert_fails(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err), code);
 }
 
 static void
@@ -179,20 +225,24 @@ test_row(void **state)
 	assert_newest(5, SEG_START + 1);
 	ship(data, 5, 1, 9999, TIME + 1);
 	assert_segment(data, 10000, TIME + 1);
+	assert_claim(5, SEG_START + 10000);
 
-	/* a gap: what is behind it does not count */
+	/* a gap: what is behind it does not count, but was there */
 	ship(data, 5, 20000, 100, TIME + 3);
 	assert_segment(data, 10000, TIME + 1);
+	assert_claim(5, SEG_START + 20100);
 	assert_newest(5, SEG_START + 10000);
 	ship(data, 5, 10000, 10000, TIME + 2);
 	assert_segment(data, 20100, TIME + 3);
+	assert_claim(5, SEG_START + 20100);
 	ship(data, 5, 20100, MB - 20100, TIME + 4);
 	assert_segment(data, MB, TIME + 4);
 	assert_newest(5, SEG_START + MB);
 
 	/* without its beginning there is nothing */
 	drop(5, 0);
-	assert_nothing(BKC_ERR_NOT_FOUND);
+	assert_no_bytes(BKC_ERR_NOT_FOUND);
+	assert_unusable(5);
 	assert_newest(5, 0);
 	free(data);
 }
@@ -205,6 +255,7 @@ test_whole_in_one(void **state)
 	ship(data, UINT64_MAX, 0, MB, 0);
 	assert_segment(data, MB, 0);
 	assert_newest(UINT64_MAX, SEG_START + MB);
+	assert_claim(UINT64_MAX, SEG_START + MB);
 	free(data);
 }
 
@@ -257,6 +308,7 @@ test_refused(void **state)
 	uint64_t	stored;
 	uint64_t	end_lsn;
 	int64_t		time;
+	BkcWalRow	row;
 	BkcError	err;
 	int			fd;
 
@@ -280,8 +332,8 @@ test_refused(void **state)
 
 	/* the file is shorter than it should be */
 	assert_int_equal(truncate(path, 5000), 0);
-	assert_fails(CHUNK(SEGMENT, MB, 5, 1000, 4001), BKC_ERR_STATE);
-	assert_fails(CHUNK(SEGMENT, MB, 5, 5000, 1), BKC_ERR_STATE);
+	assert_fails(CHUNK(SEGMENT, MB, 5, 1000, 4001), BKC_ERR_UNAVAILABLE);
+	assert_fails(CHUNK(SEGMENT, MB, 5, 5000, 1), BKC_ERR_UNAVAILABLE);
 	assert_int_equal(util_objects(store), 1);
 	assert_ok(CHUNK(SEGMENT, MB, 5, 1000, 4000));
 	close(fd);
@@ -293,7 +345,7 @@ test_refused(void **state)
 									 &end_lsn, &time, &err), BKC_ERR_INVALID);
 	assert_fails(bkc_wal_chunks_read(store, SYSID, "00000002.history", MB, UINT64_MAX, -1, "",
 									 &end_lsn, &time, &err), BKC_ERR_INVALID);
-	assert_fails(bkc_wal_chunks_end(store, SYSID, "x", &end_lsn, &time, &err), BKC_ERR_INVALID);
+	assert_fails(bkc_wal_chunks_end(store, SYSID, "x", &row, &err), BKC_ERR_INVALID);
 
 	/* these are chunks of segments of 1 MB, so for others they are damaged */
 	assert_fails(bkc_wal_chunks_read(store, SYSID, "000000010000000200000003", 16 * MB, UINT64_MAX,
@@ -361,6 +413,7 @@ test_generations(void **state)
 	/* older ones by steps: each may lengthen what was joined so far */
 	ship(data, 2, 0, 9000, TIME);
 	assert_segment(data, 9000, TIME + 5);
+	assert_claim(8, SEG_START + 9000);
 
 	/* longer, but with another byte: just before, and at, the end of what we have */
 	memcpy(other, data, 9000);
@@ -393,8 +446,66 @@ test_newest_without_beginning(void **state)
 	ship(data, 4, 10, 700, TIME + 1);
 	assert_newest(4, 0);
 	assert_segment(data, 700, TIME);
+	assert_claim(4, SEG_START + 710);
 	ship(data, 4, 0, 10, TIME + 2);
 	assert_segment(data, 710, TIME + 2);
+	assert_claim(4, SEG_START + 710);
+
+	/* nobody knows whether the older one is right where the newest one is not there */
+	drop(4, 0);
+	ship(data, 3, 700, 100, TIME);
+	assert_segment(data, 800, TIME);
+	assert_claim(4, SEG_START + 801);
+	free(data);
+}
+
+/* The newest row, and the one that has lengthened it, say how far there was WAL; others do not. */
+static void
+test_claims(void **state)
+{
+	uint8_t    *data = util_data(MB, DATA_RANDOM);
+	char		name[BKC_NAME_MAX];
+
+	for (uint32_t i = 0; i < 4; i++)
+		ship(data, 5, i * 1000, 1000, TIME + i);
+	assert_claim(5, SEG_START + 4000);
+
+	/* a head that cannot be read, in the middle and at the end */
+	chunk_name(5, 2000, name);
+	wal_flip(store, name, 150);
+	assert_segment(data, 2000, TIME + 1);
+	assert_claim(5, SEG_START + 4000);
+	wal_flip(store, name, 150);
+	chunk_name(5, 3000, name);
+	wal_flip(store, name, 150);
+	assert_segment(data, 3000, TIME + 2);
+	assert_claim(5, UINT64_MAX);
+
+	/* an older row that agrees with what can be read is not what was there */
+	ship(data, 4, 0, 5000, TIME + 9);
+	assert_segment(data, 5000, TIME + 9);
+	assert_claim(5, UINT64_MAX);
+	wal_flip(store, name, 150);
+	assert_claim(5, SEG_START + 5000);
+	drop(5, 1000);
+	assert_segment(data, 5000, TIME + 9);
+	assert_claim(5, SEG_START + 5001);
+
+	/* a new generation with all there is begins anew: what is before it does not matter */
+	ship(data, 6, 0, 6000, TIME + 10);
+	assert_segment(data, 6000, TIME + 10);
+	assert_claim(6, SEG_START + 6000);
+	ship(data, 4, 7000, 1000, TIME + 9);
+	assert_claim(6, SEG_START + 6000);
+
+	/* it does where it reaches further with the same bytes */
+	ship(data, 4, 5000, 1500, TIME + 9);
+	assert_segment(data, 6500, TIME + 10);
+	assert_claim(6, SEG_START + 8000);
+	data[100] ^= 1;
+	ship(data, 7, 0, 500, TIME + 11);
+	assert_segment(data, 500, TIME + 11);
+	assert_claim(7, SEG_START + 500);
 	free(data);
 }
 
@@ -462,8 +573,10 @@ test_random_generations(void **state)
 		}
 		if (joined > 0)
 			assert_segment(bytes[best], joined, TIME);
-		else
+		else if (util_objects(store) == 0)
 			assert_nothing(BKC_ERR_NOT_FOUND);
+		else
+			assert_no_bytes(BKC_ERR_NOT_FOUND);
 	}
 }
 
@@ -484,8 +597,7 @@ test_damaged_chunk(void **state)
 	assert_segment(data, 302000, TIME + 2);
 	for (size_t at = 0; at < good.len; at += 61)
 	{
-		uint64_t	end_lsn;
-		int64_t		time;
+		BkcWalRow	row;
 		BkcError	err;
 
 		wal_warnings = 0;
@@ -494,8 +606,9 @@ test_damaged_chunk(void **state)
 		assert_int_equal(wal_warnings, 1);
 
 		/* by info frames alone damage may go unnoticed, but is never an error */
-		assert_ok(bkc_wal_chunks_end(store, SYSID, SEGMENT, &end_lsn, &time, &err));
-		assert_true(end_lsn == SEG_START + 1000 || end_lsn == SEG_START + 302000);
+		assert_ok(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err));
+		assert_true(row.end_lsn == SEG_START + 1000 || row.end_lsn == SEG_START + 302000);
+		assert_int_equal(row.claimed_lsn, SEG_START + 302000);
 		util_put(store, name, good.data, good.len);
 	}
 	for (size_t len = 0; len < good.len; len += 97)
@@ -640,10 +753,9 @@ scene_read(BkcStore *on, BkcError *err)
 static bool
 scene_end(BkcStore *on, BkcError *err)
 {
-	uint64_t	end_lsn;
-	int64_t		time;
+	BkcWalRow	row;
 
-	return bkc_wal_chunks_end(on, SYSID, SEGMENT, &end_lsn, &time, err);
+	return bkc_wal_chunks_end(on, SYSID, SEGMENT, &row, err);
 }
 
 static bool
@@ -763,6 +875,73 @@ test_vanishing(void **state)
 	free(data);
 }
 
+/* Chunks are removed when the whole segment is there, in whatever order. */
+static void
+test_going(void **state)
+{
+	uint8_t    *data = util_data(MB, DATA_RANDOM);
+	BkcWalFile	file = {.file = SEGMENT, .segment_size = MB, .time = TIME};
+	BkcWalOutcome outcome;
+	uint64_t	stored;
+	BkcWalRow	row;
+	BkcError	err;
+
+	for (uint32_t i = 0; i < 3; i++)
+		ship(data, 5, i * 1000, 1000, TIME);
+	file.path = wal_file(&repo, "open", data, MB);
+	drop(5, 1000);
+	assert_claim(5, SEG_START + 3000);
+	assert_ok(bkc_walwriter_put(writer, &file, &outcome, &stored, &err));
+	assert_fails(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err), BKC_ERR_UNAVAILABLE);
+	drop(5, 0);
+	assert_fails(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err), BKC_ERR_UNAVAILABLE);
+	drop(5, 2000);
+	assert_fails(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err), BKC_ERR_NOT_FOUND);
+	free(data);
+}
+
+/* A listing that was begun before a chunk came, and shows the one behind it. */
+static int	listings;
+static bool (*list_each) (void *arg, const char *name, uint64_t size, BkcError *err);
+
+static bool
+stale_each(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	return (listings == 1 && strstr(name, "-000003e8") != NULL) || list_each(arg, name, size, err);
+}
+
+static bool
+stale_list(BkcStore *s, const char *prefix, bool deep,
+		   bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
+		   void *arg, BkcError *err)
+{
+	listings++;
+	list_each = each;
+	return real_ops->list(s, prefix, deep, stale_each, arg, err);
+}
+
+static void
+test_coming(void **state)
+{
+	uint8_t    *data = util_data(MB, DATA_RANDOM);
+	BkcWalRow	row;
+	BkcError	err;
+
+	for (uint32_t i = 0; i < 3; i++)
+		ship(data, 5, i * 1000, 1000, TIME);
+	real_ops = store->ops;
+	stale_ops = *real_ops;
+	stale_ops.list = stale_list;
+	store->ops = &stale_ops;
+	listings = 0;
+	assert_ok(bkc_wal_chunks_end(store, SYSID, SEGMENT, &row, &err));
+	store->ops = real_ops;
+	assert_int_equal(listings, 2);
+	assert_int_equal(row.end_lsn, SEG_START + 3000);
+	assert_int_equal(row.claimed_lsn, SEG_START + 3000);
+	free(data);
+}
+
 /* A file that cannot be written is an error, too. */
 static void
 test_write_failures(void **state)
@@ -808,6 +987,7 @@ main(void)
 		TEST(test_large),
 		TEST(test_generations),
 		TEST(test_newest_without_beginning),
+		TEST(test_claims),
 		TEST(test_random_generations),
 		TEST(test_damaged_chunk),
 		TEST(test_misplaced_chunks),
@@ -815,6 +995,8 @@ main(void)
 		TEST(test_store_failures),
 		TEST(test_cancel),
 		TEST(test_vanishing),
+		TEST(test_going),
+		TEST(test_coming),
 		TEST(test_write_failures),
 	};
 

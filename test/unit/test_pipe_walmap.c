@@ -222,7 +222,7 @@ typedef struct Late
 	BkcStoreOps ops;
 	BkcStore   *inner;
 	BkcStore   *other;
-	uint64_t	late[4];		/* segments of timeline 1 that listings do not show */
+	uint64_t	late[4];		/* segments of timelines 1 and 2 that listings do not show */
 	bool	  (*each) (void *arg, const char *name, uint64_t size, BkcError *err);
 	void	   *arg;
 } Late;
@@ -234,11 +234,14 @@ late_each(void *arg, const char *name, uint64_t size, BkcError *err)
 
 	for (size_t i = 0; i < 4; i++)
 	{
-		char		hidden[BKC_NAME_MAX];
+		for (uint32_t timeline = 1; timeline <= 2; timeline++)
+		{
+			char		hidden[BKC_NAME_MAX];
 
-		segment_object(1, late->late[i], hidden);
-		if (strcmp(name, hidden) == 0)
-			return true;
+			segment_object(timeline, late->late[i], hidden);
+			if (strcmp(name, hidden) == 0)
+				return true;
+		}
 	}
 	return late->each(late->arg, name, size, err);
 }
@@ -309,6 +312,32 @@ test_came_late(void **state)
 	assert_int_equal(map->nruns, 2);
 	assert_run(map, 1, 1, 10, 26);
 	assert_int_equal(map->ntails, 0);
+	bkc_walmap_free(map);
+
+	/* so is the next one, and there are chunks of what follows it */
+	put_run(late.inner, 1, 27, 28);
+	late.late[1] = 27;
+	late.late[2] = 28;
+	put_chunk(late.inner, 1, 27, 1, 0, 100, TIME(27));
+	put_chunk(late.inner, 1, 29, 1, 0, 100, TIME(29));
+	map = load(&late.base, SEGSIZE);
+	assert_int_equal(map->nruns, 2);
+	assert_run(map, 1, 1, 10, 28);
+	assert_int_equal(map->ntails, 1);
+	assert_int_equal(map->tails[0].segno, 29);
+	bkc_walmap_free(map);
+
+	/* a timeline of which nothing else is shown than the chunks behind */
+	put_run(late.inner, 2, 26, 28);
+	put_chunk(late.inner, 2, 28, 1, 0, 100, TIME(28));
+	put_chunk(late.inner, 2, 29, 1, 0, 100, TIME(29));
+	late.late[0] = 26;
+	map = load(&late.base, SEGSIZE);
+	assert_int_equal(map->nruns, 3);
+	assert_run(map, 2, 2, 26, 28);
+	assert_int_equal(map->ntails, 2);
+	assert_int_equal(map->tails[1].timeline, 2);
+	assert_int_equal(map->tails[1].segno, 29);
 	bkc_walmap_free(map);
 	bkc_store_close(late.inner);
 }

@@ -142,6 +142,7 @@ test_tail(void **state)
 	reach = reach_to(map, 1, 1, LSN(4), NULL);
 	assert_end(&reach, 1, LSN(6), TIME(5));
 	assert_false(reach.open);
+	assert_beyond(&reach, 1, 1, 0);
 	bkc_walmap_free(map);
 	put_run(store, 1, 9, 9);
 	map = load(store, 0);
@@ -149,11 +150,12 @@ test_tail(void **state)
 	assert_end(&reach, 1, LSN(6), TIME(5));
 	assert_false(reach.open);
 	assert_segment(reach.missing, 1, 6);
-	assert_beyond(&reach, 1, 3, TIME(9));
+	assert_beyond(&reach, 2, 1, 0);
 	bkc_walmap_free(map);
 	bkc_store_close(store);
 }
 
+/* Chunks are sent when the segment before theirs is there, so it was. */
 static void
 test_tail_apart(void **state)
 {
@@ -162,13 +164,118 @@ test_tail_apart(void **state)
 	BkcWalReach reach;
 
 	put_run(store, 1, 4, 5);
-	put_chunk(store, 1, 7, 1, 0, 1000, TIME(7));
+	put_chunk(store, 1, 8, 1, 0, 1000, TIME(8));
 	map = load(store, 0);
 	reach = reach_to(map, 1, 1, LSN(4), NULL);
 	assert_end(&reach, 1, LSN(6), TIME(5));
 	assert_false(reach.open);
 	assert_segment(reach.missing, 1, 6);
+	assert_beyond(&reach, 1, 2, 0);
+	bkc_walmap_free(map);
+
+	/* not of that kind: it may have been on its way when 7 arrived */
+	put_run(store, 1, 7, 7);
+	map = load(store, 0);
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_beyond(&reach, 2, 1, TIME(7));
+	bkc_walmap_free(map);
+	put_run(store, 1, 6, 6);
+	map = load(store, 0);
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(8) + 1000, TIME(8));
 	assert_beyond(&reach, 0, 0, 0);
+	bkc_walmap_free(map);
+	bkc_store_close(store);
+}
+
+/* Of the child there are only chunks. */
+static void
+test_tail_behind_fork(void **state)
+{
+	static const uint64_t forks[] = {LSN(7) + 300, LSN(9) + 300};
+	BkcStore   *store = util_store();
+	BkcWalMap  *map;
+	BkcWalReach reach;
+
+	put_history(store, 2, forks, 1);
+	put_history(store, 3, forks, 2);
+	put_run(store, 1, 4, 5);
+	put_chunk(store, 2, 7, 1, 0, 1000, TIME(7));
+	map = load(store, 0);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6), TIME(5));
+	assert_segment(reach.missing, 1, 6);
+	assert_beyond(&reach, 1, 1, 0);
+
+	/* to another timeline they are of no concern behind where it leaves theirs */
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_beyond(&reach, 0, 0, 0);
+	bkc_walmap_free(map);
+	put_chunk(store, 2, 9, 1, 0, 1000, TIME(9));
+	map = load(store, 0);
+	reach = reach_to(map, 3, 1, LSN(4), NULL);
+	assert_beyond(&reach, 1, 1, 0);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_beyond(&reach, 2, 1, 0);
+	bkc_walmap_free(map);
+	put_run(store, 1, 6, 6);
+	put_run(store, 2, 7, 8);
+	map = load(store, 0);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_end(&reach, 2, LSN(9) + 1000, TIME(9));
+	assert_beyond(&reach, 0, 0, 0);
+	bkc_walmap_free(map);
+	bkc_store_close(store);
+}
+
+static void
+drop_chunk(BkcStore *store, uint32_t timeline, uint64_t segno, uint64_t generation,
+		   uint32_t offset)
+{
+	char		file[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+	const char *names[1] = {name};
+	BkcError	err;
+
+	bkc_wal_segment_name(timeline, segno, SEGSIZE, file);
+	assert_ok(bkc_name_wal_chunk(SYSID, file, generation, offset, name, &err));
+	assert_ok(bkc_store_remove(store, names, 1, &err));
+}
+
+/* Chunks that say that there was more, also those of an ancestor, but not behind a fork. */
+static void
+test_tail_damaged(void **state)
+{
+	static const uint64_t fork = LSN(6) + 2000;
+	BkcStore   *store = util_store();
+	BkcWalMap  *map;
+	BkcWalReach reach;
+
+	put_run(store, 1, 4, 5);
+	for (uint32_t i = 0; i < 5; i++)
+		put_chunk(store, 1, 6, 1, i * 1000, 1000, TIME(6) + i);
+	put_history(store, 2, &fork, 1);
+	drop_chunk(store, 1, 6, 1, 3000);
+	map = load(store, 0);
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6) + 3000, TIME(6) + 2);
+	assert_segment(reach.damaged, 1, 6);
+	assert_beyond(&reach, 0, 0, 0);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_end(&reach, 1, fork, TIME(5));
+	assert_string_equal(reach.damaged, "");
+	drop_chunk(store, 1, 6, 1, 1000);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6) + 1000, TIME(5));
+	assert_segment(reach.damaged, 1, 6);
+	drop_chunk(store, 1, 6, 1, 0);
+	reach = reach_to(map, 2, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6), TIME(5));
+	assert_segment(reach.damaged, 1, 6);
+	reach = reach_to(map, 1, 1, LSN(4), NULL);
+	assert_end(&reach, 1, LSN(6), TIME(5));
+	assert_segment(reach.damaged, 1, 6);
+	assert_false(reach.open);
 	bkc_walmap_free(map);
 	bkc_store_close(store);
 }
@@ -224,6 +331,7 @@ test_tail_useless(void **state)
 	reach = reach_to(map, 1, 1, LSN(4), NULL);
 	assert_end(&reach, 1, LSN(6), TIME(5));
 	assert_false(reach.open);
+	assert_segment(reach.damaged, 1, 6);
 	bkc_walmap_free(map);
 
 	put_chunk(store, 1, 6, 2, 0, 1000, TIME(6));
@@ -677,6 +785,8 @@ main(void)
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_tail),
 		cmocka_unit_test(test_tail_apart),
+		cmocka_unit_test(test_tail_behind_fork),
+		cmocka_unit_test(test_tail_damaged),
 		cmocka_unit_test(test_tail_became_whole),
 		cmocka_unit_test(test_tail_useless),
 		cmocka_unit_test(test_three_timelines),

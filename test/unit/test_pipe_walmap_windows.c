@@ -60,9 +60,54 @@ test_no_gaps(void **state)
 	assert_int_equal(find_gaps(store, &gaps), 0);
 	free(gaps);
 
-	/* a tail behind a hole is no whole segment */
-	put_chunk(store, 1, 12, 1, 0, 100, TIME(10));
+	/* chunks before which there is nothing: that may have expired */
+	put_chunk(store, 3, 12, 1, 0, 100, TIME(10));
 	assert_int_equal(find_gaps(store, &gaps), 0);
+	free(gaps);
+	bkc_store_close(store);
+}
+
+/* Chunks say that the segment before theirs was there. */
+static void
+test_gaps_before_chunks(void **state)
+{
+	static const uint64_t fork = LSN(20) + 300;
+	BkcStore   *store = util_store();
+	BkcWalGap  *gaps;
+
+	put_run(store, 1, 5, 9);
+	put_chunk(store, 1, 12, 1, 0, 100, TIME(12));
+	assert_int_equal(find_gaps(store, &gaps), 1);
+	assert_gap(&gaps[0], 1, 10, 11, TIME(9), TIME(12));
+	assert_false(gaps[0].recent);
+	free(gaps);
+
+	/* one that begins with chunks */
+	put_chunk(store, 1, 10, 1, 0, 100, TIME(10));
+	assert_int_equal(find_gaps(store, &gaps), 1);
+	assert_gap(&gaps[0], 1, 10, 11, TIME(9), TIME(12));
+	free(gaps);
+
+	/* whole ones behind change nothing about 11, and without 12 it may be on its way */
+	put_run(store, 1, 13, 14);
+	assert_int_equal(find_gaps(store, &gaps), 1);
+	assert_gap(&gaps[0], 1, 10, 12, TIME(9), TIME(14) - 1000000);
+	assert_false(gaps[0].recent);
+	free(gaps);
+	put_run(store, 1, 11, 11);
+	assert_int_equal(find_gaps(store, &gaps), 2);
+	assert_gap(&gaps[0], 1, 10, 10, TIME(9), TIME(11));
+	assert_true(gaps[0].recent);
+	assert_gap(&gaps[1], 1, 12, 12, TIME(11), TIME(13));
+	assert_true(gaps[1].recent);
+	free(gaps);
+
+	/* of a child there are only chunks */
+	put_history(store, 2, &fork, 1);
+	put_chunk(store, 2, 20, 1, 0, 100, TIME(20));
+	assert_int_equal(find_gaps(store, &gaps), 3);
+	assert_gap(&gaps[2], 1, 15, 19, TIME(14), TIME(20));
+	assert_false(gaps[2].recent);
 	free(gaps);
 	bkc_store_close(store);
 }
@@ -566,6 +611,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_gaps),
+		cmocka_unit_test(test_gaps_before_chunks),
 		cmocka_unit_test(test_gaps_within),
 		cmocka_unit_test(test_gaps_at_forks),
 		cmocka_unit_test(test_gaps_start_in_middle),

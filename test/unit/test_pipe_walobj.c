@@ -681,7 +681,7 @@ test_changing_file(void **state)
 									   &err));
 			else
 			{
-				assert_true(err.code == BKC_ERR_STATE || err.code == BKC_ERR_INVALID);
+				assert_true(err.code == BKC_ERR_UNAVAILABLE || err.code == BKC_ERR_INVALID);
 				assert_int_equal(util_objects(store), 0);
 				failed++;
 			}

@@ -220,6 +220,7 @@ test_content(void **state)
 	uint8_t    *data = util_data(SEGSIZE, DATA_TEXT);
 	uint8_t		expected[BKC_SHA256_SIZE];
 	uint8_t		sha256[BKC_SHA256_SIZE];
+	char		name[BKC_NAME_MAX];
 	BkcError	err;
 
 	put_whole(store, 1, 5);
@@ -227,9 +228,9 @@ test_content(void **state)
 	for (int read = 0; read < 2; read++)
 	{
 		memset(sha256, 0, sizeof(sha256));
-		assert_ok(bkc_walproof_content(store, SYSID, 1, 5, SEGSIZE, read, sha256, &err));
+		assert_ok(bkc_walproof_content(store, SYSID, 1, 5, SEGSIZE, read, sha256, name, &err));
 		assert_memory_equal(sha256, expected, sizeof(sha256));
-		assert_fails(bkc_walproof_content(store, SYSID, 1, 6, SEGSIZE, read, sha256, &err),
+		assert_fails(bkc_walproof_content(store, SYSID, 1, 6, SEGSIZE, read, sha256, name, &err),
 					 BKC_ERR_NOT_FOUND);
 	}
 	free(data);

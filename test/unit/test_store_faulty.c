@@ -72,6 +72,7 @@ scenario(BkcStore *store, Progress *progress, BkcError *err)
 	for (int i = 0; ok && i < 3; i++)
 	{
 		ok = bkc_store_stat(store, scenario_names[i], &size, err) &&
+			bkc_store_sync(store, scenario_names[i], err) &&
 			store_get(store, scenario_names[i], 0, UINT64_MAX, 3, &buf, err);
 		if (ok)
 			assert_memory_equal(buf.data, scenario_names[i], buf.len);

@@ -46,12 +46,15 @@
 	X(CHUNK_STORED,				"chunk-stored")			/* durable, not noted yet */ \
 	X(CHUNK_REMOVE,				"chunk-remove")			/* before chunks of a whole segment go */ \
 	X(OWNER_CLAIM,				"owner-claim")			/* before an owner object is written */ \
+	X(OWNER_CLAIMED,			"owner-claimed")		/* it is written, nobody here knows it yet */ \
 	X(WALGET_FETCHED,			"wal-get-fetched")		/* before the file gets its name */ \
 	X(WALGET_PREFETCH,			"wal-get-prefetch")		/* prefetch: before a segment */ \
 	X(VERIFY_FILE,				"verify-file")			/* verify begins a file */ \
 	X(STORE_OPEN_WRITE,			"store-open-write") \
 	X(STORE_WRITE,				"store-write") \
 	X(STORE_COMMIT,				"store-commit") \
+	X(STORE_NAMED,				"store-named")			/* visible, its name not durable yet */ \
+	X(STORE_SYNC,				"store-sync")			/* before one that was seen is synced */ \
 	X(STORE_READ,				"store-read") \
 	X(STORE_LIST,				"store-list") \
 	X(STORE_REMOVE,				"store-remove") \

@@ -140,11 +140,19 @@ typedef struct BkcWalReach
 	int64_t		closed_time;
 	uint32_t	closed_timeline;
 
+	/* segment whose chunks are damaged or missing from end_lsn on, while there was more; or "" */
+	char		damaged[BKC_WAL_NAME_MAX];
+
 	/* first segment that is not there whole; "" when the segment size is not known */
 	char		missing[BKC_WAL_NAME_MAX];
-	uint64_t	beyond;			/* whole segments on the path behind that: a gap when > 0 */
+	uint64_t	beyond;			/* later ones on the path, whole or in part: a gap when > 0 */
 	uint64_t	gap;			/* segments missing up to the first of them */
-	int64_t		beyond_time;	/* up to when the first of those reaches, 0 when none */
+
+	/*
+	 * Up to when the first of those reaches; 0 when not known, and when there are only chunks of
+	 * it: those were sent when what is missing was there, so it will not come any more.
+	 */
+	int64_t		beyond_time;
 } BkcWalReach;
 
 /*
@@ -184,15 +192,16 @@ typedef struct BkcWalGap
 
 	/*
 	 * Among the newest segments of its timeline: WAL helpers send ahead, so it may be on its way
-	 * as long as before_time is not long ago.
+	 * as long as before_time is not long ago.  Never when chunks behind it say that it was there.
 	 */
 	bool		recent;
 } BkcWalGap;
 
 /*
- * Segments that are missing between whole ones on the path of any timeline: within it, before a
- * fork, and from the fork to a timeline's first segment.  What lies before the first segment of a
- * path is none (it may have expired).  By timeline and number; *gaps is malloc'ed.
+ * Segments that are missing between whole ones, or before one that has chunks, on the path of any
+ * timeline: within it, before a fork, and from the fork to a timeline's first segment.  What lies
+ * before the first whole segment of a path is none (it may have expired).  By timeline and number;
+ * *gaps is malloc'ed.
  */
 extern bool bkc_walmap_gaps(const BkcWalMap *map, BkcWalGap **gaps, size_t *n, BkcError *err);
 

@@ -1,6 +1,10 @@
 /*
  * walmap_gaps.c
- *		What is missing between whole segments, along the path of each timeline.
+ *		What is missing between whole segments, and before those that have chunks,
+ *		along the path of each timeline.
+ *
+ * Chunks are sent when the segment before theirs is durable.  So where that is missing it has
+ * been there.
  *
  * Paths share their ancestors, and each sees only a part of them, so holes are
  * collected from all paths and then joined.
@@ -12,6 +16,7 @@
 
 #include "base/host.h"
 #include "pipe/walmap_inner.h"
+#include "pipe/walobj.h"
 
 /* Missing segments of one timeline, and the whole ones around them on a path. */
 typedef struct Hole
@@ -21,6 +26,8 @@ typedef struct Hole
 	uint64_t	last;
 	BkcWalTail	before;
 	BkcWalTail	behind;
+	bool		open;			/* of the one behind there are only chunks */
+	bool		lost;			/* it has been there */
 } Hole;
 
 typedef struct Holes
@@ -30,14 +37,23 @@ typedef struct Holes
 	size_t		cap;
 } Holes;
 
-/* from .. to is missing on the path; each leg has its part of it. */
+/* What lies between before and behind is missing on the path; each leg has its part of it. */
 static bool
-add_holes(Holes *holes, const BkcWalMap *map, const BkcWalPath *path, uint64_t from, uint64_t to,
-		  BkcWalTail before, BkcWalTail behind, BkcError *err)
+add_holes(Holes *holes, const BkcWalMap *map, const BkcWalPath *path, BkcWalTail before,
+		  BkcWalTail behind, bool open, BkcError *err)
 {
+	uint64_t	from = before.segno + 1;
+	uint64_t	to = behind.segno - 1;
+
 	for (size_t i = bkc_walpath_leg_at(map, path, from); i < path->n; i++)
 	{
-		Hole		hole = {.timeline = path->legs[i].timeline, .before = before, .behind = behind};
+		Hole		hole = {
+			.timeline = path->legs[i].timeline,
+			.before = before,
+			.behind = behind,
+			.open = open,
+			.lost = open
+		};
 		uint64_t	first;
 		uint64_t	next;
 
@@ -55,54 +71,104 @@ add_holes(Holes *holes, const BkcWalMap *map, const BkcWalPath *path, uint64_t f
 	return true;
 }
 
-static bool
-holes_of_path(Holes *holes, const BkcWalMap *map, const BkcWalPath *path, BkcError *err)
+/* One path, along which the last whole segment is remembered. */
+typedef struct PathWalk
 {
-	BkcWalTail	before = {0};
-	bool		begun = false;
+	Holes	   *holes;
+	const BkcWalMap *map;
+	const BkcWalPath *path;
+	BkcWalTail	before;
+	bool		begun;
+} PathWalk;
 
-	for (size_t i = 0; i < path->n; i++)
+/* Segments with chunks below limit, from *t on: each says that the one before it was there. */
+static bool
+holes_before_tails(PathWalk *w, size_t *t, uint32_t timeline, uint64_t limit, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+
+	for (; *t < map->ntails && map->tails[*t].timeline == timeline && map->tails[*t].segno < limit;
+		 ++*t)
 	{
-		uint32_t	timeline = path->legs[i].timeline;
-		uint64_t	first;
-		uint64_t	next;
-
-		bkc_walpath_segments(map, path, i, &first, &next);
-		if (first == next)
-			continue;
-		for (size_t r = bkc_walmap_run_at(map, timeline, first);
-			 r < map->nruns && map->runs[r].timeline == timeline && map->runs[r].first < next; r++)
-		{
-			const BkcWalRun *run = &map->runs[r];
-			BkcWalTail	from = {timeline, run->first > first ? run->first : first};
-
-			if (begun && from.segno > before.segno + 1 &&
-				!add_holes(holes, map, path, before.segno + 1, from.segno - 1, before, from, err))
-				return false;
-			before.timeline = timeline;
-			before.segno = run->last < next ? run->last : next - 1;
-			begun = true;
-		}
+		if (w->begun && map->tails[*t].segno > w->before.segno + 1 &&
+			!add_holes(w->holes, map, w->path, w->before, map->tails[*t], true, err))
+			return false;
 	}
 	return true;
 }
 
 static bool
+holes_of_leg(PathWalk *w, uint32_t timeline, uint64_t first, uint64_t next, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	size_t		tail = bkc_waltail_at(map->tails, map->ntails, timeline, first);
+
+	for (size_t r = bkc_walmap_run_at(map, timeline, first);
+		 r < map->nruns && map->runs[r].timeline == timeline && map->runs[r].first < next; r++)
+	{
+		const BkcWalRun *run = &map->runs[r];
+		BkcWalTail	from = {timeline, run->first > first ? run->first : first};
+
+		if (!holes_before_tails(w, &tail, timeline, from.segno, err))
+			return false;
+		if (w->begun && from.segno > w->before.segno + 1 &&
+			!add_holes(w->holes, map, w->path, w->before, from, false, err))
+			return false;
+		w->before.timeline = timeline;
+		w->before.segno = run->last < next ? run->last : next - 1;
+		w->begun = true;
+	}
+	return holes_before_tails(w, &tail, timeline, next, err);
+}
+
+static bool
+holes_of_path(Holes *holes, const BkcWalMap *map, const BkcWalPath *path, BkcError *err)
+{
+	PathWalk	walk = {.holes = holes, .map = map, .path = path};
+
+	for (size_t i = 0; i < path->n; i++)
+	{
+		uint64_t	first;
+		uint64_t	next;
+
+		bkc_walpath_segments(map, path, i, &first, &next);
+		if (first != next && !holes_of_leg(&walk, path->legs[i].timeline, first, next, err))
+			return false;
+	}
+	return true;
+}
+
+static bool
+holes_towards(Holes *holes, const BkcWalMap *map, uint32_t timeline, BkcError *err)
+{
+	BkcWalPath	path;
+	bool		ok = bkc_host_check(err) && bkc_walmap_path(map, timeline, &path, err);
+
+	if (!ok)
+		return false;
+	ok = holes_of_path(holes, map, &path, err);
+	bkc_walpath_free(&path);
+	return ok;
+}
+
+/* Towards each timeline of which there is anything. */
+static bool
 find_holes(Holes *holes, const BkcWalMap *map, BkcError *err)
 {
 	for (size_t i = 0; i < map->nruns; i++)
 	{
-		BkcWalPath	path;
-		bool		ok;
-
-		if (i > 0 && map->runs[i - 1].timeline == map->runs[i].timeline)
-			continue;
-		ok = bkc_host_check(err) && bkc_walmap_path(map, map->runs[i].timeline, &path, err);
-		if (!ok)
+		if ((i == 0 || map->runs[i - 1].timeline != map->runs[i].timeline) &&
+			!holes_towards(holes, map, map->runs[i].timeline, err))
 			return false;
-		ok = holes_of_path(holes, map, &path, err);
-		bkc_walpath_free(&path);
-		if (!ok)
+	}
+	for (size_t i = 0; i < map->ntails; i++)
+	{
+		uint32_t	timeline = map->tails[i].timeline;
+		size_t		run = bkc_walmap_run_at(map, timeline, 0);
+
+		if ((i == 0 || map->tails[i - 1].timeline != timeline) &&
+			(run == map->nruns || map->runs[run].timeline != timeline) &&
+			!holes_towards(holes, map, timeline, err))
 			return false;
 	}
 	return true;
@@ -135,11 +201,16 @@ join_holes(Holes *holes)
 		const Hole *hole = &holes->list[i];
 
 		if (hole->timeline != last->timeline || hole->first > last->last + 1)
+		{
 			holes->list[++n] = *hole;
-		else if (hole->last > last->last)
+			continue;
+		}
+		last->lost |= hole->lost;
+		if (hole->last > last->last)
 		{
 			last->last = hole->last;
 			last->behind = hole->behind;
+			last->open = hole->open;
 		}
 	}
 	holes->n = n + 1;
@@ -162,17 +233,38 @@ bkc_walmap_recent(const BkcWalMap *map, uint32_t timeline, uint64_t segno)
 	return newest > segno && newest - segno < BKC_WAL_RECENT;
 }
 
+/* Up to when the chunks of a segment reach; 0 when that cannot be read. */
+static bool
+time_of_tail(const BkcWalMap *map, const BkcWalTail *tail, int64_t *time, BkcError *err)
+{
+	char		segment[BKC_WAL_NAME_MAX];
+	BkcWalRow	row;
+
+	*time = 0;
+	bkc_wal_segment_name(tail->timeline, tail->segno, map->segment_size, segment);
+	if (bkc_wal_chunks_end(map->store, map->sysid, segment, &row, err))
+		*time = row.time;
+	else if (err->code == BKC_ERR_UNAVAILABLE)
+		bkc_error_clear(err);	/* it became whole just now */
+	else
+		return bkc_walmap_pass_damage(err);
+	return true;
+}
+
 static bool
 describe(const BkcWalMap *map, const Hole *hole, BkcWalGap *gap, BkcError *err)
 {
 	gap->timeline = hole->timeline;
 	gap->count = hole->last - hole->first + 1;
-	gap->recent = bkc_walmap_recent(map, hole->timeline, hole->first);
+	gap->recent = !hole->lost && bkc_walmap_recent(map, hole->timeline, hole->first);
 	bkc_wal_segment_name(hole->timeline, hole->first, map->segment_size, gap->first);
 	bkc_wal_segment_name(hole->timeline, hole->last, map->segment_size, gap->last);
-	return bkc_host_check(err) &&
-		bkc_walmap_time(map, hole->before.timeline, hole->before.segno, &gap->after_time, err) &&
-		bkc_walmap_time(map, hole->behind.timeline, hole->behind.segno, &gap->before_time, err);
+	if (!bkc_host_check(err) ||
+		!bkc_walmap_time(map, hole->before.timeline, hole->before.segno, &gap->after_time, err))
+		return false;
+	if (hole->open)
+		return time_of_tail(map, &hole->behind, &gap->before_time, err);
+	return bkc_walmap_time(map, hole->behind.timeline, hole->behind.segno, &gap->before_time, err);
 }
 
 bool

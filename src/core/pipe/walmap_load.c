@@ -199,15 +199,13 @@ segment_came(const BkcWalMap *map, uint32_t timeline, uint64_t segno, bool *came
 	return *came || err->code == BKC_ERR_NOT_FOUND;
 }
 
-/* Lengthen a run up to, but not including, the segment before end. */
+/* Lengthen a run by those that have come, as far as the segment before end. */
 static bool
 lengthen(BkcWalMap *map, size_t i, uint64_t end, BkcError *err)
 {
 	BkcWalRun  *run = &map->runs[i];
 	bool		came = true;
 
-	if (end <= run->last || end - run->last - 1 > BKC_WAL_RECENT)
-		return true;
 	while (came && run->last + 1 < end)
 	{
 		if (!segment_came(map, run->timeline, run->last + 1, &came, err))
@@ -225,6 +223,26 @@ join_runs(BkcWalMap *map, size_t i)
 	memmove(&map->runs[i + 1], &map->runs[i + 2], (map->nruns - i - 1) * sizeof(*map->runs));
 }
 
+/*
+ * The newest run of a timeline: what lies between it and a segment with chunks was there before
+ * those, however many that are, and the segment itself may be whole by now.
+ */
+static bool
+lengthen_newest(BkcWalMap *map, size_t i, BkcError *err)
+{
+	const BkcWalRun *run = &map->runs[i];
+	size_t		tail = bkc_waltail_at(map->tails, map->ntails, run->timeline, run->last);
+
+	for (; tail < map->ntails && map->tails[tail].timeline == run->timeline; tail++)
+	{
+		if (!lengthen(map, i, map->tails[tail].segno + 1, err))
+			return false;
+		if (run->last < map->tails[tail].segno)
+			break;
+	}
+	return true;
+}
+
 /* The newest hole of each timeline, between runs or before a segment with chunks. */
 static bool
 ask_again(BkcWalMap *map, BkcError *err)
@@ -234,26 +252,78 @@ ask_again(BkcWalMap *map, BkcError *err)
 		BkcWalRun  *run = &map->runs[i];
 		BkcWalRun  *next = i + 1 < map->nruns ? run + 1 : NULL;
 		bool		newest = next == NULL || next->timeline != run->timeline;
-		size_t		tail = bkc_waltail_at(map->tails, map->ntails, run->timeline, run->last);
 
-		if (newest && tail < map->ntails && map->tails[tail].timeline == run->timeline)
-		{
-			if (!lengthen(map, i, map->tails[tail].segno + 1, err))
-				return false;
-			if (run->last == map->tails[tail].segno)
-			{
-				map->ntails--;
-				memmove(&map->tails[tail], &map->tails[tail + 1],
-						(map->ntails - tail) * sizeof(*map->tails));
-			}
-		}
-		if (newest || (i + 2 < map->nruns && run[2].timeline == run->timeline))
+		if (newest && !lengthen_newest(map, i, err))
+			return false;
+		if (newest || (i + 2 < map->nruns && run[2].timeline == run->timeline) ||
+			next->first - run->last - 1 > BKC_WAL_RECENT)
 			continue;
 		if (!lengthen(map, i, next->first, err))
 			return false;
 		if (run->last + 1 == next->first)
 			join_runs(map, i);
 	}
+	return true;
+}
+
+/*
+ * The first segment with chunks of a timeline that has no whole one before it: what was there
+ * before it is asked for from there backwards.
+ */
+static bool
+ask_before(Listing *listing, const BkcWalTail *tail, BkcError *err)
+{
+	BkcWalMap  *map = listing->map;
+	BkcWalRun	run = {tail->timeline, tail->segno, tail->segno - 1};
+	size_t		at = bkc_walmap_run_at(map, tail->timeline, 0);
+	bool		came = true;
+
+	if (at < map->nruns && map->runs[at].timeline == tail->timeline &&
+		map->runs[at].first < tail->segno)
+		return true;
+	while (came && run.first > 0)
+	{
+		if (!segment_came(map, run.timeline, run.first - 1, &came, err))
+			return false;
+		run.first -= came;
+	}
+	if (run.first == tail->segno)
+		return true;
+	if (!bkc_walmap_grow((void **) &map->runs, &listing->runs_cap, map->nruns, sizeof(run), err))
+		return false;
+	memmove(&map->runs[at + 1], &map->runs[at], (map->nruns - at) * sizeof(run));
+	map->runs[at] = run;
+	map->nruns++;
+	return true;
+}
+
+static void
+drop_whole_tails(BkcWalMap *map)
+{
+	size_t		n = 0;
+
+	for (size_t i = 0; i < map->ntails; i++)
+	{
+		if (!bkc_walmap_has(map, map->tails[i].timeline, map->tails[i].segno))
+			map->tails[n++] = map->tails[i];
+	}
+	map->ntails = n;
+}
+
+static bool
+take_late(Listing *listing, BkcError *err)
+{
+	BkcWalMap  *map = listing->map;
+
+	for (size_t i = 0; i < map->ntails; i++)
+	{
+		if ((i == 0 || map->tails[i - 1].timeline != map->tails[i].timeline) &&
+			!ask_before(listing, &map->tails[i], err))
+			return false;
+	}
+	if (!ask_again(map, err))
+		return false;
+	drop_whole_tails(map);
 	return true;
 }
 
@@ -342,7 +412,7 @@ bkc_walmap_load(BkcStore *store, uint64_t sysid, uint32_t segment_size, BkcWalMa
 	listing.map->segment_size = segment_size;
 	ok = (segment_size != 0 || probe_size(listing.map, root, err)) &&
 		bkc_store_list(store, root, true, take_name, &listing, err) &&
-		ask_again(listing.map, err) &&
+		take_late(&listing, err) &&
 		load_histories(&listing, err);
 	free(listing.histories);
 	if (!ok)

@@ -118,14 +118,35 @@ closed_end(const Walk *w, uint64_t start_lsn, BkcWalReach *reach, BkcError *err)
 	return true;
 }
 
-/* How far that timeline's segment goes which the walk has come to; 0: it is not there. */
+/* The chunks of the segment that the walk has come to; *broken: there was more than they hold. */
 static bool
-ancestor_end(const Walk *w, uint32_t timeline, uint64_t *end, BkcError *err)
+chunks_of(const Walk *w, uint32_t timeline, BkcWalRow *row, bool *broken, BkcError *err)
 {
 	const BkcWalMap *map = w->map;
 	char		segment[BKC_WAL_NAME_MAX];
+	bool		ok;
+
+	bkc_wal_segment_name(timeline, w->cur, map->segment_size, segment);
+	ok = bkc_wal_chunks_end(map->store, map->sysid, segment, row, err);
+	*broken = ok ? row->claimed_lsn > row->end_lsn : err->code == BKC_ERR_CORRUPT;
+	return ok;
+}
+
+static void
+note_damage(const Walk *w, uint32_t timeline, BkcWalReach *reach)
+{
+	bkc_wal_segment_name(timeline, w->cur, w->map->segment_size, reach->damaged);
+}
+
+/* How far that timeline's segment goes which the walk has come to; 0: it is not there. */
+static bool
+ancestor_end(const Walk *w, const BkcWalLeg *leg, BkcWalReach *reach, uint64_t *end, BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	uint32_t	timeline = leg->timeline;
 	uint64_t	last;
-	int64_t		time;
+	BkcWalRow	row;
+	bool		broken = false;
 
 	*end = 0;
 	if (bkc_walmap_has(map, timeline, w->cur))
@@ -135,14 +156,15 @@ ancestor_end(const Walk *w, uint32_t timeline, uint64_t *end, BkcError *err)
 		*end = w->have->end_lsn;
 	else if (bkc_waltail_has(map->tails, map->ntails, timeline, w->cur))
 	{
-		bkc_wal_segment_name(timeline, w->cur, map->segment_size, segment);
-		if (bkc_wal_chunks_end(map->store, map->sysid, segment, end, &time, err))
-			return true;
-		*end = 0;
-		if (!bkc_walmap_is_damage(err->code))
+		if (chunks_of(w, timeline, &row, &broken, err))
+			*end = row.end_lsn;
+		else if (!bkc_walmap_pass_damage(err))
 			return false;
-		bkc_error_clear(err);
 	}
+
+	/* what is behind the fork is of no use, and may be damaged */
+	if (broken && *end < leg->end)
+		note_damage(w, timeline, reach);
 	return true;
 }
 
@@ -164,7 +186,7 @@ parent_of_fork(const Walk *w, BkcWalReach *reach, BkcError *err)
 
 		if (leg->end / map->segment_size != w->cur)
 			return true;
-		if (!ancestor_end(w, leg->timeline, &end, err))
+		if (!ancestor_end(w, leg, reach, &end, err))
 			return false;
 		if (end == 0)
 			continue;
@@ -223,8 +245,9 @@ open_end(const Walk *w, BkcWalReach *reach, bool *served, BkcError *err)
 	uint32_t	timeline = w->path->legs[w->leg].timeline;
 	size_t		run = bkc_walmap_run_at(map, timeline, w->cur);
 	size_t		tail = bkc_waltail_at(map->tails, map->ntails, timeline, w->cur);
-	uint64_t	end;
-	int64_t		time;
+	BkcWalRow	row;
+	bool		broken;
+	bool		ok;
 
 	*served = false;
 	if (w->leg + 1 != w->path->n ||
@@ -232,14 +255,17 @@ open_end(const Walk *w, BkcWalReach *reach, bool *served, BkcError *err)
 		(run < map->nruns && map->runs[run].timeline == timeline) ||
 		(tail + 1 < map->ntails && map->tails[tail + 1].timeline == timeline))
 		return true;
-	if (bkc_wal_chunks_end(map->store, map->sysid, reach->missing, &end, &time, err))
+	ok = chunks_of(w, timeline, &row, &broken, err);
+	if (broken)
+		note_damage(w, timeline, reach);
+	if (ok)
 	{
 		*served = true;
-		if (end > reach->end_lsn)
+		if (row.end_lsn > reach->end_lsn)
 		{
 			reach->timeline = timeline;
-			reach->end_lsn = end;
-			reach->end_time = time;
+			reach->end_lsn = row.end_lsn;
+			reach->end_time = row.time;
 			reach->open = true;
 		}
 		return true;
@@ -260,38 +286,64 @@ open_end(const Walk *w, BkcWalReach *reach, bool *served, BkcError *err)
 	return bkc_walmap_pass_damage(err);
 }
 
-/* Whole segments behind the end. */
+/* So many more, of which the first is number from. */
+static bool
+add_beyond(const Walk *w, uint32_t timeline, uint64_t from, uint64_t n, bool open,
+		   BkcWalReach *reach, BkcError *err)
+{
+	if (reach->beyond == 0)
+	{
+		reach->gap = from - w->cur;
+		if (!open && !bkc_walmap_time(w->map, timeline, from, &reach->beyond_time, err))
+			return false;
+	}
+	reach->beyond += n;
+	return true;
+}
+
+/* first .. next - 1: whole ones, and those with chunks, in order of their numbers. */
+static bool
+look_at_leg(const Walk *w, uint32_t timeline, uint64_t first, uint64_t next, BkcWalReach *reach,
+			BkcError *err)
+{
+	const BkcWalMap *map = w->map;
+	size_t		t = bkc_waltail_at(map->tails, map->ntails, timeline, first);
+
+	for (size_t r = bkc_walmap_run_at(map, timeline, first);; r++)
+	{
+		bool		run = r < map->nruns && map->runs[r].timeline == timeline &&
+			map->runs[r].first < next;
+		uint64_t	from = !run ? next : map->runs[r].first > first ? map->runs[r].first : first;
+		uint64_t	to = run && map->runs[r].last < next ? map->runs[r].last : next - 1;
+
+		for (; t < map->ntails && map->tails[t].timeline == timeline && map->tails[t].segno < from;
+			 t++)
+		{
+			if (!add_beyond(w, timeline, map->tails[t].segno, 1, true, reach, err))
+				return false;
+		}
+		if (!run)
+			return true;
+		if (!add_beyond(w, timeline, from, to - from + 1, false, reach, err))
+			return false;
+	}
+}
+
+/* What there is behind the end. */
 static bool
 look_beyond(const Walk *w, BkcWalReach *reach, BkcError *err)
 {
-	const BkcWalMap *map = w->map;
-
 	for (size_t i = w->leg; i < w->path->n; i++)
 	{
-		uint32_t	timeline = w->path->legs[i].timeline;
 		uint64_t	first;
 		uint64_t	next;
 
-		bkc_walpath_segments(map, w->path, i, &first, &next);
+		bkc_walpath_segments(w->map, w->path, i, &first, &next);
 		if (first <= w->cur)
 			first = w->cur + 1;
-		for (size_t r = bkc_walmap_run_at(map, timeline, first);
-			 r < map->nruns && map->runs[r].timeline == timeline && map->runs[r].first < next; r++)
-		{
-			const BkcWalRun *run = &map->runs[r];
-			uint64_t	from = run->first > first ? run->first : first;
-			uint64_t	to = run->last < next - 1 ? run->last : next - 1;
-
-			if (from > to)
-				continue;
-			if (reach->beyond == 0)
-			{
-				reach->gap = from - w->cur;
-				if (!bkc_walmap_time(map, timeline, from, &reach->beyond_time, err))
-					return false;
-			}
-			reach->beyond += to - from + 1;
-		}
+		if (first < next &&
+			!look_at_leg(w, w->path->legs[i].timeline, first, next, reach, err))
+			return false;
 	}
 	return true;
 }

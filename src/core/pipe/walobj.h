@@ -118,18 +118,46 @@ extern bool bkc_wal_find(BkcStore *store, uint64_t sysid, const char *file,
  * because of that: BKC_ERR_CORRUPT, as nothing was proven absent.  BKC_ERR_UNAVAILABLE when
  * chunks vanish meanwhile: then the whole segment is there now.  For the same reason who has
  * looked for that before must look again after BKC_ERR_NOT_FOUND.
- *
- * bkc_wal_chunks_end() tells how far and until when (by info frames, and by content only when
- * generations are to be compared); bkc_wal_chunks_read() writes the bytes to fd, a file, from
- * its present position on, and zeros from their end (or from until, when that is earlier;
- * UINT64_MAX: no such limit) to the segment's end; *end_lsn is where the zeros begin.  fd may
- * be -1: read and check only.
+ */
+typedef struct BkcWalRow
+{
+	uint64_t	generation;		/* the highest that there is */
+	uint64_t	end_lsn;		/* how far the bytes go */
+	int64_t		time;			/* until when */
+
+	/*
+	 * How far there was WAL by what is there: end_lsn, or behind it when chunks are damaged or
+	 * missing in the newest row, or in the one that has lengthened it.  Then an end of recovery at
+	 * end_lsn loses something.
+	 */
+	uint64_t	claimed_lsn;
+} BkcWalRow;
+
+/*
+ * By info frames, and by content only when generations are to be compared.  When there are
+ * chunks, and nothing of them can be used: BKC_ERR_CORRUPT, with row->generation.  No such error
+ * and no claim behind the end come of the whole segment having become durable just now: that is
+ * BKC_ERR_UNAVAILABLE.
  */
 extern bool bkc_wal_chunks_end(BkcStore *store, uint64_t sysid, const char *segment,
-							   uint64_t *end_lsn, int64_t *time, BkcError *err);
+							   BkcWalRow *row, BkcError *err);
+
+/*
+ * Write the bytes to fd, a file, from its present position on, and zeros from their end (or from
+ * until, when that is earlier; UINT64_MAX: no such limit) to the segment's end; *end_lsn is where
+ * the zeros begin.  fd may be -1: read and check only.
+ */
 extern bool bkc_wal_chunks_read(BkcStore *store, uint64_t sysid, const char *segment,
 								uint32_t segment_size, uint64_t until, int fd, const char *path,
 								uint64_t *end_lsn, int64_t *time, BkcError *err);
+
+/*
+ * The SHA-256 of what they hold, up to until; *end_lsn is less than that when they reach less far.
+ */
+extern bool bkc_wal_chunks_digest(BkcStore *store, uint64_t sysid, const char *segment,
+								  uint32_t segment_size, uint64_t until,
+								  uint8_t sha256[BKC_SHA256_SIZE], uint64_t *end_lsn,
+								  BkcError *err);
 
 /*
  * The highest generation that has chunks of that segment and how far that reaches (0 when its

@@ -117,11 +117,19 @@ chunk_info(BkcChunks *chunks, size_t i, BkcWalInfo *info, bool *good, BkcError *
 {
 	char		name[BKC_NAME_MAX];
 
+	*good = false;
+	if (i + 1 == chunks->bad)
+		return true;			/* has been told */
 	if (!bkc_host_check(err) || !bkc_chunks_name(chunks, i, name, err))
 		return false;
 	*good = bkc_wal_info(chunks->store, name, info, err) &&
 		bkc_chunks_check(chunks, name, info, err);
-	return *good || bkc_chunks_passed(chunks, name, err);
+	if (*good)
+		return true;
+	if (!bkc_chunks_passed(chunks, name, err))
+		return false;
+	chunks->bad = i + 1;
+	return true;
 }
 
 bool
@@ -173,6 +181,22 @@ bkc_chunks_longer(BkcChunks *chunks, const BkcChunkRow *row, uint64_t end, bool 
 }
 
 bool
+bkc_chunks_claim(BkcChunks *chunks, const BkcChunkRow *row, uint64_t end, uint64_t *claim,
+				 BkcError *err)
+{
+	size_t		last = row->first + row->n - 1;
+	BkcWalInfo	info;
+	bool		good;
+
+	if (!chunk_info(chunks, last, &info, &good, err))
+		return false;
+	*claim = good ? chunks->items[last].offset + info.size : UINT64_MAX;
+	if (*claim < end)
+		*claim = end;
+	return true;
+}
+
+bool
 bkc_chunks_none(const BkcChunks *chunks, BkcError *err)
 {
 	if (chunks->damaged)
@@ -199,37 +223,92 @@ bkc_chunks_lsn(const BkcChunks *chunks, uint64_t offset)
 
 /* By info frames, as long as no older row must be compared. */
 static bool
-chunks_end(BkcChunks *chunks, uint64_t *end, int64_t *time, BkcError *err)
+join_ends(BkcChunks *chunks, BkcChunksJoined *joined, uint64_t *generation, BkcError *err)
 {
 	BkcChunkRow row;
 	bool		longer = false;
 
-	if (!bkc_chunks_list(chunks, err))
-		return false;
+	memset(joined, 0, sizeof(*joined));
 	if (!bkc_chunks_newest(chunks, chunks->n, &row))
-		return bkc_chunks_none(chunks, err);
-	if (!bkc_chunks_reach(chunks, &row, end, time, err))
+		return true;
+	*generation = chunks->items[row.first].generation;
+	if (!bkc_chunks_reach(chunks, &row, &joined->end, &joined->time, err) ||
+		!bkc_chunks_claim(chunks, &row, joined->end, &joined->claim, err))
 		return false;
 	while (!longer && bkc_chunks_newest(chunks, row.first, &row))
 	{
-		if (!bkc_chunks_longer(chunks, &row, *end, &longer, err))
+		if (!bkc_chunks_longer(chunks, &row, joined->end, &longer, err))
 			return false;
 	}
-	if (longer && !bkc_chunks_join(chunks, UINT64_MAX, -1, "", 0, end, time, err))
+	return !longer || bkc_chunks_join(chunks, UINT64_MAX, -1, "", 0, BKC_JOIN_CLAIM, joined, err);
+}
+
+/* Chunks go in any order when their segment has become whole. */
+static bool
+is_not_whole(const BkcChunks *chunks, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	uint64_t	size;
+
+	if (!bkc_name_wal_file(chunks->sysid, chunks->segment, NULL, name, err))
 		return false;
-	return *end > 0 || bkc_chunks_none(chunks, err);
+	if (bkc_store_stat(chunks->store, name, &size, err))
+		return bkc_error_set(err, BKC_ERR_UNAVAILABLE,
+							 "segment \"%s\" in repository \"%s\" became whole while its chunks were looked at",
+							 chunks->segment, chunks->store->location);
+	return err->code == BKC_ERR_NOT_FOUND;
+}
+
+/*
+ * A listing is no snapshot: it may show a chunk and not the one before it, which came while it
+ * was made.  The next listing has that.
+ */
+static bool
+chunks_end(BkcChunks *chunks, BkcChunksJoined *joined, uint64_t *generation, BkcError *err)
+{
+	for (int attempt = 1;; attempt++)
+	{
+		if (!bkc_chunks_list(chunks, err) || !join_ends(chunks, joined, generation, err))
+			return false;
+		if (joined->claim == joined->end)
+			break;
+		if (attempt == 1 && !chunks->damaged)
+		{
+			bkc_chunks_free(chunks);
+			continue;
+		}
+		if (!is_not_whole(chunks, err))
+			return false;
+		break;
+	}
+	if (joined->end > 0)
+		return true;
+	if (joined->claim == 0)
+		return bkc_chunks_none(chunks, err);
+	return bkc_error_set(err, BKC_ERR_CORRUPT,
+						 "chunks of segment \"%s\" in repository \"%s\" are damaged or missing at its beginning",
+						 chunks->segment, chunks->store->location);
 }
 
 bool
-bkc_wal_chunks_end(BkcStore *store, uint64_t sysid, const char *segment, uint64_t *end_lsn,
-				   int64_t *time, BkcError *err)
+bkc_wal_chunks_end(BkcStore *store, uint64_t sysid, const char *segment, BkcWalRow *row,
+				   BkcError *err)
 {
 	BkcChunks	chunks = {.store = store, .sysid = sysid, .segment = segment};
-	uint64_t	end = 0;
-	bool		ok = chunks_end(&chunks, &end, time, err);
+	BkcChunksJoined joined;
+	bool		ok;
 
+	memset(row, 0, sizeof(*row));
+	ok = chunks_end(&chunks, &joined, &row->generation, err);
 	if (ok)
-		*end_lsn = bkc_chunks_lsn(&chunks, end);
+	{
+		row->time = joined.time;
+		row->end_lsn = bkc_chunks_lsn(&chunks, joined.end);
+		row->claimed_lsn = row->end_lsn;
+		if (joined.claim > joined.end)
+			row->claimed_lsn = joined.claim <= chunks.segment_size ?
+				bkc_chunks_lsn(&chunks, joined.claim) : UINT64_MAX;
+	}
 	bkc_chunks_free(&chunks);
 	return ok;
 }

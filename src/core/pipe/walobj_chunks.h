@@ -25,6 +25,7 @@ typedef struct BkcChunks
 	const char *segment;
 	uint32_t	segment_size;	/* 0: not known yet, the first chunk tells */
 	bool		damaged;		/* one of those that were looked at is */
+	size_t		bad;			/* items[bad - 1] is one whose info is; 0: none */
 	BkcChunk   *items;			/* by generation and offset */
 	size_t		n;
 	size_t		room;
@@ -65,18 +66,38 @@ extern bool bkc_chunks_reach(BkcChunks *chunks, const BkcChunkRow *row, uint64_t
 extern bool bkc_chunks_longer(BkcChunks *chunks, const BkcChunkRow *row, uint64_t end,
 							  bool *longer, BkcError *err);
 
+/*
+ * How far a row says that it goes, of which the bytes up to end can be used: more than end when
+ * chunks are damaged or missing, UINT64_MAX when its last one does not say.
+ */
+extern bool bkc_chunks_claim(BkcChunks *chunks, const BkcChunkRow *row, uint64_t end,
+							 uint64_t *claim, BkcError *err);
+
 /* Nothing from offset 0: BKC_ERR_NOT_FOUND, or BKC_ERR_CORRUPT when that is because of damage. */
 extern bool bkc_chunks_none(const BkcChunks *chunks, BkcError *err);
 
 /* The LSN of an offset; 0 when the segment's size is not known. */
 extern uint64_t bkc_chunks_lsn(const BkcChunks *chunks, uint64_t offset);
 
+/* What joining has come to; offsets. */
+typedef struct BkcChunksJoined
+{
+	uint64_t	end;			/* as far as the bytes go */
+	int64_t		time;
+	uint64_t	claim;			/* end, or more: see bkc_chunks_claim() */
+	uint8_t		sha256[BKC_SHA256_SIZE];	/* of the bytes */
+} BkcChunksJoined;
+
+#define BKC_JOIN_CLAIM	1		/* claim and sha256 are filled only when asked for */
+#define BKC_JOIN_SHA256	2
+
 /*
  * Join the rows and write them to fd (-1: only read and compare) as bkc_wal_chunks_read() does,
- * but for the zeros; the bytes from offset limit on are not asked for.  *end: as far as they go.
- * Behind it there may be anything in the file.
+ * but for the zeros; the bytes from offset limit on are not asked for.
+ * Behind the end there may be anything in the file.
  */
 extern bool bkc_chunks_join(BkcChunks *chunks, uint64_t limit, int fd, const char *path,
-							uint64_t base, uint64_t *end, int64_t *time, BkcError *err);
+							uint64_t base, unsigned wanted, BkcChunksJoined *joined,
+							BkcError *err);
 
 #endif							/* BKC_PIPE_WALOBJ_CHUNKS_H */

@@ -45,7 +45,7 @@ bkc_walcontent_free(BkcWalContent *content)
 static bool
 changed(const BkcWalSource *source, BkcError *err)
 {
-	return bkc_error_set(err, BKC_ERR_STATE, "file \"%s\" changed while it was read",
+	return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "file \"%s\" changed while it was read",
 						 source->path);
 }
 

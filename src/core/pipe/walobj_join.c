@@ -45,8 +45,11 @@ typedef struct Join
 	const char *path;
 	uint64_t	base;			/* where the segment begins in the file */
 	uint64_t	limit;
+	unsigned	wanted;
 	BkcChunkRow row;			/* whose beginning is what we have */
 	uint64_t	end;			/* how far that goes */
+	uint64_t	claim;			/* how far it says that it goes */
+	bool		broken;			/* the newest row is not all there */
 	int64_t		time;
 	bool		have_sha256;	/* of it */
 	uint8_t		sha256[BKC_SHA256_SIZE];
@@ -180,6 +183,21 @@ hash_joined(Join *join, BkcError *err)
 	return true;
 }
 
+/* How far does the row of what we have say that it goes? */
+static bool
+claim_row(Join *join, BkcError *err)
+{
+	uint64_t	claim;
+
+	if ((join->wanted & BKC_JOIN_CLAIM) == 0)
+		return true;
+	if (!bkc_chunks_claim(join->chunks, &join->row, join->end, &claim, err))
+		return false;
+	if (claim > join->claim)
+		join->claim = claim;
+	return true;
+}
+
 /* Lengthen what we have by an older row, if that agrees. */
 static bool
 join_older(Join *join, const BkcChunkRow *row, BkcError *err)
@@ -203,7 +221,7 @@ join_older(Join *join, const BkcChunkRow *row, BkcError *err)
 	join->have_sha256 = false;
 	if (pass.time > join->time)
 		join->time = pass.time;
-	return true;
+	return claim_row(join, err);
 }
 
 static bool
@@ -217,41 +235,61 @@ join_rows(Join *join, BkcError *err)
 		return false;
 	join->end = pass.pos;
 	join->time = pass.time;
+	if (!claim_row(join, err))
+		return false;
+	join->broken = join->claim > join->end;
 	for (BkcChunkRow row = join->row;
 		 join->end < join->limit && bkc_chunks_newest(join->chunks, row.first, &row);)
 	{
 		if (!join_older(join, &row, err))
 			return false;
 	}
+
+	/* nobody has compared what an older row has in the place of what the newest one lacks */
+	if (join->broken && join->claim <= join->end)
+		join->claim = join->end + 1;
+	return true;
+}
+
+static bool
+tell_joined(Join *join, BkcChunksJoined *joined, BkcError *err)
+{
+	if (join->end > join->limit)
+		join->end = join->limit;
+	joined->end = join->end;
+	joined->time = join->time;
+	joined->claim = join->claim;
+	if ((join->wanted & BKC_JOIN_SHA256) == 0)
+		return true;
+	if (!hash_joined(join, err))
+		return false;
+	memcpy(joined->sha256, join->sha256, sizeof(joined->sha256));
 	return true;
 }
 
 bool
 bkc_chunks_join(BkcChunks *chunks, uint64_t limit, int fd, const char *path, uint64_t base,
-				uint64_t *end, int64_t *time, BkcError *err)
+				unsigned wanted, BkcChunksJoined *joined, BkcError *err)
 {
 	Join		join = {
 		.chunks = chunks,
 		.fd = fd,
 		.path = path,
 		.base = base,
-		.limit = limit
+		.limit = limit,
+		.wanted = wanted
 	};
 	bool		ok;
 
 	join.sha = bkc_sha256_new(err);
-	ok = join.sha != NULL && bkc_walreader_new(&join.reader, err) && join_rows(&join, err);
-	if (ok)
-	{
-		*end = join.end < limit ? join.end : limit;
-		*time = join.time;
-	}
+	ok = join.sha != NULL && bkc_walreader_new(&join.reader, err) && join_rows(&join, err) &&
+		tell_joined(&join, joined, err);
 	bkc_walreader_free(join.reader);
 	bkc_sha256_free(join.sha);
 	return ok;
 }
 
-/* ---- the call ---- */
+/* ---- the calls ---- */
 
 static bool
 write_zeros(int fd, const char *path, uint64_t from, uint64_t to, BkcError *err)
@@ -275,19 +313,24 @@ write_zeros(int fd, const char *path, uint64_t from, uint64_t to, BkcError *err)
 	return ok;
 }
 
+/* The offset at which to end. */
+static uint64_t
+limit_of(const BkcChunks *chunks, uint64_t until)
+{
+	uint64_t	start = bkc_chunks_lsn(chunks, 0);
+
+	if (until < start)
+		return 0;
+	return until - start < chunks->segment_size ? until - start : chunks->segment_size;
+}
+
 static bool
 read_segment(BkcChunks *chunks, uint64_t until, int fd, const char *path, uint64_t *end_lsn,
 			 int64_t *time, BkcError *err)
 {
-	uint64_t	start = bkc_chunks_lsn(chunks, 0);
-	uint64_t	limit = chunks->segment_size;
-	uint64_t	end = 0;
+	BkcChunksJoined joined;
 	off_t		base = 0;
 
-	if (until < start)
-		limit = 0;
-	else if (until - start < limit)
-		limit = until - start;
 	if (fd >= 0)
 	{
 		base = lseek(fd, 0, SEEK_CUR);
@@ -295,16 +338,30 @@ read_segment(BkcChunks *chunks, uint64_t until, int fd, const char *path, uint64
 			return bkc_error_os(err, errno, "could not seek in file \"%s\"", path);
 	}
 	if (!bkc_chunks_list(chunks, err) ||
-		!bkc_chunks_join(chunks, limit, fd, path, (uint64_t) base, &end, time, err))
+		!bkc_chunks_join(chunks, limit_of(chunks, until), fd, path, (uint64_t) base, 0, &joined,
+						 err))
 		return false;
-	if (end == 0)
+	if (joined.end == 0)
 		return bkc_chunks_none(chunks, err);
-	if (!write_zeros(fd, path, (uint64_t) base + end, (uint64_t) base + chunks->segment_size, err))
+	if (!write_zeros(fd, path, (uint64_t) base + joined.end,
+					 (uint64_t) base + chunks->segment_size, err))
 		return false;
 	if (fd >= 0 && lseek(fd, base + (off_t) chunks->segment_size, SEEK_SET) < 0)
 		return bkc_error_os(err, errno, "could not seek in file \"%s\"", path);
-	*end_lsn = start + end;
+	*end_lsn = bkc_chunks_lsn(chunks, joined.end);
+	*time = joined.time;
 	return true;
+}
+
+static bool
+check_size(const char *segment, uint32_t segment_size, BkcError *err)
+{
+	uint32_t	timeline;
+	uint64_t	segno;
+
+	return bkc_wal_segment_parse(segment, segment_size, &timeline, &segno) ||
+		bkc_error_set(err, BKC_ERR_INVALID, "\"%s\" is not a segment of %u bytes",
+					  segment, segment_size);
 }
 
 bool
@@ -318,14 +375,38 @@ bkc_wal_chunks_read(BkcStore *store, uint64_t sysid, const char *segment, uint32
 		.segment = segment,
 		.segment_size = segment_size
 	};
-	uint32_t	timeline;
-	uint64_t	segno;
 	bool		ok;
 
-	if (!bkc_wal_segment_parse(segment, segment_size, &timeline, &segno))
-		return bkc_error_set(err, BKC_ERR_INVALID, "\"%s\" is not a segment of %u bytes",
-							 segment, segment_size);
-	ok = read_segment(&chunks, until, fd, path, end_lsn, time, err);
+	ok = check_size(segment, segment_size, err) &&
+		read_segment(&chunks, until, fd, path, end_lsn, time, err);
+	bkc_chunks_free(&chunks);
+	return ok;
+}
+
+bool
+bkc_wal_chunks_digest(BkcStore *store, uint64_t sysid, const char *segment, uint32_t segment_size,
+					  uint64_t until, uint8_t sha256[BKC_SHA256_SIZE], uint64_t *end_lsn,
+					  BkcError *err)
+{
+	BkcChunks	chunks = {
+		.store = store,
+		.sysid = sysid,
+		.segment = segment,
+		.segment_size = segment_size
+	};
+	BkcChunksJoined joined;
+	bool		ok;
+
+	ok = check_size(segment, segment_size, err) && bkc_chunks_list(&chunks, err) &&
+		bkc_chunks_join(&chunks, limit_of(&chunks, until), -1, "", 0, BKC_JOIN_SHA256, &joined,
+						err);
+	if (ok && joined.end == 0)
+		ok = bkc_chunks_none(&chunks, err);
+	if (ok)
+	{
+		memcpy(sha256, joined.sha256, BKC_SHA256_SIZE);
+		*end_lsn = bkc_chunks_lsn(&chunks, joined.end);
+	}
 	bkc_chunks_free(&chunks);
 	return ok;
 }

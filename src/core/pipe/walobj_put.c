@@ -101,7 +101,7 @@ check_same_file(const BkcWalSource *source, BkcError *err)
 	if (fstat(source->fd, &opened) == 0 && stat(source->path, &named) == 0 &&
 		opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
 		return true;
-	return bkc_error_set(err, BKC_ERR_STATE, "WAL file \"%s\" was removed while it was read",
+	return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "WAL file \"%s\" was removed while it was read",
 						 source->path);
 }
 
@@ -330,7 +330,7 @@ settle_existing(const BkcWalWriter *w, const Put *put, BkcWalOutcome *outcome, B
 	if (!other.damaged && same_content(&other.info, &put->info))
 	{
 		*outcome = other.conflict ? BKC_WAL_RESOLVED : BKC_WAL_SAME;
-		return true;
+		return bkc_store_sync(w->store, other.name, err);
 	}
 	if (!other.damaged)
 		other_content(w, put, &other.info, err);

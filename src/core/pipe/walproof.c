@@ -45,10 +45,9 @@ bkc_walproof_range(const BkcManifestHeader *header, uint64_t *first, uint64_t *l
 bool
 bkc_walproof_content(BkcStore *store, uint64_t sysid, uint32_t timeline, uint64_t segno,
 					 uint32_t segment_size, bool read, uint8_t sha256[BKC_SHA256_SIZE],
-					 BkcError *err)
+					 char name[BKC_NAME_MAX], BkcError *err)
 {
 	char		file[BKC_WAL_NAME_MAX];
-	char		name[BKC_NAME_MAX];
 	BkcWalInfo	info;
 	bool		ok;
 
@@ -82,8 +81,10 @@ bkc_walproof_segment(BkcStore *store, uint64_t sysid, uint32_t timeline, uint64_
 					 uint32_t segment_size, bool read, BkcError *err)
 {
 	uint8_t		sha256[BKC_SHA256_SIZE];
+	char		name[BKC_NAME_MAX];
 
-	return bkc_walproof_content(store, sysid, timeline, segno, segment_size, read, sha256, err);
+	return bkc_walproof_content(store, sysid, timeline, segno, segment_size, read, sha256, name,
+								err);
 }
 
 /* ---- a server's own file ---- */

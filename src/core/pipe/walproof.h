@@ -13,6 +13,7 @@
 
 #include "crypto/digest.h"
 #include "format/manifest.h"
+#include "format/names.h"
 #include "store/store.h"
 
 /* First and last segment that a backup needs; BKC_ERR_CORRUPT when its LSNs make no sense. */
@@ -27,10 +28,11 @@ extern bool bkc_walproof_range(const BkcManifestHeader *header, uint64_t *first,
 extern bool bkc_walproof_segment(BkcStore *store, uint64_t sysid, uint32_t timeline,
 								 uint64_t segno, uint32_t segment_size, bool read, BkcError *err);
 
-/* Likewise; also its content's digest. */
+/* Likewise; also its content's digest, and the object's name, which need not be durable yet. */
 extern bool bkc_walproof_content(BkcStore *store, uint64_t sysid, uint32_t timeline,
 								 uint64_t segno, uint32_t segment_size, bool read,
-								 uint8_t sha256[BKC_SHA256_SIZE], BkcError *err);
+								 uint8_t sha256[BKC_SHA256_SIZE], char name[BKC_NAME_MAX],
+								 BkcError *err);
 
 /*
  * The digest of a stretch of a server's own WAL file.  *there = false when there is no such file,

@@ -150,6 +150,14 @@ faulty_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
 }
 
 static bool
+faulty_sync(BkcStore *store, const char *name, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "sync", err) && bkc_store_sync(f->inner, name, err);
+}
+
+static bool
 faulty_list(BkcStore *store, const char *prefix, bool deep,
 			bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 			void *arg, BkcError *err)
@@ -194,6 +202,7 @@ static const BkcStoreOps faulty_ops = {
 	.open_write = faulty_open_write,
 	.open_read = faulty_open_read,
 	.stat = faulty_stat,
+	.sync = faulty_sync,
 	.list = faulty_list,
 	.remove = faulty_remove,
 	.sweep = faulty_sweep,

@@ -235,6 +235,14 @@ bkc_store_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
 }
 
 bool
+bkc_store_sync(BkcStore *store, const char *name, BkcError *err)
+{
+	return check_name(name, err) && bkc_host_check(err) &&
+		bkc_fault(BKC_FAULT_STORE_SYNC, err) &&
+		(store->ops->sync == NULL || store->ops->sync(store, name, err));
+}
+
+bool
 bkc_store_list(BkcStore *store, const char *prefix, bool deep,
 			   bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 			   void *arg, BkcError *err)

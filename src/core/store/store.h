@@ -24,6 +24,9 @@
  *   reading is BKC_ERR_NOT_FOUND and a listing has no entries.  A disk that
  *   is not mounted can look the same, so whoever draws conclusions from
  *   absence first reads an object that must be there (<sysid>/cluster).
+ * - An object that another process wrote may be seen a moment before its name is durable, for
+ *   ever if that process failed or was killed in between.  Whoever tells somebody that such an
+ *   object is stored calls bkc_store_sync() first.
  * - Removal is durable when remove returns: what is removed by a later call
  *   never survives a crash that undoes an earlier one.
  * - Removing a missing object succeeds.
@@ -63,6 +66,7 @@ typedef struct BkcStoreOps
 	bool		(*open_read) (BkcStore *store, const char *name, uint64_t offset, uint64_t length,
 							  BkcReader **reader, BkcError *err);
 	bool		(*stat) (BkcStore *store, const char *name, uint64_t *size, BkcError *err);
+	bool		(*sync) (BkcStore *store, const char *name, BkcError *err); /* or NULL */
 	bool		(*list) (BkcStore *store, const char *prefix, bool deep,
 						 bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 						 void *arg, BkcError *err);
@@ -140,6 +144,9 @@ extern bool bkc_reader_read(BkcReader *reader, void *buf, size_t len, size_t *go
 extern void bkc_reader_close(BkcReader *reader);
 
 extern bool bkc_store_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err);
+
+/* Make durable an object that was seen.  Whether it is still there is not asked everywhere. */
+extern bool bkc_store_sync(BkcStore *store, const char *name, BkcError *err);
 
 /*
  * Call each() for every object below prefix in byte order of names (full

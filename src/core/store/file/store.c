@@ -74,6 +74,20 @@ file_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
 	return true;
 }
 
+static bool
+file_sync(BkcStore *store, const char *name, BkcError *err)
+{
+	BkcFileStore *fstore = (BkcFileStore *) store;
+	BkcFileDir	dir = BKC_FILE_DIR_INIT;
+	const char *last;
+	bool		ok;
+
+	ok = bkc_file_dir_open(fstore, "sync", name, &dir, &last, err) &&
+		bkc_file_dir_sync(fstore, name, &dir, err);
+	bkc_file_dir_close(&dir);
+	return ok;
+}
+
 /* Of the root folder or, before the first write, of the nearest parent that exists. */
 static bool
 file_space(BkcStore *store, uint64_t *free_bytes, BkcError *err)
@@ -118,6 +132,7 @@ static const BkcStoreOps file_store_ops = {
 	.open_write = bkc_file_open_write,
 	.open_read = bkc_file_open_object,
 	.stat = file_stat,
+	.sync = file_sync,
 	.list = bkc_file_list,
 	.remove = bkc_file_remove,
 	.sweep = bkc_file_sweep,

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/host.h"
 #include "base/text.h"
 
@@ -241,7 +242,8 @@ file_commit(BkcWriter *writer, BkcError *err)
 	 * folder cannot be synced: it may have been read already.
 	 */
 	w->committed = true;
-	return bkc_file_dir_sync(w->store, w->name, &w->dir, err);
+	return bkc_fault(BKC_FAULT_STORE_NAMED, err) &&
+		bkc_file_dir_sync(w->store, w->name, &w->dir, err);
 }
 
 static void
