@@ -37,8 +37,6 @@
 #include "walshared.h"
 
 #define WAIT_SLICE_MS	100
-#define STUCK_MS		10000	/* see is_hopeless() */
-#define STUCK_BYTES		1000
 
 /* ---- may anything be archived? ---- */
 
@@ -204,22 +202,13 @@ help_once(const char *file, uint32 *repos)
 }
 
 /*
- * Is it no use to wait for who is there?  It has failed, or takes longer for one file than a
- * repository should, at a megabyte a second.  When there is no other repository nobody suffers
- * from waiting for as long as a helper itself may take (archive_timeout).
+ * Is it no use to wait for who is there?  When there is no other repository nobody suffers from
+ * waiting for as long as a helper itself may take (archive_timeout).
  */
 static bool
 is_hopeless(int repo)
 {
-	int			ms = STUCK_MS + wal_segment_size / STUCK_BYTES;
-	TimestampTz since = bkc_queue_since(repo);
-
-	if (ntargets == 1)
-		return false;
-	return left_alone(repo) ||
-		(since != 0 &&
-		 TimestampDifferenceExceeds(since, GetCurrentTimestamp(),
-									Min(ms, bkc_set_archive_timeout * 1000)));
+	return ntargets > 1 && (left_alone(repo) || bkc_queue_stuck_at(repo));
 }
 
 /*

@@ -33,7 +33,6 @@
 #define NEXT_MS			1000	/* the same, for where a window could go on */
 #define IDLE_MS			10000	/* then the helper leaves */
 #define START_MS		1000	/* between two attempts to start helpers */
-#define DEAF_MS			10000	/* beyond its time limit: a call that does not return */
 
 /* Those that this process started last; one that cannot start yet keeps its slot. */
 #define HANDLES 32
@@ -88,44 +87,44 @@ bkc_walhelpers_start(void)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * Whoever is at a file notices between two calls of the operating system that its time is up, and
- * then says so itself.
- */
+/* Listed, somebody is stuck there, and the back-off does not know of it. */
 static bool
-is_deaf(int repo, TimestampTz *since)
+is_to_be_noted(int repo)
 {
-	int			ms = bkc_set_archive_timeout * 1000 + DEAF_MS;
-	bool		deaf;
+	bool		noted;
 
-	*since = bkc_queue_since(repo);
-	if (*since == 0 || !TimestampDifferenceExceeds(*since, GetCurrentTimestamp(), ms))
+	if (!bkc_queue_stuck_at(repo))
 		return false;
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
-	deaf = bkc_wal->repos[repo].listed && bkc_wal->repos[repo].retry_at <= GetCurrentTimestamp();
+	noted = !bkc_wal->repos[repo].listed ||
+		bkc_wal->repos[repo].retry_at > GetCurrentTimestamp();
 	LWLockRelease(bkc_wal->lock);
-	return deaf;
+	return !noted;
+}
+
+/* What the one who is stuck stores in the end makes all well again. */
+static void
+note_stuck(int repo)
+{
+	TimestampTz since = bkc_queue_since(repo);
+	BkcError	err;
+
+	bkc_error_clear(&err);
+	bkc_error_set(&err, BKC_ERR_TIMEOUT, "repository \"%s\": a process has been at one WAL file since %s",
+				  bkc_wal->repos[repo].name, timestamptz_to_str(since));
+	bkc_error_hint(&err, "A call of the operating system may not return.  Look at the file system that holds the repository.");
+	bkc_wal_note_failure(repo, "", &err);
+	bkc_ereport(WARNING, &err);
 }
 
 void
 bkc_walhelpers_watch(void)
 {
-	TimestampTz since;
-	BkcError	err;
-
 	if (!bkc_wal_archiving())
 		return;
 	for (int r = 0; r < BKC_MAX_REPOS; r++)
-	{
-		if (!is_deaf(r, &since))
-			continue;
-		bkc_error_clear(&err);
-		bkc_error_set(&err, BKC_ERR_TIMEOUT, "repository \"%s\": a process hangs in it since %s",
-					  bkc_wal->repos[r].name, timestamptz_to_str(since));
-		bkc_error_hint(&err, "A call of the operating system does not return.  Look at the file system that holds the repository.");
-		bkc_wal_note_failure(r, "", &err);
-		bkc_ereport(WARNING, &err);
-	}
+		if (is_to_be_noted(r))
+			note_stuck(r);
 	if (bkc_queue_hangs())
 		bkc_walhelpers_start();
 }

@@ -99,8 +99,9 @@ go_on(const BkcRepoDef *def, int repo, bool (*time_is_up) (void))
 	BkcWalTask	to;
 	TimeLineID	known;
 
+	/* reading the folder comes last: it may be long */
 	if (!bkc_queue_rest(repo, &from, &known) ||
-		(from.timeline != 0 && segment_waits(&from)) || /* asked first: that is cheap */
+		(from.timeline != 0 && segment_waits(&from)) ||
 		!find_next(&from, &to))
 		return false;
 	if (!history_is_there(to.timeline, known) &&

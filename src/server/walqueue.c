@@ -5,11 +5,14 @@
 #include "pgcompat.h"
 
 #include "miscadmin.h"
+#include "settings.h"
 #include "utils/timestamp.h"
 #include "walqueue.h"
 #include "walshared.h"
 
 #define SLOW_MS		10000		/* at one segment for so long: something is wrong there */
+#define SLOW_BYTES	1000		/* a millisecond; see bkc_queue_stuck_at() */
+#define NOTICE_MS	2000		/* in which a process notices that its time is up */
 
 static BkcWalWindow *
 window_of(int repo)
@@ -160,6 +163,22 @@ bkc_queue_since(int repo)
 	crowd = crowd_at(repo);
 	LWLockRelease(bkc_wal->lock);
 	return crowd.since;
+}
+
+bool
+bkc_queue_stuck_at(int repo)
+{
+	int			ms = bkc_set_archive_timeout * 1000;
+	Crowd		crowd;
+	bool		stuck;
+
+	LWLockAcquire(bkc_wal->lock, LW_SHARED);
+	crowd = crowd_at(repo);
+	if (listed() > 1)
+		ms = Min(ms, SLOW_MS + wal_segment_size / SLOW_BYTES);
+	stuck = longer_than(&crowd, ms + NOTICE_MS);
+	LWLockRelease(bkc_wal->lock);
+	return stuck;
 }
 
 bool

@@ -111,6 +111,13 @@ extern void bkc_queue_note_history(int repo, TimeLineID timeline);
 /* Since when the one has been there who has been there longest; 0 = nobody. */
 extern TimestampTz bkc_queue_since(int repo);
 
+/*
+ * Has he been there for so long that this counts as a failure?  With several repositories that is
+ * longer than a megabyte a second would take, so that the others need not wait; with one only,
+ * longer than the time limit after which he would have given up by himself.
+ */
+extern bool bkc_queue_stuck_at(int repo);
+
 /* Is there a helper that is at nothing? */
 extern bool bkc_queue_free_helper(void);
 

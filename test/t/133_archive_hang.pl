@@ -151,7 +151,7 @@ my @files = bkc_segments($node, 1);
 hangs('archiver', 'archiver');
 push @files, bkc_segments($node, 10);
 all_have('second', 'streamer and archiver', @files);
-becomes("status = 'failing' AND last_error ~ 'a process hangs in it'", 'main', 'streamer and archiver: the view says what is wrong');
+becomes("status = 'failing' AND last_error ~ 'a process has been at one WAL file since'", 'main', 'streamer and archiver: the view says what is wrong');
 push @files, bkc_segments($node, 25);
 all_have('second', 'streamer and archiver, later', @files);
 setting('pg_backupctl.archive_timeout', '5min');
