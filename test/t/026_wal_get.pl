@@ -34,7 +34,7 @@ for my $name (@names)
 	bkc_client_ok([ @wal_get, $name, "$base/$name" ], "wal-get $name");
 	is(-s "$base/$name", 1024 * 1024, 'has the size of a segment');
 }
-for my $name ($names[0] =~ s/^0{7}1/00000002/r, 'F' x 24, '00000002.history', "$names[0].partial",
+for my $name ($names[0] =~ s/^0{7}1/00000002/r, 'F' x 16 . '00000FFF', '00000002.history', "$names[0].partial",
 	"$names[0].00000028.backup")
 {
 	my ($status, $stdout, $stderr) = bkc_client(@wal_get, $name, "$base/absent");
