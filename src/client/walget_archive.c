@@ -17,13 +17,12 @@
 #include "pipe/walobj.h"
 
 #define SEGMENT_LEN		24
-#define CHUNKS_SUFFIX	".chunks/"
 
 /* ---- listing a log ---- */
 
 typedef struct LogEntry
 {
-	char		segment[SEGMENT_LEN + 1];
+	char		segment[BKC_WAL_NAME_MAX];
 	bool		conflict;
 	bool		chunks;			/* else (a form of) the whole segment */
 } LogEntry;
@@ -32,20 +31,12 @@ typedef struct LogEntry
 static bool
 parse_entry(const char *name, LogEntry *entry)
 {
-	const char *last;
-	size_t		len = strlen(name);
 	BkcWalName	parsed;
 
 	memset(entry, 0, sizeof(*entry));
-	if (len > strlen(CHUNKS_SUFFIX) + SEGMENT_LEN && name[len - 1] == '/')
-	{
-		last = name + len - strlen(CHUNKS_SUFFIX) - SEGMENT_LEN;
-		if (strcmp(last + SEGMENT_LEN, CHUNKS_SUFFIX) != 0 || last[-1] != '/')
-			return false;
-		memcpy(entry->segment, last, SEGMENT_LEN);
-		entry->chunks = true;
-		return bkc_wal_is_segment(entry->segment);
-	}
+	entry->chunks = bkc_name_parse_chunks(name, entry->segment);
+	if (entry->chunks)
+		return true;
 	if (!bkc_name_parse_wal(name, &parsed) || parsed.type != BKC_WALNAME_SEGMENT)
 		return false;
 	memcpy(entry->segment, parsed.file, SEGMENT_LEN);
@@ -75,7 +66,7 @@ look_at(void *arg, const char *name, uint64_t size, BkcError *err)
 	/* upper-case digits of one length: the order of names is that of segments */
 	order = strcmp(entry.segment, scan->file);
 	if (order > 0 && look->later[0] == '\0')
-		memcpy(look->later, entry.segment, sizeof(entry.segment));
+		snprintf(look->later, sizeof(look->later), "%s", entry.segment);
 	if (order != 0)
 		return true;
 	if (entry.chunks)

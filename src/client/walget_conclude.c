@@ -264,16 +264,13 @@ still_absent(BkcWalAsk *ask, BkcError *err)
 	for (size_t i = 0; i < w->nrepos; i++)
 	{
 		BkcSession *session = &ask->sources[i].session;
-		char		name[BKC_NAME_MAX];
-		uint64_t	size;
+		bool		there;
 
-		if (!bkc_name_wal_file(session->sysid, w->file, NULL, name, err))
+		if (!bkc_wal_there(session->store, session->sysid, w->file, &there, err))
 			return false;
-		if (bkc_store_stat(session->store, name, &size, err))
+		if (there)
 			return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "repository \"%s\" has changed meanwhile",
 								 session->store->location);
-		if (err->code != BKC_ERR_NOT_FOUND)
-			return false;
 	}
 	return true;
 }

@@ -246,19 +246,6 @@ wait_for_helper(const Target *target, const char *file, const BkcWalTask *task)
 	return state;
 }
 
-/* So that the views and the back-off know of it; what that helper stores later ends both. */
-static void
-note_stuck(const Target *target, const char *file)
-{
-	BkcError	err;
-
-	bkc_error_clear(&err);
-	bkc_error_set(&err, BKC_ERR_TIMEOUT, "repository \"%s\": WAL file \"%s\" waits for a WAL helper that does not come to an end",
-				  target->def->name, file);
-	bkc_wal_note_failure(target->repo, file, &err);
-	bkc_ereport(WARNING, &err);
-}
-
 static bool
 send_to(const Target *target, const char *file, const char *path, const BkcWalTask *task)
 {
@@ -295,7 +282,7 @@ archive_to(Target *target, const char *file, const char *path, bool wait)
 	if (state == BKC_WAL_BUSY && !wait)
 		return;
 	if (state == BKC_WAL_BUSY && !left_alone(target->repo))
-		note_stuck(target, file);
+		bkc_walhelpers_note_stuck(target->repo, file);
 	if (state == BKC_WAL_DURABLE ||
 		(state == BKC_WAL_TODO && send_to(target, file, path, &task)))
 		target->state = TARGET_DONE;
@@ -441,7 +428,7 @@ archive_everywhere(const char *file, const char *path)
 	}
 	open_windows(file);
 	serve(file, path);
-	if (count(TARGET_FAILED) == 0)
+	if (count(TARGET_DONE) == ntargets)
 		return report(file);
 	go_ahead(file);
 	if (bkc_archive_all_time_is_up() ||

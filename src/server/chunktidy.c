@@ -44,18 +44,6 @@ bkc_tidy_known(int repo, TimeLineID timeline, XLogSegNo segno)
 	return durable;
 }
 
-bool
-bkc_tidy_ask(BkcStore *store, const char *file, bool *there, BkcError *err)
-{
-	char		name[BKC_NAME_MAX];
-	uint64_t	size;
-
-	if (!bkc_name_wal_file(GetSystemIdentifier(), file, NULL, name, err))
-		return false;
-	*there = bkc_store_stat(store, name, &size, err);
-	return *there || err->code == BKC_ERR_NOT_FOUND;
-}
-
 /* ---- the list ---- */
 
 static void
@@ -237,26 +225,11 @@ bkc_tidy_run(BkcTidy *tidy, BkcStore *store, int repo, BkcError *err)
 
 /* ---- what earlier processes have left ---- */
 
-#define CHUNKS	".chunks/"
-
 typedef struct Folder
 {
 	BkcTidy    *tidy;
 	char		whole[BKC_NAME_MAX];	/* the last whole segment that was listed */
 } Folder;
-
-/* Of a folder of chunks: the segment's name. */
-static bool
-segment_of_chunks(const char *name, char file[MAXFNAMELEN])
-{
-	size_t		len = strlen(name);
-	size_t		tail = XLOG_FNAME_LEN + strlen(CHUNKS);
-
-	if (len < tail || strcmp(name + len - strlen(CHUNKS), CHUNKS) != 0)
-		return false;
-	strlcpy(file, name + len - tail, XLOG_FNAME_LEN + 1);
-	return bkc_wal_is_segment(file);
-}
 
 /*
  * In byte order a segment comes right before the folder of its chunks.  One that is not
@@ -267,7 +240,7 @@ folder_entry(void *arg, const char *name, uint64_t size, BkcError *err)
 {
 	Folder	   *folder = arg;
 	const char *base = strrchr(name, '/');
-	char		file[MAXFNAMELEN];
+	char		file[BKC_WAL_NAME_MAX];
 	uint32_t	timeline;
 	uint64_t	segno;
 	bool		whole;
@@ -277,9 +250,9 @@ folder_entry(void *arg, const char *name, uint64_t size, BkcError *err)
 		strlcpy(folder->whole, name, sizeof(folder->whole));
 		return true;
 	}
-	if (!segment_of_chunks(name, file))
+	if (!bkc_name_parse_chunks(name, file))
 		return true;
-	whole = strncmp(name, folder->whole, strlen(name) - strlen(CHUNKS)) == 0;
+	whole = folder->whole[0] != '\0' && strcmp(strrchr(folder->whole, '/') + 1, file) == 0;
 	if ((whole || bkc_tidy_is_ready(file)) &&
 		bkc_wal_segment_parse(file, wal_segment_size, &timeline, &segno))
 		bkc_tidy_add(folder->tidy, timeline, segno, 0);

@@ -71,7 +71,4 @@ extern bool bkc_tidy_is_ready(const char *file);
 /* As shared memory knows it: the archiver has reported the segment, or a helper has sent it. */
 extern bool bkc_tidy_known(int repo, TimeLineID timeline, XLogSegNo segno);
 
-/* Ask the repository whether there is anything of that name. */
-extern bool bkc_tidy_ask(BkcStore *store, const char *file, bool *there, BkcError *err);
-
 #endif							/* BKC_SERVER_CHUNKTIDY_H */

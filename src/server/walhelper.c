@@ -102,18 +102,19 @@ is_to_be_noted(int repo)
 	return !noted;
 }
 
-/* What the one who is stuck stores in the end makes all well again. */
-static void
-note_stuck(int repo)
+void
+bkc_walhelpers_note_stuck(int repo, const char *file)
 {
 	TimestampTz since = bkc_queue_since(repo);
 	BkcError	err;
 
+	if (since == 0)
+		return;					/* it has just come to one */
 	bkc_error_clear(&err);
 	bkc_error_set(&err, BKC_ERR_TIMEOUT, "repository \"%s\": a process has been at one WAL file since %s",
 				  bkc_wal->repos[repo].name, timestamptz_to_str(since));
 	bkc_error_hint(&err, "A call of the operating system may not return.  Look at the file system that holds the repository.");
-	bkc_wal_note_failure(repo, "", &err);
+	bkc_wal_note_failure(repo, file, &err);
 	bkc_ereport(WARNING, &err);
 }
 
@@ -124,7 +125,7 @@ bkc_walhelpers_watch(void)
 		return;
 	for (int r = 0; r < BKC_MAX_REPOS; r++)
 		if (is_to_be_noted(r))
-			note_stuck(r);
+			bkc_walhelpers_note_stuck(r, "");
 	if (bkc_queue_hangs())
 		bkc_walhelpers_start();
 }

@@ -18,6 +18,13 @@ extern void bkc_walhelpers_start(void);
 extern void bkc_walhelpers_watch(void);
 
 /*
+ * Whoever is at a file there does not come to an end, and somebody waits for that file ("": no
+ * matter which): views and back-off know of it from then on.  What is stored in the end makes all
+ * well again.
+ */
+extern void bkc_walhelpers_note_stuck(int repo, const char *file);
+
+/*
  * Send one segment that one of these repositories (a bit mask) needs next, in this process; false
  * when there was nothing to do.  A repository where it failed (that is noted and logged) is taken
  * out of the mask.  time_is_up as for bkc_ship_file().

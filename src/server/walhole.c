@@ -192,7 +192,8 @@ look_before(Hole *hole, XLogSegNo fork, XLogSegNo floor, BkcError *err)
 		bool		there = false;
 
 		segment_name(hole, fork - 1 - i, file);
-		if (!bkc_host_check(err) || !bkc_tidy_ask(hole->store, file, &there, err))
+		if (!bkc_host_check(err) ||
+			!bkc_wal_there(hole->store, GetSystemIdentifier(), file, &there, err))
 			return false;
 		hole->absent[i] = !there;
 		if (!there)

@@ -23,11 +23,8 @@ sub insert
 sub segment
 {
 	my ($server) = @_;
-	my $file = $server->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())');
 
-	insert($server);
-	$server->safe_psql('postgres', 'SELECT pg_switch_wal()');
-	return $file;
+	return bkc_end_segment($server, 'INSERT INTO t VALUES (' . ++$i . ')');
 }
 
 sub path_of

@@ -338,6 +338,34 @@ owners(void **state)
 	}
 }
 
+/* A folder of chunks tells its segment, and nothing else is one. */
+static void
+chunk_folders(void **state)
+{
+	static const char *const bad[] = {
+		"", "/", ".chunks/", "000000010000000000000005.chunks/",
+		"7/wal/00000001/00000000/000000010000000000000005",
+		"7/wal/00000001/00000000/000000010000000000000005/",
+		"7/wal/00000001/00000000/000000010000000000000005.chunks",
+		"7/wal/00000001/00000000/000000010000000000000005.chunks/x",
+		"7/wal/00000001/00000000/00000001000000000000000g.chunks/",
+		"7/wal/00000001/00000000/x000000010000000000000005.chunks/",
+		"7/wal/00000001/00000000/00000001000000000000005.chunks/",
+	};
+	char		folder[BKC_NAME_MAX];
+	char		segment[BKC_WAL_NAME_MAX];
+	BkcError	err;
+
+	assert_true(bkc_name_wal_chunks(SYSID, "0000000A00000001000000FF", folder, &err));
+	assert_true(bkc_name_parse_chunks(folder, segment));
+	assert_string_equal(segment, "0000000A00000001000000FF");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		if (bkc_name_parse_chunks(bad[i], segment))
+			fail_msg("accepted: \"%s\"", bad[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -348,6 +376,7 @@ main(void)
 		cmocka_unit_test(changed_names),
 		cmocka_unit_test(writers_refuse),
 		cmocka_unit_test(names_sort),
+		cmocka_unit_test(chunk_folders),
 		cmocka_unit_test(owners),
 	};
 

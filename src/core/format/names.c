@@ -370,6 +370,22 @@ bkc_name_wal_chunk(uint64_t sysid, const char *segment, uint64_t generation, uin
 		format_name(out, err, "%s%016" PRIx64 "-%08" PRIx32, folder, generation, offset);
 }
 
+bool
+bkc_name_parse_chunks(const char *folder, char segment[BKC_WAL_NAME_MAX])
+{
+	size_t		len = strlen(folder);
+	const char *base;
+
+	if (len < SEGMENT_LEN + strlen(CHUNKS_INFIX) + 1)
+		return false;
+	base = folder + len - strlen(CHUNKS_INFIX) - SEGMENT_LEN;
+	if (base[-1] != '/' || strcmp(base + SEGMENT_LEN, CHUNKS_INFIX) != 0)
+		return false;
+	memcpy(segment, base, SEGMENT_LEN);
+	segment[SEGMENT_LEN] = '\0';
+	return bkc_wal_is_segment(segment);
+}
+
 /* The file is the first len bytes of text. */
 static bool
 classify_part(const char *text, size_t len, BkcWalName *parsed)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "format/pgfiles.h"
 
 #define BKC_NAME_MAX	256		/* with the zero byte */
 
@@ -100,6 +101,12 @@ typedef struct BkcWalName
  * in another log's folder.
  */
 extern bool bkc_name_parse_wal(const char *name, BkcWalName *parsed);
+
+/*
+ * The folder of a segment's chunks, as a listing of one level gives it ("<...>.chunks/"): the
+ * segment.  false for every other name.
+ */
+extern bool bkc_name_parse_chunks(const char *folder, char segment[BKC_WAL_NAME_MAX]);
 
 /* ---- ownership ---- */
 

@@ -189,14 +189,9 @@ static bool
 segment_came(const BkcWalMap *map, uint32_t timeline, uint64_t segno, bool *came, BkcError *err)
 {
 	char		file[BKC_WAL_NAME_MAX];
-	char		name[BKC_NAME_MAX];
-	uint64_t	size;
 
 	bkc_wal_segment_name(timeline, segno, map->segment_size, file);
-	if (!bkc_name_wal_file(map->sysid, file, NULL, name, err))
-		return false;
-	*came = bkc_store_stat(map->store, name, &size, err);
-	return *came || err->code == BKC_ERR_NOT_FOUND;
+	return bkc_wal_there(map->store, map->sysid, file, came, err);
 }
 
 /* Lengthen a run by those that have come, as far as the segment before end. */

@@ -101,6 +101,10 @@ extern bool bkc_wal_info(BkcStore *store, const char *name, BkcWalInfo *info, Bk
 extern bool bkc_wal_read(BkcStore *store, const char *name, uint64_t max_size, int fd,
 						 const char *path, BkcWalInfo *info, BkcError *err);
 
+/* Is there an object of that file's own name (not for partial segments)?  Lists nothing. */
+extern bool bkc_wal_there(BkcStore *store, uint64_t sysid, const char *file, bool *there,
+						  BkcError *err);
+
 /*
  * The object to read for a file (not for partial segments): the plain one, or
  * conflict object beside it that has the newest time.  Lists the folder; BKC_ERR_NOT_FOUND

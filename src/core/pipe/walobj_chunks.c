@@ -247,16 +247,14 @@ join_ends(BkcChunks *chunks, BkcChunksJoined *joined, uint64_t *generation, BkcE
 static bool
 is_not_whole(const BkcChunks *chunks, BkcError *err)
 {
-	char		name[BKC_NAME_MAX];
-	uint64_t	size;
+	bool		there;
 
-	if (!bkc_name_wal_file(chunks->sysid, chunks->segment, NULL, name, err))
+	if (!bkc_wal_there(chunks->store, chunks->sysid, chunks->segment, &there, err))
 		return false;
-	if (bkc_store_stat(chunks->store, name, &size, err))
-		return bkc_error_set(err, BKC_ERR_UNAVAILABLE,
-							 "segment \"%s\" in repository \"%s\" became whole while its chunks were looked at",
-							 chunks->segment, chunks->store->location);
-	return err->code == BKC_ERR_NOT_FOUND;
+	return !there ||
+		bkc_error_set(err, BKC_ERR_UNAVAILABLE,
+					  "segment \"%s\" in repository \"%s\" became whole while its chunks were looked at",
+					  chunks->segment, chunks->store->location);
 }
 
 /*
@@ -362,9 +360,8 @@ bool
 bkc_wal_chunks_remove(BkcStore *store, uint64_t sysid, const char *segment, BkcError *err)
 {
 	BkcChunks	chunks = {.store = store, .sysid = sysid, .segment = segment};
-	char		whole[BKC_NAME_MAX];
 	char		(*names)[BKC_NAME_MAX] = NULL;
-	uint64_t	size;
+	bool		there;
 	bool		ok;
 
 	ok = bkc_chunks_list(&chunks, err);
@@ -372,15 +369,11 @@ bkc_wal_chunks_remove(BkcStore *store, uint64_t sysid, const char *segment, BkcE
 		goto done;
 
 	/* the caller knows that it is, but nothing could undo a mistake */
-	ok = bkc_name_wal_file(sysid, segment, NULL, whole, err);
-	if (ok && !bkc_store_stat(store, whole, &size, err))
-	{
-		if (err->code == BKC_ERR_NOT_FOUND)
-			bkc_error_set(err, BKC_ERR_STATE,
-						  "chunks of segment \"%s\" in repository \"%s\" are all there is of it",
-						  segment, store->location);
-		ok = false;
-	}
+	ok = bkc_wal_there(store, sysid, segment, &there, err) &&
+		(there ||
+		 bkc_error_set(err, BKC_ERR_STATE,
+					   "chunks of segment \"%s\" in repository \"%s\" are all there is of it",
+					   segment, store->location));
 	if (!ok)
 		goto done;
 	names = malloc(REMOVE_BATCH * sizeof(*names));

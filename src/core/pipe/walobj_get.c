@@ -135,6 +135,19 @@ newest_conflict(BkcStore *store, uint64_t sysid, const Find *find, char name[BKC
 }
 
 bool
+bkc_wal_there(BkcStore *store, uint64_t sysid, const char *file, bool *there, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	uint64_t	size;
+
+	*there = false;
+	if (!bkc_name_wal_file(sysid, file, NULL, name, err))
+		return false;
+	*there = bkc_store_stat(store, name, &size, err);
+	return *there || err->code == BKC_ERR_NOT_FOUND;
+}
+
+bool
 bkc_wal_find(BkcStore *store, uint64_t sysid, const char *file, char name[BKC_NAME_MAX],
 			 BkcError *err)
 {

@@ -32,7 +32,7 @@ our @EXPORT = qw(
   bkc_repo_objects bkc_flip_byte bkc_load_start bkc_load_stop
   bkc_poll bkc_wait_up bkc_start bkc_join bkc_join_fails bkc_hold bkc_backup_pids bkc_alive bkc_gone
   bkc_kill_postmaster bkc_leftovers bkc_settled bkc_row_is bkc_aftermath
-  bkc_archiving bkc_shipped bkc_segments bkc_wal_status bkc_archived
+  bkc_archiving bkc_shipped bkc_segments bkc_end_segment bkc_wal_status bkc_archived
 );
 
 # ---- servers ----
@@ -707,6 +707,17 @@ SELECT pg_walfile_name(lsn) FROM (
 	SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal() AS lsn
 	FROM generate_series(1, $n)) AS s
 SQL
+}
+
+# Run the statements, which write WAL, and end the segment that they begin in; returns its name.
+sub bkc_end_segment
+{
+	my ($node, $sql) = @_;
+	my $file = $node->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())');
+
+	$node->safe_psql('postgres', $sql);
+	$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	return $file;
 }
 
 # Names of the WAL files that wait to be archived ('ready') or have been ('done'), in order.
