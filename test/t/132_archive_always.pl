@@ -56,6 +56,9 @@ $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->append_conf('postgresql.conf', 'archive_mode = always');
+
+# a standby waits until the owner has stored something that it has, too
+archived($node, 'before the standby starts', bkc_segments($node, 1));
 $standby->start;
 
 # ---- the primary is first ----

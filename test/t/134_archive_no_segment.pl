@@ -176,6 +176,9 @@ $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('twice_standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf', 'archive_mode = always');
+
+# a standby waits until the owner has stored something that it has, too
+bkc_archived($node, 'twice: before the standby starts', bkc_segments($node, 1));
 $standby->start;
 insert($node);
 ok(bkc_poll(sub { -e $standby->data_dir . '/pg_backupctl/standby' }), 'twice: the standby is marked');
@@ -185,9 +188,7 @@ rename $dir{main}, $away or die $!;
 my @files = bkc_segments($node, 20);
 insert($node);
 $node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
-
-# how much of timeline 1 the standby has sent to the second by now is not asserted: what it has not
-# is sent after the promotion
+second_has('twice: timeline 1, by the standby', @files);
 $node->stop;
 $standby->promote;
 push @files, second_gets_all($standby, 'twice: timeline 2');
