@@ -54,7 +54,7 @@ endif
 # The aliasing and overflow rules are those of the server the core is linked into.
 CORE_CFLAGS = -std=c11 $(DEFINES) -Isrc/core $(WARNINGS) $(OPTIMIZE) -fPIC -fvisibility=hidden \
 	-fno-strict-aliasing -fwrapv -fno-omit-frame-pointer $(COPT)
-CORE_LIBS = -lzstd -llz4 -lz -lcrypto -ljansson -lxxhash
+CORE_LIBS = -lcurl -lexpat -lzstd -llz4 -lz -lcrypto -ljansson -lxxhash
 
 CORE_SRCS := $(sort $(wildcard src/core/*/*.c src/core/*/*/*.c))
 CLIENT_SRCS := $(sort $(wildcard src/client/*.c))

@@ -16,6 +16,7 @@ packages=(
 	gcc libc6-dev make								# building
 	libzstd-dev liblz4-dev zlib1g-dev				# codecs
 	libssl-dev libxxhash-dev libjansson-dev			# digests, JSON
+	libcurl4-openssl-dev libexpat1-dev				# S3: HTTP, XML
 	libcmocka-dev perl libipc-run-perl				# unit tests, TAP
 	clang-format-14									# make format, lint
 )

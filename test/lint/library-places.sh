@@ -8,8 +8,9 @@ shopt -s globstar nullglob
 # headers, and the folder that may include them
 places=(
 	'openssl/'		'src/core/crypto/'
-	'curl/'			'src/core/store/'
-	'jansson\.h'	'src/core/format/|src/client/'
+	'curl/'			'src/core/store/http/'
+	'expat\.h'		'src/core/store/s3/'
+	'jansson\.h'	'src/core/format/|src/core/store/s3/|src/client/'
 	'zstd\.h'		'src/core/pipe/'
 	'lz4(hc)?\.h'	'src/core/pipe/'
 	'zlib\.h'		'src/core/pipe/'

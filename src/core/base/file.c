@@ -166,8 +166,28 @@ too_large(const char *path, size_t max, BkcError *err)
 	return bkc_error_set(err, BKC_ERR_INVALID, "file \"%s\" is larger than %zu bytes", path, max);
 }
 
-bool
-bkc_file_slurp(const char *path, size_t max, BkcBuffer *buf, BkcError *err)
+/* May only its owner, who is we or root, read it? */
+static bool
+check_secret(const char *path, const struct stat *st, BkcError *err)
+{
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+	{
+		bkc_error_set(err, BKC_ERR_ACCESS, "file \"%s\" holds a secret and belongs to another user",
+					  path);
+		return bkc_error_hint(err, "It must belong to the user that reads it, or to root.");
+	}
+	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	{
+		bkc_error_set(err, BKC_ERR_ACCESS,
+					  "file \"%s\" holds a secret and can be used by other users", path);
+		return bkc_error_hint(err, "Its permissions are %04o; run chmod 0600 on it.",
+							  (unsigned) (st->st_mode & 07777));
+	}
+	return true;
+}
+
+static bool
+slurp(const char *path, size_t max, bool secret, BkcBuffer *buf, BkcError *err)
 {
 	size_t		start = buf->len;
 	size_t		total = 0;
@@ -185,6 +205,8 @@ bkc_file_slurp(const char *path, size_t max, BkcBuffer *buf, BkcError *err)
 		bkc_error_os(err, errno, "could not stat file \"%s\"", path);
 		goto done;
 	}
+	if (secret && !check_secret(path, &st, err))
+		goto done;
 	if ((uint64_t) st.st_size > max)
 	{
 		too_large(path, max, err);
@@ -222,6 +244,19 @@ done:
 		buf->data[buf->len] = 0;
 	close(fd);
 	return ok;
+}
+
+bool
+bkc_file_slurp(const char *path, size_t max, BkcBuffer *buf, BkcError *err)
+{
+	return slurp(path, max, false, buf, err);
+}
+
+bool
+bkc_file_slurp_secret(const char *path, size_t max, BkcBuffer *buf, BkcError *err)
+{
+	/* all the room at once: memory that moves leaves copies behind */
+	return bkc_buffer_reserve(buf, max + 1, err) && slurp(path, max, true, buf, err);
 }
 
 /*

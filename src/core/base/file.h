@@ -68,6 +68,12 @@ extern bool bkc_dir_remove_tree(const char *path, bool keep_top, BkcError *err);
 extern bool bkc_file_slurp(const char *path, size_t max, BkcBuffer *buf, BkcError *err);
 
 /*
+ * The same for a file with a secret: it must be a regular file of our own user or of root that
+ * nobody else may read or write, else BKC_ERR_ACCESS.  The caller wipes buf (up to its cap).
+ */
+extern bool bkc_file_slurp_secret(const char *path, size_t max, BkcBuffer *buf, BkcError *err);
+
+/*
  * Durable whole-file write: temporary name beside it, fsync, then link(2)
  * (create only: BKC_ERR_EXISTS when the name is taken) or rename(2)
  * (replace), fsync of the folder.  A crash leaves the old state or all of the

@@ -132,13 +132,11 @@ cancelled_waiting(BkcRetry *r, BkcError *err)
 }
 
 bool
-bkc_retry_again(BkcRetry *r, BkcError *err)
+bkc_retry_delay(BkcRetry *r, BkcError *err, int *wait_ms)
 {
-	int64_t		left;
-	int64_t		before;
-	int64_t		took;
 	int			wait;
 
+	*wait_ms = 0;
 	r->attempts++;
 	note_cause(r, err);
 	if ((err->code != BKC_ERR_UNAVAILABLE && err->code != BKC_ERR_TIMEOUT) ||
@@ -149,6 +147,20 @@ bkc_retry_again(BkcRetry *r, BkcError *err)
 	if (r->policy.total_ms > 0 &&
 		bkc_host->now() - r->started > ((int64_t) r->policy.total_ms - wait) * 1000)
 		return give_up(r, err);
+	*wait_ms = wait;
+	return true;
+}
+
+bool
+bkc_retry_again(BkcRetry *r, BkcError *err)
+{
+	int64_t		left;
+	int64_t		before;
+	int64_t		took;
+	int			wait;
+
+	if (!bkc_retry_delay(r, err, &wait))
+		return false;
 
 	/*
 	 * The clock says how long a wait took; at least a millisecond is counted,

@@ -40,6 +40,12 @@ typedef struct BkcRetry
 
 extern void bkc_retry_begin(BkcRetry *r, const BkcRetryPolicy *policy);
 
+/*
+ * Note a failed attempt, err says why.  true: try again after *wait_ms; false: err is final.
+ * For who has other things to do while it waits.
+ */
+extern bool bkc_retry_delay(BkcRetry *r, BkcError *err, int *wait_ms);
+
 /* true after having waited: try again.  false: err is final (also when cancelled while waiting). */
 extern bool bkc_retry_again(BkcRetry *r, BkcError *err);
 

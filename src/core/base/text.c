@@ -58,6 +58,66 @@ bkc_hex_decode(const char *text, uint8_t *out, size_t len)
 	return text[2 * len] == '\0';
 }
 
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void
+bkc_base64_encode(const uint8_t *data, size_t len, char *out)
+{
+	for (size_t i = 0; i < len; i += 3)
+	{
+		size_t		n = len - i < 3 ? len - i : 3;
+		uint32_t	bits = (uint32_t) data[i] << 16;
+
+		if (n > 1)
+			bits |= (uint32_t) data[i + 1] << 8;
+		if (n > 2)
+			bits |= data[i + 2];
+		*out++ = base64_digits[bits >> 18];
+		*out++ = base64_digits[bits >> 12 & 63];
+		*out++ = n > 1 ? base64_digits[bits >> 6 & 63] : '=';
+		*out++ = n > 2 ? base64_digits[bits & 63] : '=';
+	}
+	*out = '\0';
+}
+
+bool
+bkc_base64_decode(const char *text, size_t len, uint8_t *out, size_t max, size_t *got)
+{
+	*got = 0;
+	if (len % 4 != 0)
+		return false;
+	for (size_t i = 0; i < len; i += 4)
+	{
+		size_t		n = 3;
+		uint32_t	bits = 0;
+
+		/* padding stands at the very end only */
+		if (i + 4 == len && text[i + 3] == '=')
+			n = text[i + 2] == '=' ? 1 : 2;
+		for (size_t k = 0; k < 4; k++)
+		{
+			const char *digit = k > n ? base64_digits
+				: text[i + k] == '\0' ? NULL : strchr(base64_digits, text[i + k]);
+
+			if (digit == NULL)
+				return false;
+			bits = bits << 6 | (uint32_t) (digit - base64_digits);
+		}
+
+		/* bits that stand for no byte are zero: each content has one spelling */
+		if (n < 3 && (bits & (n == 1 ? 0xffff : 0xff)) != 0)
+			return false;
+		for (size_t k = 0; k < n; k++)
+		{
+			if (*got == max)
+				return false;
+			out[(*got)++] = (uint8_t) (bits >> (16 - 8 * k));
+		}
+	}
+	return true;
+}
+
 bool
 bkc_utf8_valid(const char *text, size_t len)
 {

@@ -19,6 +19,15 @@ extern void bkc_hex_encode(const uint8_t *data, size_t len, char *out);
 /* Exactly len bytes from exactly 2 * len hex digits; false when text is anything else. */
 extern bool bkc_hex_decode(const char *text, uint8_t *out, size_t len);
 
+/* RFC 4648 with padding; out has 4 * ((len + 2) / 3) + 1 bytes. */
+extern void bkc_base64_encode(const uint8_t *data, size_t len, char *out);
+
+/*
+ * Up to max bytes from the len characters of text, padding required, nothing else allowed in it
+ * (no line breaks); false when it is anything else or too long.
+ */
+extern bool bkc_base64_decode(const char *text, size_t len, uint8_t *out, size_t max, size_t *got);
+
 extern bool bkc_utf8_valid(const char *text, size_t len);
 
 /*

@@ -1,6 +1,6 @@
 /*
  * digest.c
- *		SHA-256 and HKDF-SHA-256, by OpenSSL's EVP interface.
+ *		SHA-256, HMAC, HKDF and MD5, by OpenSSL's EVP interface.
  *
  * The algorithm is fetched once per context: an implicit fetch at every begin
  * costs more than hashing a small message.
@@ -123,6 +123,28 @@ bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE], BkcError 
 		bkc_sha256_end(h, out, err);
 	bkc_sha256_free(h);
 	return ok;
+}
+
+bool
+bkc_hmac_sha256(const void *key, size_t keylen, const void *data, size_t len,
+				uint8_t out[BKC_SHA256_SIZE], BkcError *err)
+{
+	size_t		outlen = 0;
+
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, keylen, data, len, out,
+				  BKC_SHA256_SIZE, &outlen) == NULL || outlen != BKC_SHA256_SIZE)
+		return openssl_error(err, BKC_ERR_INTERNAL, "could not compute an HMAC-SHA-256");
+	return true;
+}
+
+bool
+bkc_md5(const void *data, size_t len, uint8_t out[BKC_MD5_SIZE], BkcError *err)
+{
+	size_t		outlen = 0;
+
+	if (EVP_Q_digest(NULL, "MD5", NULL, data, len, out, &outlen) != 1 || outlen != BKC_MD5_SIZE)
+		return openssl_error(err, BKC_ERR_UNSUPPORTED, "could not compute an MD5 digest");
+	return true;
 }
 
 bool

@@ -1,6 +1,7 @@
 /*
  * digest.h
- *		SHA-256 and HKDF-SHA-256, by OpenSSL's EVP interface.
+ *		SHA-256, HMAC and HKDF with it, and MD5 where a protocol asks for it, by
+ *		OpenSSL's EVP interface.
  */
 #ifndef BKC_CRYPTO_DIGEST_H
 #define BKC_CRYPTO_DIGEST_H
@@ -26,6 +27,17 @@ extern void bkc_sha256_free(BkcSha256 *h);	/* NULL is fine */
 
 /* One message at once. */
 extern bool bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE], BkcError *err);
+
+/* RFC 2104 with SHA-256. */
+extern bool bkc_hmac_sha256(const void *key, size_t keylen, const void *data, size_t len,
+							uint8_t out[BKC_SHA256_SIZE], BkcError *err);
+
+/*
+ * One message at once, against accidents only: S3 wants it for some requests.
+ * BKC_ERR_UNSUPPORTED where OpenSSL's provider has none (FIPS).
+ */
+#define BKC_MD5_SIZE		16
+extern bool bkc_md5(const void *data, size_t len, uint8_t out[BKC_MD5_SIZE], BkcError *err);
 
 /* RFC 5869 with SHA-256; okmlen at most 255 * 32. */
 extern bool bkc_hkdf_sha256(const uint8_t *ikm, size_t ikmlen,

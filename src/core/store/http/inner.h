@@ -1,0 +1,13 @@
+/*
+ * inner.h
+ *		Between the files of this folder.
+ */
+#ifndef BKC_STORE_HTTP_INNER_H
+#define BKC_STORE_HTTP_INNER_H
+
+#include "store/http/http.h"
+
+/* What a failed transfer means: code is libcurl's (CURLcode). */
+extern void bkc_http_error(const BkcHttpCall *call, int code, BkcError *err);
+
+#endif							/* BKC_STORE_HTTP_INNER_H */

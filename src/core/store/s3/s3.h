@@ -1,0 +1,235 @@
+/*
+ * s3.h
+ *		The S3 driver, and what its files share.
+ *
+ *		s3://bucket[/prefix]?region=...&endpoint=...
+ *
+ * Layers, each in its own file: config (the URL), creds, sign (SigV4), call (one
+ * request with signing, retries and the meaning of replies), then the
+ * operations of a store on top.
+ */
+#ifndef BKC_STORE_S3_S3_H
+#define BKC_STORE_S3_S3_H
+
+#include "base/retry.h"
+#include "crypto/digest.h"
+#include "format/names.h"
+#include "store/http/http.h"
+#include "store/s3/creds.h"
+#include "store/store.h"
+
+extern const BkcStoreDriver bkc_store_s3_driver;
+
+/* ---- config.c: what the URL says ---- */
+
+#define BKC_S3_SSE_C_KEY_SIZE	32
+
+typedef struct BkcS3Config
+{
+	char	   *bucket;
+	char	   *prefix;			/* "" or "a/b/" */
+	char	   *region;
+	char	   *origin;			/* "https://host[:port]" that requests go to */
+	char	   *host;			/* its host[:port], as signed */
+	bool		path_style;		/* bucket in the path rather than in the host's name */
+	char	   *storage_class;	/* NULL = the bucket's */
+	char	   *wal_storage_class;
+	char	   *sse;			/* "AES256", "aws:kms" or NULL */
+	char	   *sse_kms_key;
+	char	   *sse_c_key_file;
+	char	   *tags;			/* "a=b&c=d", ready for the header; NULL = none */
+	char	   *lock_mode;		/* "COMPLIANCE", "GOVERNANCE" or NULL */
+	int			lock_days;
+	char	   *credentials;	/* file */
+	char	   *profile;
+	uint64_t	part_size;
+	int			parts_in_flight;
+	BkcHttpOptions http;		/* its texts belong to this struct */
+	char	   *ca_file;
+	char	   *proxy;
+} BkcS3Config;
+
+extern const char *const bkc_s3_params[];
+
+/* Everything that can be wrong with a URL; touches nothing.  config may be NULL. */
+extern bool bkc_s3_config(const BkcUrl *url, BkcS3Config *config, BkcError *err);
+extern void bkc_s3_config_free(BkcS3Config *config);	/* of a zeroed one, too */
+
+/* ---- the store ---- */
+
+typedef struct BkcS3Store
+{
+	BkcStore	base;
+	BkcS3Config config;
+	BkcHttp    *http;
+	BkcS3CredsChain *creds;
+	int64_t		clock_ahead;	/* microseconds the server's clock is ahead of ours, once known */
+	struct BkcS3Call *waiting;	/* calls between two attempts */
+
+	/* create-only writes: what the server has been found to do */
+	enum
+	{
+		BKC_S3_CREATE_UNKNOWN,
+		BKC_S3_CREATE_ATOMIC,	/* If-None-Match works */
+		BKC_S3_CREATE_ASKED		/* it does not: look first, then write */
+	}			create;
+
+	bool		single_remove;	/* the server does not know DeleteObjects */
+
+	/* header values of SSE-C, when configured; wiped at close */
+	char		sse_c_key[64];
+	char		sse_c_md5[32];
+} BkcS3Store;
+
+/* ---- sign.c: AWS Signature Version 4 ---- */
+
+typedef struct BkcS3Header
+{
+	char	   *name;			/* lower case */
+	char	   *value;
+} BkcS3Header;
+
+typedef struct BkcS3SignInput
+{
+	const char *method;
+	const char *path;			/* as in the URL, percent-encoded once */
+	const char *query;			/* as in the URL: encoded, sorted by name; "" when none */
+	const BkcS3Header *headers; /* those to sign, sorted by name: host and x-amz-* at least */
+	size_t		nheaders;
+	const char *payload_hash;	/* hex */
+	const char *time;			/* "20130524T000000Z" */
+	const char *region;
+	const char *service;		/* "s3" */
+} BkcS3SignInput;
+
+/* The value of the Authorization header. */
+extern bool bkc_s3_sign(const BkcS3SignInput *in, const BkcS3Creds *creds, BkcBuffer *out,
+						BkcError *err);
+
+/* ---- call.c: one request ---- */
+
+#define BKC_S3_REPLY_MAX	(4 * 1024 * 1024)
+
+typedef struct BkcS3Call
+{
+	/* set by who makes the call */
+	const char *method;
+	const char *key;			/* object's name below the prefix; NULL = the bucket */
+	bool		absolute;		/* key is taken as it is, without the prefix */
+	BkcBuffer	query;			/* encoded, parameters sorted by name */
+	BkcS3Header headers[24];	/* further ones, all signed; values are owned */
+	size_t		nheaders;
+	const void *body;
+	size_t		body_len;
+	const char *body_sha256;	/* hex, when known already; else computed */
+	bool		send_md5;		/* Content-MD5 */
+	bool		error_in_200;	/* a reply 200 may hold an error document */
+	size_t		window;			/* as in http.h: the body is taken while it comes in */
+
+	/* results */
+	bool		done;
+	bool		ok;
+	BkcError	error;			/* when not ok */
+	int			doubtful;		/* attempts that the server may have carried out though they failed */
+	char		s3_code[64];	/* <Code> of the last error reply, or "" */
+
+	/* call.c's own */
+	BkcHttpCall http;
+	BkcRetry	retry;
+	int64_t		not_before;		/* of the next attempt */
+	char	   *url;
+	const char *header_lines[48];
+	BkcBuffer	header_text;
+	char		own_sha256[2 * BKC_SHA256_SIZE + 1];
+	char		own_md5[32];
+	int64_t		signed_at;
+	int			refreshed;		/* times that credentials were fetched anew for it */
+	bool		skew_learned;
+	struct BkcS3Call *next;		/* in the store's list of waiting ones */
+} BkcS3Call;
+
+/* After zeroing: GET, HEAD, PUT, POST or DELETE of an object or (key NULL) the bucket. */
+extern void bkc_s3_call_init(BkcS3Call *call, const char *method, const char *key);
+
+/* name in lower case; value is copied. */
+extern bool bkc_s3_call_header(BkcS3Call *call, const char *name, const char *value, BkcError *err);
+
+/* In the order of names; value may be NULL ("uploads="). */
+extern bool bkc_s3_call_param(BkcS3Call *call, const char *name, const char *value, BkcError *err);
+
+/* Send it.  Goes on in bkc_s3_drive(). */
+extern bool bkc_s3_call_start(BkcS3Store *store, BkcS3Call *call, BkcError *err);
+
+/* Move everything that is under way; as bkc_http_drive().  Retries start here. */
+extern bool bkc_s3_drive(BkcS3Store *store, int wait_ms, BkcError *err);
+
+/* Look at a call after bkc_s3_drive(): sets done, ok, error, or queues the next attempt. */
+extern bool bkc_s3_call_look(BkcS3Store *store, BkcS3Call *call, BkcError *err);
+
+/* Drive until done; false with the call's error when it failed. */
+extern bool bkc_s3_call_finish(BkcS3Store *store, BkcS3Call *call, BkcError *err);
+
+/* start and finish */
+extern bool bkc_s3_call_run(BkcS3Store *store, BkcS3Call *call, BkcError *err);
+
+/* Also while it is under way, and of a call that was only initialised. */
+extern void bkc_s3_call_free(BkcS3Store *store, BkcS3Call *call);
+
+/*
+ * Give up on a call whose reply had the wrong content, as if the transfer had
+ * failed: tries again when the policy allows (true), or sets its error (false).
+ */
+extern bool bkc_s3_call_again(BkcS3Store *store, BkcS3Call *call, BkcError *err);
+
+/* ---- meaning.c: what a reply means ---- */
+
+/* true for a success; otherwise call->error and s3_code are set. */
+extern bool bkc_s3_meaning(BkcS3Store *store, BkcS3Call *call);
+
+/* ---- xml.c: the documents of replies ---- */
+
+/*
+ * Call each(element path below the root, text) for every element that has
+ * text and no children, in document order, and for every end of an element
+ * with children (text NULL).  Paths look like "Contents/Key".  The root's name
+ * comes first, with path "".  false with BKC_ERR_CORRUPT for no XML, or with
+ * each()'s error.
+ */
+typedef bool (*BkcS3XmlEach) (void *arg, const char *path, const char *text, BkcError *err);
+extern bool bkc_s3_xml(const void *data, size_t len, BkcS3XmlEach each, void *arg, BkcError *err);
+
+/* Append text with & < > " ' escaped. */
+extern bool bkc_s3_xml_escape(BkcBuffer *out, const char *text, BkcError *err);
+
+/* ---- write.c, multipart.c ---- */
+
+extern bool bkc_s3_open_write(BkcStore *store, const char *name, uint64_t expected_size,
+							  BkcWriter **writer, BkcError *err);
+
+/* Storage class, encryption, lock, tags, metadata: of a single PUT or of a multipart upload's begin. */
+extern bool bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name,
+								  const char *upload, BkcError *err);
+
+/* SSE-C's headers for a request that reads or writes content. */
+extern bool bkc_s3_sse_c_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err);
+
+/* Find out, once, whether the server keeps create-only. */
+extern bool bkc_s3_learn_create(BkcS3Store *store, BkcError *err);
+
+/* Is the object there and, if so, was it made by the upload of that id? */
+extern bool bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours,
+						uint64_t *size, BkcError *err);
+
+#define BKC_S3_META_UPLOAD	"x-amz-meta-pg-backupctl-upload"
+
+/* ---- read.c, list.c, remove.c ---- */
+
+extern bool bkc_s3_open_read(BkcStore *store, const char *name, uint64_t offset, uint64_t length,
+							 BkcReader **reader, BkcError *err);
+extern bool bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
+						bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
+						void *arg, BkcError *err);
+extern bool bkc_s3_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
+extern bool bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err);
+
+#endif							/* BKC_STORE_S3_S3_H */

@@ -1,0 +1,147 @@
+/*
+ * store.c
+ *		The S3 driver's store: opening, looking an object up, closing.
+ */
+#include "store/s3/s3.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+static bool
+s3_check(const BkcUrl *url, BkcError *err)
+{
+	return bkc_s3_config(url, NULL, err);
+}
+
+/* Is there really nothing?  GET has a document that says so, and tells a missing bucket apart. */
+static bool
+proven_absent(BkcS3Store *store, const char *name, uint64_t *size, BkcError *err)
+{
+	BkcS3Call	call;
+	bool		ok;
+
+	bkc_s3_call_init(&call, "GET", name);
+	ok = bkc_s3_call_header(&call, "range", "bytes=0-0", err) &&
+		bkc_s3_sse_c_headers(store, &call, err) &&
+		bkc_s3_call_run(store, &call, err);
+	bkc_s3_call_free(store, &call);
+
+	/* it has come into being in between */
+	return ok && bkc_s3_head(store, name, "", NULL, size, err);
+}
+
+static bool
+s3_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
+{
+	BkcS3Store *s3 = (BkcS3Store *) store;
+
+	if (bkc_s3_head(s3, name, "", NULL, size, err) ||
+		(err->code == BKC_ERR_NOT_FOUND && proven_absent(s3, name, size, err)))
+		return true;
+	return bkc_error_context(err, "could not find object \"%s\" in repository \"%s\"", name,
+							 store->location);
+}
+
+static bool
+s3_space(BkcStore *store, uint64_t *free_bytes, BkcError *err)
+{
+	return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "free space of repository \"%s\" is not known",
+						 store->location);
+}
+
+static void
+s3_close(BkcStore *store)
+{
+	BkcS3Store *s3 = (BkcS3Store *) store;
+
+	bkc_http_close(s3->http);
+	bkc_s3_creds_free(s3->creds);
+	bkc_s3_config_free(&s3->config);
+	bkc_wipe(s3->sse_c_key, sizeof(s3->sse_c_key));
+	free(s3);
+}
+
+static const BkcStoreOps s3_store_ops = {
+	.open_write = bkc_s3_open_write,
+	.open_read = bkc_s3_open_read,
+	.stat = s3_stat,
+	.list = bkc_s3_list,
+	.remove = bkc_s3_remove,
+	.sweep = bkc_s3_sweep,
+	.space = s3_space,
+	.close = s3_close,
+};
+
+/* The key of SSE-C: 32 bytes, base64 or raw, in a file that only its owner can read. */
+static bool
+read_sse_c_key(BkcS3Store *s3, BkcError *err)
+{
+	const char *path = s3->config.sse_c_key_file;
+	uint8_t		key[BKC_S3_SSE_C_KEY_SIZE];
+	uint8_t		md5[BKC_MD5_SIZE];
+	BkcBuffer	text = {0};
+	size_t		len;
+	size_t		got = 0;
+	bool		ok;
+
+	if (path == NULL)
+		return true;
+	if (!bkc_file_slurp_secret(path, 1024, &text, err))
+		return false;
+	len = text.len;
+	while (len > 0 && len != sizeof(key) && strchr(" \t\r\n", text.data[len - 1]) != NULL)
+		len--;
+	if (len == sizeof(key))
+	{
+		memcpy(key, text.data, len);
+		got = len;
+	}
+	ok = got == sizeof(key) ||
+		(bkc_base64_decode((const char *) text.data, len, key, sizeof(key), &got) &&
+		 got == sizeof(key));
+	if (!ok)
+		bkc_error_set(err, BKC_ERR_INVALID, "file \"%s\" does not hold a key of 32 bytes", path);
+	ok = ok && bkc_md5(key, sizeof(key), md5, err);
+	if (ok)
+	{
+		bkc_base64_encode(key, sizeof(key), s3->sse_c_key);
+		bkc_base64_encode(md5, sizeof(md5), s3->sse_c_md5);
+	}
+	bkc_wipe(key, sizeof(key));
+	bkc_wipe(text.data, text.cap);
+	bkc_buffer_free(&text);
+	return ok;
+}
+
+static bool
+s3_open(const BkcUrl *url, BkcStore **store, BkcError *err)
+{
+	BkcS3Store *s3 = calloc(1, sizeof(*s3));
+
+	if (s3 == NULL)
+		return bkc_error_oom(err);
+	s3->base.ops = &s3_store_ops;
+	s3->base.caps = BKC_CAP_CREATE_ONLY;
+	if (!bkc_s3_config(url, &s3->config, err) ||
+		!read_sse_c_key(s3, err) ||
+		!bkc_http_new(&s3->config.http, &s3->http, err) ||
+		!bkc_s3_creds_new(s3->config.credentials, s3->config.profile, s3->config.region,
+						  &s3->config.http, &s3->creds, err))
+	{
+		s3_close(&s3->base);
+		return false;
+	}
+	*store = &s3->base;
+	return true;
+}
+
+const BkcStoreDriver bkc_store_s3_driver = {
+	.scheme = "s3",
+	.params = bkc_s3_params,
+	.check = s3_check,
+	.open = s3_open,
+};
