@@ -144,6 +144,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	}
 	if (!bkc_buffer_append(&call->reply, data, len, &call->error))
 		return 0;
+	call->moved = true;
 	return len;
 }
 
@@ -346,6 +347,14 @@ bkc_http_drive(BkcHttp *http, int wait_ms, BkcError *err)
 	}
 	rc = curl_multi_perform(http->multi, &running);
 	(void) sigprocmask(SIG_SETMASK, &before, NULL);
+
+	/* whoever waits for bytes has some; a transfer that has paused for them would not wake us */
+	for (BkcHttpCall *call = http->calls; call != NULL; call = call->next)
+	{
+		if (call->moved && call->window > 0)
+			wait_ms = 0;
+		call->moved = false;
+	}
 
 	while (rc == CURLM_OK && (message = curl_multi_info_read(http->multi, &left)) != NULL)
 	{

@@ -67,6 +67,7 @@ typedef struct BkcHttpCall
 	void	   *easy;
 	void	   *header_list;
 	bool		paused;
+	bool		moved;			/* body bytes came in during the last pass */
 	char		curl_text[256];
 	struct BkcHttpCall *next;
 } BkcHttpCall;
