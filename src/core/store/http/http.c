@@ -204,6 +204,12 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	SET(CURLOPT_USERAGENT, "pg_backupctl/" BKC_VERSION);
+
+	/* a name service that hangs does not hold up who gives up: its thread is left to end by itself */
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
 	SET(CURLOPT_ERRORBUFFER, call->curl_text);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) http->connect_ms);
