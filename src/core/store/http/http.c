@@ -144,6 +144,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	}
 	if (!bkc_buffer_append(&call->reply, data, len, &call->error))
 		return 0;
+	call->moved = true;
 	return len;
 }
 
@@ -203,6 +204,12 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	SET(CURLOPT_USERAGENT, "pg_backupctl/" BKC_VERSION);
+
+	/* a name service that hangs does not hold up who gives up: its thread is left to end by itself */
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
 	SET(CURLOPT_ERRORBUFFER, call->curl_text);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) http->connect_ms);
@@ -305,10 +312,6 @@ release(BkcHttp *http, BkcHttpCall *call)
 static void
 end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 {
-	long		sent = 0;
-
-	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
-	call->reached = sent > 0;
 	if (code == CURLE_OK)
 		call->ok = true;
 	else if (call->error.code == BKC_OK)
@@ -346,6 +349,14 @@ bkc_http_drive(BkcHttp *http, int wait_ms, BkcError *err)
 	}
 	rc = curl_multi_perform(http->multi, &running);
 	(void) sigprocmask(SIG_SETMASK, &before, NULL);
+
+	/* whoever waits for bytes has some; a transfer that has paused for them would not wake us */
+	for (BkcHttpCall *call = http->calls; call != NULL; call = call->next)
+	{
+		if (call->moved && call->window > 0)
+			wait_ms = 0;
+		call->moved = false;
+	}
 
 	while (rc == CURLM_OK && (message = curl_multi_info_read(http->multi, &left)) != NULL)
 	{
@@ -412,7 +423,7 @@ bkc_http_drop(BkcHttp *http, BkcHttpCall *call)
 	bkc_buffer_free(&call->head);
 	bkc_buffer_free(&call->reply);
 	bkc_error_clear(&call->error);
-	call->ended = call->ok = call->reached = call->headed = false;
+	call->ended = call->ok = call->headed = false;
 	call->status = 0;
 	call->taken = 0;
 }

@@ -56,7 +56,6 @@ typedef struct BkcHttpCall
 	bool		ended;			/* the transfer is over: well (ok) or not (error) */
 	bool		ok;
 	BkcError	error;			/* UNAVAILABLE, TIMEOUT, ACCESS (certificates), ... */
-	bool		reached;		/* may the server have got the request? */
 	bool		headed;			/* the reply's status and headers are there */
 	int			status;
 	BkcBuffer	head;			/* header lines, each followed by LF */
@@ -67,6 +66,7 @@ typedef struct BkcHttpCall
 	void	   *easy;
 	void	   *header_list;
 	bool		paused;
+	bool		moved;			/* body bytes came in during the last pass */
 	char		curl_text[256];
 	struct BkcHttpCall *next;
 } BkcHttpCall;
