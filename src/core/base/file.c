@@ -166,11 +166,11 @@ too_large(const char *path, size_t max, BkcError *err)
 	return bkc_error_set(err, BKC_ERR_INVALID, "file \"%s\" is larger than %zu bytes", path, max);
 }
 
-/* May only its owner, who is we or root, read it? */
+/* May only its owner read it, who is we or root?  Root may use everybody's. */
 static bool
 check_secret(const char *path, const struct stat *st, BkcError *err)
 {
-	if (st->st_uid != geteuid() && st->st_uid != 0)
+	if (st->st_uid != geteuid() && st->st_uid != 0 && geteuid() != 0)
 	{
 		bkc_error_set(err, BKC_ERR_ACCESS, "file \"%s\" holds a secret and belongs to another user",
 					  path);

@@ -206,7 +206,7 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
 	SET(CURLOPT_USERAGENT, "pg_backupctl/" BKC_VERSION);
 
-	/* a name service that hangs does not hold up who gives up: its thread is left to end by itself */
+	/* a name service that hangs holds up nobody who gives up: its thread may end by itself */
 #if LIBCURL_VERSION_NUM >= 0x075700
 	SET(CURLOPT_QUICK_EXIT, 1L);
 #endif

@@ -205,7 +205,7 @@ extern bool bkc_s3_xml_escape(BkcBuffer *out, const char *text, BkcError *err);
 extern bool bkc_s3_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 							  BkcWriter **writer, BkcError *err);
 
-/* Storage class, encryption, lock, tags, metadata: of a single PUT or of a multipart upload's begin. */
+/* Storage class, encryption, lock, tags, metadata: for a PUT or the begin of a multipart upload. */
 extern bool bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name,
 								  const char *upload, BkcError *err);
 
