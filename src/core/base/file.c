@@ -16,15 +16,15 @@
 
 #define SLURP_STEP		(64 * 1024)
 
-int
-bkc_file_open_read(const char *path, BkcError *err)
+static int
+open_read(const char *path, int flags, BkcError *err)
 {
 	struct stat st;
 	int			fd;
 
 	/* Non-blocking, because opening a FIFO would otherwise wait for a writer. */
 	do
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 	{
@@ -42,6 +42,12 @@ bkc_file_open_read(const char *path, BkcError *err)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int
+bkc_file_open_read(const char *path, BkcError *err)
+{
+	return open_read(path, O_NOFOLLOW, err);
 }
 
 /*
@@ -197,7 +203,8 @@ slurp(const char *path, size_t max, bool secret, BkcBuffer *buf, BkcError *err)
 	bool		ok = false;
 	int			fd;
 
-	fd = bkc_file_open_read(path, err);
+	/* secrets are mounted as links in some places (Kubernetes); what counts is what they lead to */
+	fd = open_read(path, secret ? 0 : O_NOFOLLOW, err);
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &st) != 0)
