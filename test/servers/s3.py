@@ -180,7 +180,8 @@ def main(command, bucket=None, *args):
         s3.call('DELETE', bucket, args[0], version(), b'', headers)
     elif command in ('tags', 'retention', 'hold'):
         what = {'tags': 'tagging', 'retention': 'retention', 'hold': 'legal-hold'}[command]
-        for e in ET.fromstring(s3.call('GET', bucket, args[0], [(what, '')])[1]).iter():
+        text = s3.call('GET', bucket, args[0], [(what, '')])[1]
+        for e in ET.fromstring(text).iter() if text else ():
             if e.text and e.text.strip():
                 print(e.tag.split('}')[-1], e.text)
     elif command == 'lifecycle':
