@@ -56,6 +56,7 @@ typedef struct BkcHttpCall
 	bool		ended;			/* the transfer is over: well (ok) or not (error) */
 	bool		ok;
 	BkcError	error;			/* UNAVAILABLE, TIMEOUT, ACCESS (certificates), ... */
+	bool		reached;		/* bytes of the request were sent */
 	bool		headed;			/* the reply's status and headers are there */
 	int			status;
 	BkcBuffer	head;			/* header lines, each followed by LF */
