@@ -402,7 +402,8 @@ ranges(void **state)
 		uint64_t	length;
 		size_t		count;
 	}			cases[] = {
-		{PART - 1, 2, 2}, {PART, 1, 1}, {1, PART, PART}, {0, PART, PART}, {PART - 77, PART + 154, PART + 154},
+		{PART - 1, 2, 2}, {PART, 1, 1}, {1, PART, PART}, {0, PART, PART},
+		{PART - 77, PART + 154, PART + 154},
 		{2 * PART, UINT64_MAX, 333}, {2 * PART + 332, 1, 1}, {2 * PART + 332, 2, 1},
 		{2 * PART + 333, 1, 0}, {2 * PART + 334, UINT64_MAX, 0}, {INT64_MAX, 1, 0},
 		{(uint64_t) INT64_MAX + 1, 5, 0}, {17, UINT64_MAX - 17, 2 * PART + 316}, {12345, 0, 0},
@@ -434,7 +435,7 @@ ranges(void **state)
 	free(data);
 }
 
-/* A reader that stops in the middle, or waits, holds nobody up: reads and writes go on beside it. */
+/* A reader that waits, or stops in the middle, holds nobody up. */
 static void
 slow_reader(void **state)
 {
