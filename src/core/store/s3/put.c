@@ -33,29 +33,34 @@ bkc_s3_sse_c_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 }
 
 /* A chunk lives for minutes: it is neither locked nor put into a class that bills for months. */
-static bool
-lives_long(const char *name, bool *wal)
+bool
+bkc_s3_lives_long(const char *name)
 {
 	BkcWalName	parsed;
 
-	*wal = bkc_name_parse_wal(name, &parsed);
-	return !(*wal && parsed.type == BKC_WALNAME_CHUNK) &&
+	return !(bkc_name_parse_wal(name, &parsed) && parsed.type == BKC_WALNAME_CHUNK) &&
 		strncmp(name, BKC_STORE_TMP_PREFIX, strlen(BKC_STORE_TMP_PREFIX)) != 0 &&
 		strncmp(name, "probe/", 6) != 0;
+}
+
+void
+bkc_s3_lock_until(const BkcS3Store *store, char until[BKC_S3_UNTIL_MAX])
+{
+	bkc_format_time(bkc_host->now() + store->clock_ahead +
+					(int64_t) store->config.lock_days * 86400 * 1000000, until, BKC_S3_UNTIL_MAX);
+
+	/* whole seconds */
+	memcpy(until + 19, "Z", 2);
 }
 
 static bool
 lock_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 {
-	char		until[40];
+	char		until[BKC_S3_UNTIL_MAX];
 
 	if (store->config.lock_mode == NULL)
 		return true;
-	bkc_format_time(bkc_host->now() + store->clock_ahead +
-					(int64_t) store->config.lock_days * 86400 * 1000000, until, sizeof(until));
-
-	/* whole seconds: "2026-11-20T12:03:01Z" */
-	memcpy(until + 19, "Z", 2);
+	bkc_s3_lock_until(store, until);
 	call->send_md5 = call->body_len > 0;
 	return bkc_s3_call_header(call, "x-amz-object-lock-mode", store->config.lock_mode, err) &&
 		bkc_s3_call_header(call, "x-amz-object-lock-retain-until-date", until, err);
@@ -95,8 +100,9 @@ bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, cons
 					  BkcError *err)
 {
 	const BkcS3Config *c = &store->config;
-	bool		wal;
-	bool		lasting = lives_long(name, &wal);
+	BkcWalName	parsed;
+	bool		wal = bkc_name_parse_wal(name, &parsed);
+	bool		lasting = bkc_s3_lives_long(name);
 	const char *class = wal && c->wal_storage_class != NULL ? c->wal_storage_class
 		: c->storage_class;
 
