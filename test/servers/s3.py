@@ -17,8 +17,8 @@
   tags | retention | hold BUCKET KEY
   lifecycle BUCKET                  the bucket's rules, as XML
   begin BUCKET KEY                  begin a multipart upload; prints its id
-  sign                              reads requests as JSON, one a line, and prints the value of the
-                                    Authorization header for each; needs no server
+  sign FILE                         requests as JSON, one a line: prints the value of the
+                                    Authorization header of each; needs no server
 
 The server is BKC_S3_URL, the credentials stand in the file BKC_S3_CREDENTIALS,
 the region is BKC_S3_REGION.  A reply that is no success ends it with status 1
@@ -122,9 +122,9 @@ def md5(body):
 
 def main(command, bucket=None, *args):
     if command == 'sign':
-        for line in sys.stdin:
-            r = json.loads(line)
-            print(authorization(**r))
+        with open(bucket) as f:
+            for line in f:
+                print(authorization(**json.loads(line)))
         return
     s3 = Client()
     show = sys.stdout.buffer.write
