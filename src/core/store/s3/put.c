@@ -161,9 +161,26 @@ bkc_s3_learn_create(BkcS3Store *store, BkcError *err)
 	return true;
 }
 
+/* A GET of one byte: its reply has a document that says why when it is refused. */
 bool
-bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64_t *size,
-			BkcError *err)
+bkc_s3_ask(BkcS3Store *store, const char *name, BkcError *err)
+{
+	BkcS3Call	call;
+	bool		ok;
+
+	bkc_s3_call_init(&call, "GET", name);
+	ok = bkc_s3_call_header(&call, "range", "bytes=0-0", err) &&
+		bkc_s3_sse_c_headers(store, &call, err) &&
+		bkc_s3_call_run(store, &call, err);
+	bkc_s3_call_free(store, &call);
+
+	/* an object of no bytes has no such range, but it is there */
+	return ok || err->http_status == 416;
+}
+
+static bool
+head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64_t *size,
+	 BkcError *err)
 {
 	BkcS3Call	call;
 	char		text[64];
@@ -180,4 +197,20 @@ bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours,
 			strcmp(text, upload) == 0;
 	bkc_s3_call_free(store, &call);
 	return ok;
+}
+
+bool
+bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64_t *size,
+			BkcError *err)
+{
+	if (head(store, name, upload, ours, size, err))
+		return true;
+	if (err->http_status < 300 || err->http_status >= 500 || err->http_status == 404)
+		return false;
+
+	/*
+	 * Refused.  Without a document nobody knows that the clock is wrong or that the credentials
+	 * have expired; the GET finds out, and does about it what can be done.
+	 */
+	return bkc_s3_ask(store, name, err) && head(store, name, upload, ours, size, err);
 }

@@ -237,6 +237,9 @@ extern bool bkc_s3_learn_create(BkcS3Store *store, BkcError *err);
 extern bool bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours,
 						uint64_t *size, BkcError *err);
 
+/* Is an object readable?  Errors say more than those of HEAD can. */
+extern bool bkc_s3_ask(BkcS3Store *store, const char *name, BkcError *err);
+
 #define BKC_S3_META_UPLOAD	"x-amz-meta-pg-backupctl-upload"
 
 /* ---- read.c, list.c, remove.c ---- */
