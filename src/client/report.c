@@ -54,7 +54,7 @@ const char *const bkc_exit_help =
 	"  7    no space left\n"
 	"  8    cancelled\n"
 	"  9    anything else\n"
-	"  10   sealed, and the key is missing, another one, or destroyed\n"
+	"  10   sealed, and no key that opens it was given\n"
 	"wal-get alone: 0 delivered, 1 proven absent, 254 could not ask\n"
 	"  (1 instead of 254 in a standby, which asks again by itself)\n";
 
