@@ -8,7 +8,7 @@
 #		make bench QUICK=1		about 300 MB, 2 rounds: does everything work
 #
 # BENCH_MB, ROUNDS, BENCH_FILES, BENCH_SECONDS change the sizes,
-# BENCH_PHASES="main load files wal" and BENCH_ONLY=REGEX narrow it down.
+# BENCH_PHASES="main load files wal s3 s3wal" and BENCH_ONLY=REGEX narrow it down.
 # It needs about six times BENCH_MB below TMPDIR (default /tmp).
 
 . "$(dirname "$0")/../stage.sh"
@@ -22,7 +22,7 @@ else
 	: "${BENCH_MB:=3000}" "${ROUNDS:=5}" "${BENCH_FILES:=50000}" "${BENCH_SECONDS:=15}"
 fi
 export BENCH_MB ROUNDS BENCH_FILES BENCH_SECONDS
-export BENCH_PHASES="${BENCH_PHASES:-main load files wal}" BENCH_ONLY="${BENCH_ONLY:-}"
+export BENCH_PHASES="${BENCH_PHASES:-main load files wal s3 s3wal}" BENCH_ONLY="${BENCH_ONLY:-}"
 
 need()
 {
@@ -60,9 +60,20 @@ export PATH=$BINDIR:$PATH BINDIR
 
 # The user that runs the servers need not be able to read the source folder.
 mkdir "$STAGE/bench" "$STAGE/out"
+cp -r "$TOP/test/servers" "$STAGE/servers"
+chmod -R a+rX "$STAGE/servers"
 cp "$HERE"/*.py "$OUT/limit" "$STAGE/bench/"
 chmod -R a+rX "$STAGE/bench"
 [ ${#RUN_AS[@]} -eq 0 ] || chown "$(id -u "$RUN_USER"):$(id -g "$RUN_USER")" "$STAGE/out"
+
+# A server of its own, gone with this script.
+cp "$TOP/test/servers/s3.py" "$STAGE/bench/"
+if [[ $BENCH_PHASES == *s3* ]]; then
+	s3=$(CEPH_MEM_GIB=8 as_user "$STAGE/servers/ceph.sh" start "$STAGE/tmp/ceph" $$) || die "no S3 server"
+	while IFS= read -r line; do
+		export "${line?}"
+	done <<<"$s3"
+fi
 
 PYTHONDONTWRITEBYTECODE=1 as_user /usr/bin/python3 "$STAGE/bench/run.py" "$STAGE"
 status=$?

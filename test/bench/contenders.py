@@ -1,12 +1,11 @@
 """Who is measured: each knows how to back up, restore and verify with one setting.
 
 A contender's life in a round: prepare (not timed), backup (timed), stored, restore (timed), verify
-(timed), discard.  Every command gets the same: two workers, an immediate checkpoint, a local folder,
-whatever durability is the tool's default, page checksums checked where the tool does it.
+(timed), discard.  Every command gets the same: two workers, an immediate checkpoint, a place (a local folder, or a
+bucket), whatever durability is the tool's default, page checksums checked where the tool does it.
 """
 
 import os
-import shutil
 
 
 class Contender:
@@ -18,12 +17,12 @@ class Contender:
         self.bench = bench
         self.setting = setting
         self.key = ('%s %s' % (self.family, setting)).strip()
-        self.folder = os.path.join(bench.work, 'store-' + name)
+        self.place = bench.place(name)
 
     def prepare(self, cluster):
         self.cluster = cluster
         self.discard()
-        os.makedirs(self.folder, mode=0o700)
+        self.place.begin()
         cluster.set('archive_command', 'true')
 
     def backup(self):
@@ -33,10 +32,10 @@ class Contender:
     def again(self):
         """Make another backup() possible, as its user would run it day by day."""
         self.discard()
-        os.makedirs(self.folder, mode=0o700)
+        self.place.begin()
 
     def stored(self):
-        return folder_size(self.folder)
+        return self.place.stored()
 
     def restore(self, target):
         """argv of the timed command; target does not exist yet."""
@@ -51,14 +50,7 @@ class Contender:
         return True
 
     def discard(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def folder_size(folder):
-    total = 0
-    for parent, _, files in os.walk(folder):
-        total += sum(os.lstat(os.path.join(parent, name)).st_size for name in files)
-    return total
+        self.place.end()
 
 
 def shell(script):
@@ -71,6 +63,7 @@ class BaseBackup(Contender):
 
     def __init__(self, bench, name, setting, compress=None):
         super().__init__(bench, name, setting)
+        self.folder = self.place.path
         self.compress = compress
 
     def backup(self):
@@ -107,15 +100,15 @@ class BackRest(Contender):
 
     def prepare(self, cluster):
         super().prepare(cluster)
-        places = {name: os.path.join(self.bench.work, 'pgbackrest', name) for name in ('lock', 'log', 'spool')}
-        for place in places.values():
-            os.makedirs(place, exist_ok=True)
+        folders = {name: os.path.join(self.bench.work, 'pgbackrest', name) for name in ('lock', 'log', 'spool')}
+        for folder in folders.values():
+            os.makedirs(folder, exist_ok=True)
         with open(self.config, 'w') as f:
-            f.write('[global]\nrepo1-path=%s\nprocess-max=2\nstart-fast=y\nlog-level-file=off\n'
+            f.write('[global]\n%sprocess-max=2\nstart-fast=y\nlog-level-file=off\n'
                     'log-level-console=warn\nrepo1-retention-full=1\narchive-async=n\n'
                     'lock-path=%s\nlog-path=%s\nspool-path=%s\n%s'
                     '[bench]\npg1-path=%s\npg1-port=%d\npg1-socket-path=%s\npg1-user=postgres\n'
-                    % (self.folder, places['lock'], places['log'], places['spool'], self.options,
+                    % (self.place.backrest(), folders['lock'], folders['log'], folders['spool'], self.options,
                        cluster.folder, cluster.port, cluster.socket))
         self.cluster.call(*self.command('stanza-create'))
         cluster.set('archive_command', ' '.join(self.command('archive-push', '%p')))
@@ -143,11 +136,12 @@ class Own(Contender):
     family = 'pg_backupctl'
     restored_has_manifest = True
 
-    def __init__(self, bench, name, setting):
-        super().__init__(bench, name, setting)
+    def __init__(self, bench, name, setting, **params):
+        super().__init__(bench, name, setting.partition(' ')[0])
+        self.key = '%s %s' % (self.family, setting)
         self.name = name
         self.installed = False
-        self.url = 'file://%s?compression=%s' % (self.folder, setting)
+        self.url = self.place.own_url(compression=self.setting, **params)
 
     def prepare(self, cluster):
         self.installed = False
@@ -189,6 +183,7 @@ class Limit(Contender):
 
     def __init__(self, bench, name, setting):
         super().__init__(bench, name, setting)
+        self.folder = self.place.path
         codec, _, level = setting.partition(':')
         self.codec = ['-c', codec, '-l', level or '1', '-j', '2']
 
@@ -222,6 +217,14 @@ def all_contenders(bench):
                   Own(bench, 'own-lz4', 'lz4:1')]
     return found + [Limit(bench, 'limit-zstd1', 'zstd:1'), Limit(bench, 'limit-zstd3', 'zstd:3'),
                     Limit(bench, 'limit-lz4', 'lz4:1')]
+
+
+def s3_contenders(bench):
+    """Those with a bucket for their place; names that begin with s3 have one."""
+    found = [BackRest(bench, 's3br-zst1', 'zst:1', 'zst', 1), BackRest(bench, 's3br-lz4', 'lz4:1', 'lz4', 1)]
+    if bench.own:
+        found += [Own(bench, 's3own-zstd1', 'zstd:1'), Own(bench, 's3own-lz4', 'lz4:1')]
+    return found
 
 
 def bundled(bench):

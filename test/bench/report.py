@@ -194,45 +194,72 @@ WAL_COLUMNS = (('backlog s', '%.2f'), ('backlog segments/s', '%.1f'), ('backlog 
                ('replay s', '%.2f'))
 
 
-def wal_values(results, what, contender):
-    return results['wal']['samples'].get('%s | %s' % (what, contender), [])
+def wal_values(results, what, contender, kind='wal'):
+    return results['wal'][kind]['samples'].get('%s | %s' % (what, contender), [])
 
 
-def wal_table(results):
-    names = list(dict.fromkeys(key.partition(' | ')[2] for key in results['wal']['samples']))
-    memory_of = results['wal']['archiver_private_kib']
-    rows = [[name] + [spread(wal_values(results, what, name), form) for what, form in WAL_COLUMNS]
+def wal_table(results, kind, title):
+    names = list(dict.fromkeys(key.partition(' | ')[2] for key in results['wal'][kind]['samples']))
+    memory_of = results['wal'][kind]['archiver_private_kib']
+    rows = [[name] + [spread(wal_values(results, what, name, kind), form) for what, form in WAL_COLUMNS]
             + [show(memory_of.get(name) and memory_of[name] / 1024, '%.1f')] for name in names]
-    return table('Archiving', [''] + [what for what, _ in WAL_COLUMNS] + ['archiver MiB'], rows)
+    return table(title, [''] + [what for what, _ in WAL_COLUMNS] + ['archiver MiB'], rows)
+
+
+def against_wal(results, kind, name, what, upper, lower, bound, at_most):
+    up, low = wal_values(results, what, upper, kind), wal_values(results, what, lower, kind)
+    both = [a / b for a, b in zip(up, low)] if len(up) == len(low) else []
+    return target(name, ratio(median(up) if up else None, median(low) if low else None), bound,
+                  at_most, per_round=both)
+
+
+OWN_WAL = 'pg_backupctl'
+ASYNC, SYNC = 'pgBackRest async', 'pgBackRest sync'
+
+# kind, name, what, upper, lower, bound, at most
+WAL_TARGETS = (
+    ('wal', 'backlog: pgBackRest async wall, times ours', 'backlog s', ASYNC, OWN_WAL, 1.4, False),
+    ('wal', 'backlog: pgBackRest sync wall, times ours', 'backlog s', SYNC, OWN_WAL, 2.5, False),
+    ('wal', 'backlog: stored, times pgBackRest async', 'backlog stored MB', OWN_WAL, ASYNC, 1.03, True),
+    ('wal', 'backlog: CPU, times pgBackRest async', 'backlog CPU s', OWN_WAL, ASYNC, 1.0, True),
+    ('wal', 'one switch, times pgBackRest sync', 'switch ms', OWN_WAL, SYNC, 0.6, True),
+    ('wal', 'replay, times cp', 'replay s', OWN_WAL, 'cp', 1.0, True),
+    ('s3wal', 'S3, backlog: pgBackRest async wall, times ours', 'backlog s', ASYNC, OWN_WAL, 1.5, False),
+    ('s3wal', 'S3, backlog: pgBackRest sync wall, times ours', 'backlog s', SYNC, OWN_WAL, 4.0, False),
+    ('s3wal', 'S3, backlog: wall with 40 ms more a request, times without', 'backlog s',
+     OWN_WAL + ', 40 ms', OWN_WAL + ', 0 ms', 1.2, True),
+)
 
 
 def wal_targets(results):
-    ours = 'pg_backupctl'
+    found = [against_wal(results, *line) for line in WAL_TARGETS if line[0] in results['wal']]
+    for kind in results['wal']:
+        memory_of = results['wal'][kind]['archiver_private_kib'].get(OWN_WAL)
+        found.append(target('MiB in the archiver (%s)' % kind, memory_of and memory_of / 1024, 64,
+                            form='%.1f'))
+    if 'wal' in results['wal']:
+        switch, late = (wal_values(results, what, OWN_WAL) for what in ('switch ms', 'switch p95 ms'))
+        found.append(target('one switch: p95, times the median',
+                            ratio(median(late) if late else None, median(switch) if switch else None), 2.0))
+    return found
 
-    def against_wal(name, what, upper, lower, bound, at_most):
-        up, low = wal_values(results, what, upper), wal_values(results, what, lower)
-        both = [a / b for a, b in zip(up, low)] if len(up) == len(low) else []
-        return target(name, ratio(median(up) if up else None, median(low) if low else None), bound,
-                      at_most, per_round=both)
 
-    switch = wal_values(results, 'switch ms', ours)
-    late = wal_values(results, 'switch p95 ms', ours)
-    memory_of = results['wal']['archiver_private_kib'].get(ours)
-    return [
-        against_wal('backlog: pgBackRest async wall, times ours', 'backlog s', 'pgBackRest async', ours,
-                    1.4, False),
-        against_wal('backlog: pgBackRest sync wall, times ours', 'backlog s', 'pgBackRest sync', ours,
-                    2.5, False),
-        against_wal('backlog: stored, times pgBackRest async', 'backlog stored MB', ours,
-                    'pgBackRest async', 1.03, True),
-        against_wal('backlog: CPU, times pgBackRest async', 'backlog CPU s', ours, 'pgBackRest async',
-                    1.0, True),
-        against_wal('one switch, times pgBackRest sync', 'switch ms', ours, 'pgBackRest sync', 0.6, True),
-        target('one switch: p95, times the median',
-               ratio(median(late) if late else None, median(switch) if switch else None), 2.0),
-        against_wal('replay, times cp', 'replay s', ours, 'cp', 1.0, True),
-        target('MiB in the archiver', memory_of and memory_of / 1024, 64, form='%.1f'),
-    ]
+def s3_targets(results):
+    def backup(key):
+        return key, 'backup', {'phase': 's3'}
+
+    def restore(key):
+        return key, 'restore', {'phase': 's3'}
+
+    found = []
+    for ours, peer in ((OURS, PEER), ('pg_backupctl lz4:1', 'pgBackRest lz4:1')):
+        found += [
+            against('S3, backup: %s wall, times ours' % peer, results, backup(peer), backup(ours), 1.2, False),
+            against('S3, restore: %s wall, times ours' % peer, results, restore(peer), restore(ours), 1.2,
+                    False)]
+    worker, leader = processes_of_ours(results, 's3')
+    found.append(target('S3, MiB in a copy worker', worker and worker / 1024, 64 + 3 * 8, form='%.1f'))
+    return found
 
 
 def targets(results):
@@ -243,9 +270,11 @@ def targets(results):
         return key, what, {}
 
     limit_verify = other('limit zstd:1', 'verify: decompress')
-    if not results['records']:
-        return wal_targets(results) if results['wal'] else []
-    found = [
+    phases = {r['phase'] for r in results['records']}
+    found = s3_targets(results) if 's3' in phases else []
+    if not phases - {'s3'}:
+        return found + wal_targets(results)
+    found += [
         against('backup zstd:1: wall, times limit', results, backup(OURS), backup('limit zstd:1'),
                 1.25, True),
         against('pgBackRest zst:1 wall, times ours', results, backup(PEER), backup(OURS), 1.25, False),
@@ -274,7 +303,7 @@ def targets(results):
         found.append(target('MiB in the leader (%s)' % phase, leader and leader / 1024, bound, form='%.1f'))
     found.append(target('seconds that %d small files add' % results['facts']['small_files'],
                         added_seconds(results, OURS), 20, form='%.1f'))
-    return found + (wal_targets(results) if results['wal'] else [])
+    return found + wal_targets(results)
 
 
 def targets_table(results):
@@ -299,8 +328,13 @@ def text(results):
         parts.append(files_table(results))
     if results['load']:
         parts.append(load_table(results))
-    if results['wal']:
-        parts.append(wal_table(results))
+    if any(r['phase'] == 's3' for r in results['records']):
+        parts += [backup_table(results, 's3', 'Full backup to S3 over TLS'),
+                  other_table(results, 'restore', 'Restore from S3', 's3'),
+                  other_table(results, 'verify:', 'Verification on S3', 's3')]
+    for kind, title in (('wal', 'Archiving'), ('s3wal', 'Archiving to S3 over TLS')):
+        if kind in results['wal']:
+            parts.append(wal_table(results, kind, title))
     parts.append(targets_table(results))
     if results['failures']:
         parts.append('Failures\n\n' + '\n'.join(results['failures']) + '\n')

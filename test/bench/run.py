@@ -14,6 +14,7 @@ import time
 import cluster as clusters
 import contenders
 import measure
+import places
 import report
 import wal
 
@@ -35,7 +36,8 @@ class Bench:
         self.port = 51000 + os.getpid() % 9000
         self.records = []
         self.windows = []
-        self.wal = None
+        self.wal = {}               # kind of place -> samples
+        self.has_s3 = 'BKC_S3_TLS_URL' in os.environ
         self.failures = []
         self.dropped = set()
         self.started = []
@@ -46,6 +48,11 @@ class Bench:
 
     def say(self, text):
         print(text, flush=True)
+
+    def place(self, name):
+        if name.startswith('s3'):
+            return places.Bucket(name)
+        return places.Folder(os.path.join(self.work, 'store-' + name))
 
     def cluster(self, name, port_offset=0):
         return clusters.Cluster(self.bindir, os.path.join(self.work, name), self.socket,
@@ -92,7 +99,10 @@ class Bench:
         with open(settings_file) as f:
             plain = f.read()
         if self.own:
-            repositories = ', '.join('%s=%s' % (c.name, c.url) for c in contenders.all_contenders(self)
+            field = contenders.all_contenders(self)
+            if self.has_s3:
+                field += contenders.s3_contenders(self)
+            repositories = ', '.join('%s=%s' % (c.name, c.url) for c in field
                                      if isinstance(c, contenders.Own))
             with open(settings_file, 'a') as f:
                 f.write("shared_preload_libraries = 'pg_backupctl'\npg_backupctl.jobs = 2\n"
@@ -196,6 +206,11 @@ class Bench:
     def phase_main(self, cluster):
         expected = cluster.psql(clusters.CHECK, 'bench')
         self.all_rounds('main', self.rounds, contenders.all_contenders(self), cluster, expected,
+                        clusters.CHECK)
+
+    def phase_s3(self, cluster):
+        expected = cluster.psql(clusters.CHECK, 'bench')
+        self.all_rounds('s3', self.rounds, contenders.s3_contenders(self), cluster, expected,
                         clusters.CHECK)
 
     def phase_load(self, cluster):
@@ -305,10 +320,12 @@ class Bench:
             self.say('bench: this machine is busy (load average %.1f); the figures will say little'
                      % self.load_before)
         try:
-            if 'main' in phases or 'load' in phases:
+            if 'main' in phases or 'load' in phases or 's3' in phases:
                 cluster = self.make_main()
                 if 'main' in phases:
                     self.phase_main(cluster)
+                if 's3' in phases:
+                    self.phase_s3(cluster)
                 if 'load' in phases:
                     self.phase_load(cluster)
                 cluster.stop()
@@ -316,7 +333,9 @@ class Bench:
             if 'files' in phases:
                 self.phase_files()
             if 'wal' in phases:
-                self.wal = wal.WalPhase(self).run()
+                self.wal['wal'] = wal.WalPhase(self, 'wal').run()
+            if 's3wal' in phases:
+                self.wal['s3wal'] = wal.WalPhase(self, 's3wal').run()
         finally:
             self.stop_all()
             self.write_results()

@@ -8,9 +8,11 @@ import threading
 import time
 
 import measure
+import places
 
 BACKLOG_SEGMENTS = 70
 SWITCHES = 40
+LATENCY_MS = 40
 TICK = os.sysconf('SC_CLK_TCK')
 
 # Random words of random digits, made once: WAL that zstd reduces as it does table data.
@@ -35,71 +37,95 @@ def busy_seconds():
 class Archiving:
     """One way to archive: settings, where it stores, how recovery fetches."""
 
-    def __init__(self, key, library='', command='', folder='', fetch='', before=None):
+    def __init__(self, key, place, library='', command='', fetch='', before=None):
         self.key = key
+        self.place = place
         self.library = library
         self.command = command
-        self.folder = folder
         self.fetch = fetch
         self.before = before
 
 
-def size_of(folder):
-    total = 0
-    for parent, _, files in os.walk(folder):
-        total += sum(os.lstat(os.path.join(parent, name)).st_size for name in files)
-    return total
-
-
 class WalPhase:
-    def __init__(self, bench):
+    """Kind "wal": local folders.  "s3wal": a bucket, also as it were 40 ms away."""
+
+    def __init__(self, bench, kind):
         self.bench = bench
-        self.cluster = bench.cluster('wal', 4)
-        self.restored = os.path.join(bench.work, 'wal-restored')
+        self.kind = kind
+        self.on_s3 = kind == 's3wal'
+        self.cluster = bench.cluster(kind, 4 if kind == 'wal' else 6)
+        self.restored = os.path.join(bench.work, kind + '-restored')
         self.samples = {}           # (what, contender) -> list of values, a round each
         self.memory = {}
+        self.proxies = []
 
     # ---- contenders ----
 
-    def store(self, name):
-        return os.path.join(self.bench.work, 'wal-' + name)
+    def place(self, name, port=None):
+        if self.on_s3:
+            return places.Bucket('wal-' + name, port)
+        return places.Folder(os.path.join(self.bench.work, 'wal-' + name))
 
     def backrest(self, name, asynchronous):
-        config = os.path.join(self.bench.work, 'wal-%s.conf' % name)
-        places = {p: os.path.join(self.bench.work, 'wal-' + name + '-' + p) for p in ('lock', 'log', 'spool')}
+        config = os.path.join(self.bench.work, '%s-%s.conf' % (self.kind, name))
+        folders = {p: os.path.join(self.bench.work, '%s-%s-%s' % (self.kind, name, p))
+                   for p in ('lock', 'log', 'spool')}
+        place = self.place(name)
 
         def before():
-            for place in places.values():
-                shutil.rmtree(place, ignore_errors=True)
-                os.makedirs(place)
+            for folder in folders.values():
+                shutil.rmtree(folder, ignore_errors=True)
+                os.makedirs(folder)
             with open(config, 'w') as f:
-                f.write('[global]\nrepo1-path=%s\nprocess-max=2\nlog-level-file=off\n'
+                f.write('[global]\n%sprocess-max=2\nlog-level-file=off\n'
                         'log-level-console=warn\narchive-async=%s\narchive-push-queue-max=1TB\n'
                         'compress-type=zst\ncompress-level=1\n'
                         'lock-path=%s\nlog-path=%s\nspool-path=%s\n'
                         '[bench]\npg1-path=%s\npg1-port=%d\npg1-socket-path=%s\npg1-user=postgres\n'
-                        % (self.store(name), 'y' if asynchronous else 'n', places['lock'], places['log'],
-                           places['spool'], self.cluster.folder, self.cluster.port,
+                        % (place.backrest(), 'y' if asynchronous else 'n', folders['lock'], folders['log'],
+                           folders['spool'], self.cluster.folder, self.cluster.port,
                            self.cluster.socket))
             self.cluster.call('pgbackrest', '--config=' + config, '--stanza=bench', 'stanza-create')
 
         base = 'pgbackrest --config=%s --stanza=bench ' % config
-        return Archiving('pgBackRest async' if asynchronous else 'pgBackRest sync',
-                         command=base + 'archive-push %p', folder=self.store(name),
+        return Archiving('pgBackRest async' if asynchronous else 'pgBackRest sync', place,
+                         command=base + 'archive-push %p',
                          fetch=base + '--pg1-path=%s archive-get %%f "%%p"' % self.restored,
                          before=before)
 
+    def own(self, key, place):
+        """Ours, with that place for its only repository."""
+        url = place.own_url()
+
+        def before():
+            self.cluster.set('pg_backupctl.repositories', 'main=' + url)
+
+        return Archiving(key, place, library='pg_backupctl', before=before,
+                         fetch="%s wal-get --repo '%s' %%f %%p"
+                         % (os.path.join(self.bench.bindir, 'pg_backupctl'), url))
+
     def contenders(self):
-        found = [
-            Archiving('cp', command='cp %%p %s/%%f' % self.store('cp'), folder=self.store('cp'),
-                      fetch='cp %s/%%f "%%p"' % self.store('cp')),
-            self.backrest('sync', False),
-            self.backrest('async', True)]
+        found = [self.backrest('sync', False), self.backrest('async', True)]
+        if not self.on_s3:
+            place = self.place('cp')
+            found.insert(0, Archiving('cp', place, command='cp %%p %s/%%f' % place.path,
+                                      fetch='cp %s/%%f "%%p"' % place.path))
         if self.bench.own:
-            client = os.path.join(self.bench.bindir, 'pg_backupctl')
-            found.append(Archiving('pg_backupctl', library='pg_backupctl', folder=self.store('own'),
-                                   fetch='%s wal-get --repo file://%s %%f %%p' % (client, self.store('own'))))
+            found.append(self.own('pg_backupctl', self.place('own')))
+        if self.bench.own and self.on_s3:
+            found += [self.own('pg_backupctl, %d ms' % ms, self.place('own', self.proxy(ms)))
+                      for ms in (0, LATENCY_MS)]
         return [c for c in found if re.search(os.environ.get('BENCH_ONLY', ''), c.key)]
+
+    def proxy(self, ms):
+        """The port of a proxy that delays requests.  With 0 it shows what the proxy itself costs."""
+        port = self.cluster.port + 10 + len(self.proxies)
+        process = subprocess.Popen(
+            ['/usr/bin/python3', os.path.join(os.path.dirname(__file__), 'latency.py'), str(port),
+             str(places.Bucket('').port), str(ms)], stdout=subprocess.PIPE, universal_newlines=True)
+        self.proxies.append(process)
+        process.stdout.readline()
+        return port
 
     # ---- switching ----
 
@@ -156,8 +182,7 @@ class WalPhase:
         self.set_library('')
         self.cluster.psql('CHECKPOINT; SELECT pg_switch_wal()')
         self.drain()
-        shutil.rmtree(contender.folder, ignore_errors=True)
-        os.makedirs(contender.folder, mode=0o700)
+        contender.place.begin()
         self.forget()
         if contender.before:
             contender.before()
@@ -211,10 +236,11 @@ class WalPhase:
         self.note('backlog segments/s', contender, segments / wall)
         self.note('backlog s', contender, wall)
         self.note('backlog CPU s', contender, cpu)
-        self.note('backlog stored MB', contender, size_of(contender.folder) / 1e6)
+        stored = contender.place.stored() / 1e6
+        self.note('backlog stored MB', contender, stored)
         self.note('backlog segments', contender, segments)
         self.bench.say('  %-20s backlog of %d segments: %6.2f s, %6.2f s CPU, %7.1f MB stored'
-                       % (contender.key, segments, wall, cpu, size_of(contender.folder) / 1e6))
+                       % (contender.key, segments, wall, cpu, stored))
 
     def one_switch(self, status):
         lsn = self.session('INSERT INTO wal_fill SELECT md5(i::text) FROM generate_series(1, 100) i;'
@@ -263,7 +289,7 @@ class WalPhase:
     def replay(self, contender, round_number):
         """Recovery of a base backup over the backlog, by that restore_command."""
         target = self.restored
-        base = os.path.join(self.bench.work, 'wal-base')
+        base = os.path.join(self.bench.work, self.kind + '-base')
         shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(base, ignore_errors=True)
         self.prepare(contender)
@@ -311,18 +337,18 @@ class WalPhase:
         self.cluster.create("max_wal_size = 4GB\nwal_keep_size = 0\nsynchronous_commit = on\n"
                             "shared_preload_libraries = '%s'\n%s" % (
                                 'pg_backupctl' if self.bench.own else '',
-                                "pg_backupctl.repositories = 'main=file://%s'\n"
-                                "pg_backupctl.rpo_target = 0\n" % self.store('own')
-                                if self.bench.own else ''))
+                                'pg_backupctl.rpo_target = 0\n' if self.bench.own else ''))
         self.bench.start(self.cluster)
         self.cluster.psql(SOURCE % (BACKLOG_SEGMENTS * ROWS_PER_SEGMENT))
         field = self.contenders()
         wanted = os.environ.get('BENCH_WAL', 'backlog switch replay').split()
+        if self.on_s3:
+            wanted = [what for what in wanted if what != 'switch']
         for what, step in (('backlog', self.backlog), ('switch', self.switches), ('replay', self.replay)):
             if what not in wanted:
                 continue
             for round_number in range(self.bench.rounds + 1):
-                self.bench.say('wal, %s, %s' % (what, 'round %d of %d' % (round_number, self.bench.rounds)
+                self.bench.say('%s, %s, %s' % (self.kind, what, 'round %d of %d' % (round_number, self.bench.rounds)
                                                 if round_number else 'warm-up round'))
                 turn = len(field) * round_number // (self.bench.rounds + 1)
                 for contender in field[turn:] + field[:turn]:
@@ -333,5 +359,8 @@ class WalPhase:
                     except (OSError, RuntimeError, AttributeError, subprocess.SubprocessError) as error:
                         self.bench.fail(contender, what, error)
         self.cluster.stop()
+        for process in self.proxies:
+            process.kill()
+            process.wait()
         return {'samples': {'%s | %s' % key: values for key, values in self.samples.items()},
                 'archiver_private_kib': self.memory}

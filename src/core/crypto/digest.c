@@ -128,7 +128,7 @@ bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE], BkcError 
 
 bool
 bkc_hmac_sha256(const void *key, size_t keylen, const void *data, size_t len,
-				uint8_t out[BKC_SHA256_SIZE], BkcError *err)
+				uint8_t		out[BKC_SHA256_SIZE], BkcError *err)
 {
 	size_t		outlen = 0;
 

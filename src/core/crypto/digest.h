@@ -30,7 +30,7 @@ extern bool bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE
 
 /* RFC 2104 with SHA-256. */
 extern bool bkc_hmac_sha256(const void *key, size_t keylen, const void *data, size_t len,
-							uint8_t out[BKC_SHA256_SIZE], BkcError *err);
+							uint8_t		out[BKC_SHA256_SIZE], BkcError *err);
 
 /*
  * One message at once, against accidents only: S3 wants it for some requests.

@@ -15,9 +15,11 @@
 #include "base/text.h"
 #include "format/names.h"
 #include "store/file/file.h"
+#include "store/s3/s3.h"
 
 static const BkcStoreDriver *const drivers[] = {
 	&bkc_store_file_driver,
+	&bkc_store_s3_driver,
 };
 
 #define NDRIVERS (sizeof(drivers) / sizeof(drivers[0]))

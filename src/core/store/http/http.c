@@ -144,6 +144,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	}
 	if (!bkc_buffer_append(&call->reply, data, len, &call->error))
 		return 0;
+	call->moved = true;
 	return len;
 }
 
@@ -203,6 +204,12 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	SET(CURLOPT_USERAGENT, "pg_backupctl/" BKC_VERSION);
+
+	/* a name service that hangs holds up nobody who gives up: its thread may end by itself */
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
 	SET(CURLOPT_ERRORBUFFER, call->curl_text);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) http->connect_ms);
@@ -346,6 +353,14 @@ bkc_http_drive(BkcHttp *http, int wait_ms, BkcError *err)
 	}
 	rc = curl_multi_perform(http->multi, &running);
 	(void) sigprocmask(SIG_SETMASK, &before, NULL);
+
+	/* whoever waits for bytes has some; a transfer that has paused for them would not wake us */
+	for (BkcHttpCall *call = http->calls; call != NULL; call = call->next)
+	{
+		if (call->moved && call->window > 0)
+			wait_ms = 0;
+		call->moved = false;
+	}
 
 	while (rc == CURLM_OK && (message = curl_multi_info_read(http->multi, &left)) != NULL)
 	{

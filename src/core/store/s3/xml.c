@@ -111,6 +111,7 @@ bkc_s3_xml(const void *data, size_t len, BkcS3XmlEach each, void *arg, BkcError 
 		bkc_error_set(err, BKC_ERR_CORRUPT, "the reply is not well-formed XML: %s",
 					  XML_ErrorString(XML_GetErrorCode(p.parser)));
 	XML_ParserFree(p.parser);
+	bkc_wipe(p.text.data, p.text.cap);	/* STS's replies hold keys */
 	bkc_buffer_free(&p.text);
 	return ok;
 }
