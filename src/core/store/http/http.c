@@ -204,6 +204,7 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
+	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_ERRORBUFFER, call->curl_text);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) http->connect_ms);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -309,6 +310,10 @@ end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 
 	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
 	call->reached = sent > 0;
+
+	/* for libcurl the end of a connection may also end a reply's headers */
+	if (code == CURLE_OK && !call->headed)
+		code = CURLE_PARTIAL_FILE;
 	if (code == CURLE_OK)
 		call->ok = true;
 	else if (call->error.code == BKC_OK)
@@ -317,9 +322,21 @@ end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 	call->ended = true;
 }
 
+/* Bytes that are there to be taken. */
+static size_t
+held(const BkcHttp *http)
+{
+	size_t		sum = 0;
+
+	for (const BkcHttpCall *call = http->calls; call != NULL; call = call->next)
+		sum += call->window > 0 ? call->reply.len - call->taken : 0;
+	return sum;
+}
+
 bool
 bkc_http_drive(BkcHttp *http, int wait_ms, BkcError *err)
 {
+	size_t		before_held = held(http);
 	CURLMcode	rc = CURLM_OK;
 	CURLMsg    *message;
 	sigset_t	all;
@@ -347,6 +364,9 @@ bkc_http_drive(BkcHttp *http, int wait_ms, BkcError *err)
 	rc = curl_multi_perform(http->multi, &running);
 	(void) sigprocmask(SIG_SETMASK, &before, NULL);
 
+	/* somebody may go on with it, and a call that is paused again wakes nobody */
+	if (held(http) > before_held)
+		wait_ms = 0;
 	while (rc == CURLM_OK && (message = curl_multi_info_read(http->multi, &left)) != NULL)
 	{
 		char	   *private = NULL;
