@@ -18,6 +18,7 @@ packages=(
 	libssl-dev libxxhash-dev libjansson-dev			# digests, JSON
 	libcurl4-openssl-dev libexpat1-dev				# S3: HTTP, XML
 	libcmocka-dev perl libipc-run-perl				# unit tests, TAP
+	radosgw ceph-mon ceph-osd ceph-common openssl python3	# an S3 server for tests
 	clang-format-14									# make format, lint
 )
 bench_packages=(pgbackrest zstd python3 tar)

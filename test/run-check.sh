@@ -11,12 +11,13 @@
 # test files and TAP assertions together.
 
 . "$(dirname "$0")/stage.sh"
+. "$TOP/test/servers/servers.sh"
 cd "$TOP" || exit 1
 
 passed=0
 failed=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+stage_aside check
+log=$STAGE/output
 
 # The stage's own count is its last line of the form "name: N passed, N failed".
 stage()
@@ -59,6 +60,9 @@ if ! run_make -s all || ! run_make -s FAULTS=1 all || ! run_make -s FAULTS=1 SAN
 	exit 1
 fi
 echo
+
+# one S3 server for both
+servers_begin test/unit/test_*.c test/t/*.pl
 
 stage lint run_make -s lint
 stage unit run_make -s unit SANITIZE=$sanitize

@@ -6,9 +6,12 @@
 #		and undefined-behaviour checks are in module and client; a report counts
 #		as a failure, whatever the tests say.
 #
+# A test that uses BkcS3.pm has an S3 server, one for all of them.
+#
 # The last line is "tap: N passed, N failed"; what counts are single assertions.
 
 . "$(dirname "$0")/stage.sh"
+. "$TOP/test/servers/servers.sh"
 
 names=()
 if [ $# -gt 0 ]; then
@@ -27,6 +30,7 @@ if [ ${#names[@]} -eq 0 ]; then
 fi
 
 stage_begin tap
+servers_begin "${names[@]/#/$TOP/test/}"
 stage_postgres faults ${TAP_SANITIZED:+sanitized}
 cp -r "$TOP/test/t" "$STAGE/t"
 chmod -R a+rX "$STAGE/t"
@@ -64,6 +68,7 @@ if [ "$status" -ne 0 ]; then
 	if [ -d "$tmp/log" ] && mkdir -p "$TOP/build/tap" 2>/dev/null; then
 		rm -rf "$TOP/build/tap/log"
 		cp -r "$tmp/log" "$TOP/build/tap/" && echo "logs are in build/tap/log"
+		servers_keep "$TOP/build/tap/log"
 		[ -z "${TAP_SANITIZED:-}" ] || cp "$STAGE"/sanitizers/* "$TOP/build/tap/log/" 2>/dev/null
 	fi
 fi

@@ -6,7 +6,8 @@
 # The last line is "unit: N passed, N failed"; exit status 0 only without failure.
 # With UNIT_VALGRIND=1 each program runs under valgrind.
 
-set -u
+. "$(dirname "$0")/stage.sh"
+. "$TOP/test/servers/servers.sh"
 folder=$1
 shift
 
@@ -33,13 +34,23 @@ fi
 
 passed=0
 failed=0
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+skipped=77						# exit status of a program that wants something that is not there
+stage_aside unit
+out=$STAGE/output
+sources=()
+for program in "${programs[@]}"; do
+	sources+=("$TOP/test/unit/$(basename "$program").c")
+done
+servers_begin "${sources[@]}"
 
 for program in "${programs[@]}"; do
 	name=$(basename "$program")
 	CMOCKA_MESSAGE_OUTPUT=STDOUT "${wrap[@]}" "$program" >"$out" 2>&1 </dev/null
 	status=$?
+	if [ $status -eq $skipped ]; then
+		printf '%-32s skipped: %s\n' "$name" "$(tail -n 1 "$out")"
+		continue
+	fi
 	ok=$(grep -c '^\[       OK \]' "$out")
 	bad=$(grep '^\[  FAILED  \] [A-Za-z_0-9]*$' "$out" | sort -u | wc -l)
 	# a crash, a leak or a program that runs nothing counts as one failure
@@ -56,5 +67,8 @@ for program in "${programs[@]}"; do
 	fi
 done
 
+if [ "$failed" -gt 0 ] && [ -n "${BKC_SERVERS:-}" ] && rm -rf "$TOP/build/unit" && mkdir -p "$TOP/build/unit"; then
+	servers_keep "$TOP/build/unit" && echo "the servers' logs are in build/unit"
+fi
 echo "unit: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

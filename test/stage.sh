@@ -8,6 +8,7 @@
 #		. test/stage.sh
 #		stage_begin [NAME]			makes $STAGE, removed at exit together with
 #									all processes that run programs in it
+#		stage_aside [NAME]			the same, but HOME, TMPDIR and the current folder stay
 #		stage_postgres [faults [sanitized]]
 #									copies PostgreSQL, installs release or faults build;
 #									sets BINDIR, and PATH begins with it.  "sanitized": with
@@ -84,6 +85,7 @@ stage_end()
 	trap - EXIT INT TERM HUP
 	if [ -n "${STAGE:-}" ] && [ -d "$STAGE" ]; then
 		cd /
+		! declare -F servers_end >/dev/null || servers_end
 		if stage_kill QUIT; then
 			for i in 1 2 3 4 5 6 7 8 9 10; do
 				sleep 0.2
@@ -126,6 +128,21 @@ stage_begin()
 	cd "$STAGE"
 	as_user mkdir home sock tmp
 	export HOME=$STAGE/home TMPDIR=$STAGE/tmp STAGE
+}
+
+# For scripts that only want servers, or call others that have a stage of their own.
+stage_aside()
+{
+	local home=$HOME folder=$PWD tmp=${TMPDIR:-}
+
+	stage_begin "$@"
+	export HOME=$home
+	cd "$folder"
+	if [ -n "$tmp" ]; then
+		export TMPDIR=$tmp
+	else
+		unset TMPDIR
+	fi
 }
 
 stage_postgres()

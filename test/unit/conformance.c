@@ -371,29 +371,30 @@ list_many(void **state)
 {
 	Fixture    *f = *state;
 	Counted		c = {.sorted = true};
+	int			many = driver->few ? 150 : 1500;
 	char		name[64];
 	BkcError	err;
 
-	for (int i = 0; i < 1500; i++)
+	for (int i = 0; i < many; i++)
 	{
 		/* not in the order of names, spread over folders */
-		int			n = (i * 7919) % 1500;
+		int			n = (i * 7919) % many;
 
 		snprintf(name, sizeof(name), "m/%d%s%d", n % 3, n % 2 ? "/" : "-", n);
 		assert_ok(store_put(f->store, name, name, (size_t) n % 5, 0, &err), &err);
 	}
 	assert_ok(bkc_store_list(f->other, "", true, count_each, &c, &err), &err);
-	assert_int_equal(c.count, 1500);
-	assert_int_equal(c.bytes, 1500 * 2);
+	assert_int_equal(c.count, many);
+	assert_int_equal(c.bytes, many * 2);
 	assert_true(c.sorted);
 
 	c = (Counted){.sorted = true};
 	assert_ok(bkc_store_list(f->other, "m/", false, count_each, &c, &err), &err);
-	assert_int_equal(c.count, 750 + 3);
+	assert_int_equal(c.count, many / 2 + 3);
 	assert_true(c.sorted);
 
 	/* the listing ends where the callback wants it to, with its error */
-	for (size_t stop = 1; stop <= 1500; stop = stop * 3 + 1)
+	for (size_t stop = 1; stop <= (size_t) many; stop = stop * 3 + 1)
 	{
 		c = (Counted){.sorted = true, .stop_at = stop};
 		assert_code(bkc_store_list(f->other, "", true, count_each, &c, &err), &err,

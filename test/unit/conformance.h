@@ -26,6 +26,8 @@ typedef struct Conformance
 
 	/* all handles are closed: remove everything */
 	void		(*teardown) (void *repo);
+
+	bool		few;			/* fewer objects in listings: one more way to a known server */
 } Conformance;
 
 /* Run all cases.  Returns the number of failures. */

@@ -56,6 +56,9 @@ bkc_http_error(const BkcHttpCall *call, int code, BkcError *err)
 	const char *what = "the transfer failed";
 	const char *hint = NULL;
 
+	/* what is no HTTP counts as HTTP/0.9 for libcurl */
+	if (code == (int) CURLE_UNSUPPORTED_PROTOCOL && call->reached)
+		code = (int) CURLE_WEIRD_SERVER_REPLY;
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 	{
 		if ((int) meanings[i].curl == code)

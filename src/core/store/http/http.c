@@ -312,10 +312,6 @@ release(BkcHttp *http, BkcHttpCall *call)
 static void
 end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 {
-	long		sent = 0;
-
-	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
-	call->reached = sent > 0;
 	if (code == CURLE_OK)
 		call->ok = true;
 	else if (call->error.code == BKC_OK)
@@ -427,7 +423,7 @@ bkc_http_drop(BkcHttp *http, BkcHttpCall *call)
 	bkc_buffer_free(&call->head);
 	bkc_buffer_free(&call->reply);
 	bkc_error_clear(&call->error);
-	call->ended = call->ok = call->reached = call->headed = false;
+	call->ended = call->ok = call->headed = false;
 	call->status = 0;
 	call->taken = 0;
 }

@@ -56,7 +56,6 @@ typedef struct BkcHttpCall
 	bool		ended;			/* the transfer is over: well (ok) or not (error) */
 	bool		ok;
 	BkcError	error;			/* UNAVAILABLE, TIMEOUT, ACCESS (certificates), ... */
-	bool		reached;		/* may the server have got the request? */
 	bool		headed;			/* the reply's status and headers are there */
 	int			status;
 	BkcBuffer	head;			/* header lines, each followed by LF */

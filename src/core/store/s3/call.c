@@ -412,8 +412,6 @@ bkc_s3_call_look(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 	if (!call->http.ok)
 	{
 		call->error = call->http.error;
-		if (call->http.reached)
-			call->doubtful++;
 
 		/* parts of the body have been handed on: who took them decides */
 		if (call->window > 0 && call->http.headed && call->http.status / 100 == 2)
@@ -430,8 +428,6 @@ bkc_s3_call_look(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 		call->done = call->ok = true;
 		return true;
 	}
-	if (call->http.status >= 500 || call->http.status < 300)
-		call->doubtful++;
 	(void) decide(store, call);
 	return true;
 }

@@ -6,11 +6,12 @@
  * error: nothing falls back to another identity in silence.
  *
  *	1. a file that the URL names (credentials=PATH, mode 0600 or stricter, in
- *	   the format of the shared credentials file, with profile=NAME)
+ *	   the format of the shared credentials file, with profile=NAME); with
+ *	   profile=NAME alone it is the shared credentials file's
  *	2. environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
  *	3. shared credentials file (AWS_SHARED_CREDENTIALS_FILE or
  *	   ~/.aws/credentials) when it exists and has the profile (AWS_PROFILE or
- *	   "default")
+ *	   "default"); where one of these variables is set, it must
  *	4. web identity: AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, by STS's
  *	   AssumeRoleWithWebIdentity (AWS_ENDPOINT_URL_STS, else the region's)
  *	5. containers: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI, with

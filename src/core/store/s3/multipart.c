@@ -254,8 +254,7 @@ bkc_s3_multipart_complete(BkcS3Multipart *m, BkcError *err)
 		ok = bkc_s3_call_run(m->store, &call, err);
 
 		/* a reply that was lost: the upload is gone, or the name taken, because it is done */
-		if (!ok && (err->code == BKC_ERR_EXISTS || err->code == BKC_ERR_NOT_FOUND) &&
-			call.doubtful > 0)
+		if (!ok && (err->code == BKC_ERR_EXISTS || err->code == BKC_ERR_NOT_FOUND))
 			ok = bkc_s3_head(m->store, m->name, m->upload, &ours, NULL, &look) && ours;
 		if (!ok && err->code == BKC_ERR_NOT_FOUND)
 			err->code = BKC_ERR_STATE;	/* the upload was aborted; about the object it says nothing */

@@ -130,7 +130,6 @@ typedef struct BkcS3Call
 	bool		done;
 	bool		ok;
 	BkcError	error;			/* when not ok */
-	int			doubtful;		/* attempts that the server may have carried out though they failed */
 	char		s3_code[64];	/* <Code> of the last error reply, or "" */
 
 	/* call.c's own */

@@ -117,8 +117,11 @@ put_whole(S3Writer *w, BkcError *err)
 		 bkc_s3_call_header(&call, "if-none-match", "*", err)) &&
 		bkc_s3_call_run(w->store, &call, err);
 
-	/* a reply that was lost: the name may be taken by ourselves */
-	if (!ok && err->code == BKC_ERR_EXISTS && call.doubtful > 0)
+	/*
+	 * Taken by ourselves, when a reply was lost?  Asked in any case: libcurl sends a request
+	 * again without a word when a connection that was kept turns out to be closed.
+	 */
+	if (!ok && err->code == BKC_ERR_EXISTS)
 		ok = bkc_s3_head(w->store, w->name, w->upload, &ours, NULL, &look) && ours;
 	bkc_s3_call_free(w->store, &call);
 	return ok;

@@ -122,6 +122,7 @@ parse(Parse *p, const void *data, size_t len)
 		bkc_error_set(p->err, BKC_ERR_CORRUPT, "the reply is not well-formed XML: %s",
 					  XML_ErrorString(XML_GetErrorCode(p->parser)));
 	XML_ParserFree(p->parser);
+	bkc_wipe(p->text.data, p->text.cap);	/* STS's replies hold keys */
 	bkc_buffer_free(&p->text);
 	return ok;
 }

@@ -1,0 +1,50 @@
+# servers.sh
+#		Servers that tests need.  Sourced after stage.sh and stage_begin.
+#
+#		servers_begin SOURCE...		starts what these tests want, unless the caller
+#									has started it before, and says where by the
+#									environment:
+#									BKC_S3_...		as in ceph.sh
+#									BKC_S3_ABSENT	or why there is no S3: packages
+#									BKC_S3_FAILED	or why it did not start
+#									BKC_SERVERS		a copy of this folder
+#		servers_keep FOLDER			copies the servers' logs there
+#
+# What it has started ends with the stage, and also when this shell is killed.
+# A test wants S3 when it uses BkcS3.pm or s3server.h.
+
+servers_begin()
+{
+	local text line missing
+
+	[ -z "${BKC_S3_URL:-}${BKC_S3_ABSENT:-}${BKC_S3_FAILED:-}" ] || return 0
+	if [ $# -eq 0 ] || ! grep -qE '^use BkcS3\b|^#include "s3server\.h"' "$@"; then
+		return 0
+	fi
+	cp -r "$TOP/test/servers" "$STAGE/servers" && chmod -R a+rX "$STAGE/servers"
+	export BKC_SERVERS=$STAGE/servers
+	missing=$("$BKC_SERVERS/ceph.sh" missing)
+	if [ -n "$missing" ]; then
+		export BKC_S3_ABSENT="please install the Debian packages $missing"
+	elif text=$(as_user "$BKC_SERVERS/ceph.sh" start "$STAGE/ceph" $$ 2>&1); then
+		while IFS= read -r line; do
+			export "${line?}"
+		done <<<"$text"
+	else
+		export BKC_S3_FAILED=$text
+	fi
+	return 0
+}
+
+# Called by stage_end.
+servers_end()
+{
+	[ ! -d "$STAGE/ceph" ] || "$STAGE/servers/ceph.sh" stop "$STAGE/ceph"
+}
+
+servers_keep()
+{
+	local log=${BKC_SERVERS:+${BKC_SERVERS%/*}/ceph/log}
+
+	[ ! -d "$log" ] || cp -r "$log" "$1/ceph"
+}
