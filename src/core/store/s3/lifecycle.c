@@ -214,7 +214,7 @@ bkc_s3_ask_lifecycle(BkcS3Store *s3, BkcS3Lifecycle *l, BkcError *err)
 
 /* ---- judging ---- */
 
-/* Has every object of ours the rule's tags?  (Chunks of WAL have none; they are not what matters.) */
+/* Has every object of ours the rule's tags?  (But for chunks of WAL, which live for minutes.) */
 static bool
 tags_match(const BkcS3Config *config, const BkcS3Rule *rule)
 {

@@ -260,8 +260,8 @@ tell_result(BkcS3Setup *s, const BkcS3Lifecycle *l, const BkcS3Rule *rules, size
 			return false;
 	}
 	return others == 0 ||
-		bkc_s3_setup_tell(s, what, BKC_STEP_THERE, err, "%zu rule%s of others left alone", others,
-						  others == 1 ? " is" : "s are");
+		bkc_s3_setup_tell(s, what, BKC_STEP_THERE, err, "%zu rule%s of others %s left alone", others,
+						  others == 1 ? "" : "s", others == 1 ? "is" : "are");
 }
 
 /* ---- all of it ---- */
