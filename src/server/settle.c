@@ -273,8 +273,8 @@ tidy_store(BkcStore *store, const char *owner, BkcError *err)
 		bkc_log(BKC_LOG_WARNING, "old unfinished uploads stay: %s", err->message);
 	}
 	if (n > 0)
-		bkc_log(BKC_LOG_INFO, "aborted %llu old unfinished uploads in repository \"%s\"",
-				(unsigned long long) n, store->location);
+		bkc_log(BKC_LOG_INFO, "aborted %llu old unfinished upload%s in repository \"%s\"",
+				(unsigned long long) n, n == 1 ? "" : "s", store->location);
 	return true;
 }
 

@@ -441,7 +441,7 @@ check_uploads(Check *c)
 		put_error(c, "unfinished uploads", &err);
 	else if (n > 0)
 		put(c, "unfinished uploads", OK,
-			psprintf("%llu older than 24 hours were aborted", (unsigned long long) n), NULL);
+			psprintf("%llu older than 24 hours, now aborted", (unsigned long long) n), NULL);
 }
 
 /* ---- archiving ---- */

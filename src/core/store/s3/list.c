@@ -274,8 +274,10 @@ walk_uploads(BkcS3Store *s3, const char *prefix, uint64_t seconds, bool abort, u
 		for (size_t i = 0; ok && i < page.n; i++)
 		{
 			const Entry *upload = &page.entries[i];
+			const char *name = name_of(s3, upload->key);
 
-			if (name_of(s3, upload->key) == NULL || upload->id == NULL ||
+			/* a server that passes over the prefix must not cost others their uploads */
+			if (name == NULL || strncmp(name, prefix, strlen(prefix)) != 0 || upload->id == NULL ||
 				!is_old(&page, upload, seconds))
 				continue;
 			ok = !abort || bkc_s3_multipart_abort(s3, upload->key, true, upload->id, err) ||
