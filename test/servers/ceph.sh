@@ -18,6 +18,7 @@
 #		BKC_S3_URL			http://127.0.0.1:PORT; BUCKET.s3.localhost:PORT is a bucket, too
 #		BKC_S3_TLS_URL		the same with https
 #		BKC_S3_CA			file with the certificate of its authority
+#		BKC_S3_OTHER_CA		that of another one
 #		BKC_S3_REGION		any other would do
 #		BKC_S3_CREDENTIALS	file for the URL's parameter "credentials"
 #
@@ -81,14 +82,16 @@ make_certificate()
 	(
 		umask 077
 		cd "$DIR/tls" || exit
-		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
-			-subj '/CN=pg_backupctl test authority' -keyout ca.key -out ca.crt &&
-			openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=s3.localhost \
-				-keyout server.key -out server.csr &&
+		for name in ca other; do
+			openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+				-subj "/CN=pg_backupctl test authority $name" -keyout $name.key -out $name.crt || exit
+		done
+		openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=s3.localhost \
+			-keyout server.key -out server.csr &&
 			printf '%s\n' 'subjectAltName=DNS:localhost,DNS:s3.localhost,DNS:*.s3.localhost,IP:127.0.0.1' >server.ext &&
 			openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
 				-extfile server.ext -out server.crt &&
-			cat server.key server.crt >server.pem && chmod 644 ca.crt
+			cat server.key server.crt >server.pem && chmod 644 ca.crt other.crt
 	) >"$DIR/log/openssl.log" 2>&1 || die "could not make a certificate, see $DIR/log/openssl.log"
 }
 
@@ -238,7 +241,7 @@ serve()
 	(umask 077 && printf '[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n' \
 		"$ACCESS_KEY" "$SECRET_KEY" >"$DIR/credentials")
 	printf '%s\n' "BKC_S3_URL=http://127.0.0.1:$PORT" "BKC_S3_TLS_URL=https://127.0.0.1:$TLS_PORT" \
-		"BKC_S3_CA=$DIR/tls/ca.crt" BKC_S3_REGION=us-east-1 "BKC_S3_CREDENTIALS=$DIR/credentials" >"$DIR/env.new"
+		"BKC_S3_CA=$DIR/tls/ca.crt" "BKC_S3_OTHER_CA=$DIR/tls/other.crt" BKC_S3_REGION=us-east-1 "BKC_S3_CREDENTIALS=$DIR/credentials" >"$DIR/env.new"
 	mv "$DIR/env.new" "$DIR/env"
 
 	while [ "$(birth "$parent")" = "$parent_birth" ]; do

@@ -17,8 +17,8 @@
   tags | retention | hold BUCKET KEY
   lifecycle BUCKET [RULES]          the bucket's rules, as XML; or set them: <Rule>...</Rule>...
   begin BUCKET KEY                  begin a multipart upload; prints its id
-  sign                              reads requests as JSON, one a line, and prints the value of the
-                                    Authorization header for each; needs no server
+  sign FILE                         requests as JSON, one a line: prints the value of the
+                                    Authorization header of each; needs no server
 
 The server is BKC_S3_URL, the credentials stand in the file BKC_S3_CREDENTIALS,
 the region is BKC_S3_REGION.  A reply that is no success ends it with status 1
@@ -122,9 +122,9 @@ def md5(body):
 
 def main(command, bucket=None, *args):
     if command == 'sign':
-        for line in sys.stdin:
-            r = json.loads(line)
-            print(authorization(**r))
+        with open(bucket) as f:
+            for line in f:
+                print(authorization(**json.loads(line)))
         return
     s3 = Client()
     show = sys.stdout.buffer.write
@@ -180,7 +180,8 @@ def main(command, bucket=None, *args):
         s3.call('DELETE', bucket, args[0], version(), b'', headers)
     elif command in ('tags', 'retention', 'hold'):
         what = {'tags': 'tagging', 'retention': 'retention', 'hold': 'legal-hold'}[command]
-        for e in ET.fromstring(s3.call('GET', bucket, args[0], [(what, '')])[1]).iter():
+        text = s3.call('GET', bucket, args[0], [(what, '')])[1]
+        for e in ET.fromstring(text).iter() if text else ():
             if e.text and e.text.strip():
                 print(e.tag.split('}')[-1], e.text)
     elif command == 'lifecycle' and args:

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "store/store.h"
+#include "storetools.h"
 
 /* ways to the server */
 typedef enum S3Way

@@ -429,6 +429,75 @@ test_slurp(void **state)
 	bkc_buffer_free(&buf);
 }
 
+/* Only its owner, who is we or root, may use a file with a secret. */
+static void
+test_slurp_secret(void **state)
+{
+	static const mode_t good[] = {0600, 0400, 0700, 0500};
+	static const mode_t bad[] = {0640, 0620, 0610, 0604, 0602, 0601, 0644, 0666, 0777};
+	BkcBuffer	buf = {0};
+	BkcError	err;
+	uint8_t    *data;
+
+	make_file("secret", "hush");
+	for (size_t i = 0; i < COUNT(good); i++)
+	{
+		bkc_buffer_reset(&buf);
+		assert_int_equal(chmod("secret", good[i]), 0);
+		assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_string_equal(bkc_buffer_str(&buf), "hush");
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+	{
+		bkc_buffer_reset(&buf);
+		assert_int_equal(chmod("secret", bad[i]), 0);
+		assert_false(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_error(&err, BKC_ERR_ACCESS, "file \"secret\" holds a secret and can be used by other users");
+		assert_non_null(strstr(err.hint, "chmod 0600"));
+		assert_int_equal(buf.len, 0);
+	}
+	assert_int_equal(chmod("secret", 0600), 0);
+	assert_false(bkc_file_slurp_secret("secret", 3, &buf, &err));
+	assert_error(&err, BKC_ERR_INVALID, "larger than 3 bytes");
+	assert_false(bkc_file_slurp_secret("gone", 100, &buf, &err));
+	assert_error(&err, BKC_ERR_NOT_FOUND, "\"gone\"");
+	assert_int_equal(symlink("secret", "link"), 0);
+	assert_true(bkc_file_slurp_secret("link", 100, &buf, &err));
+	assert_string_equal(bkc_buffer_str(&buf), "hush");
+	bkc_buffer_reset(&buf);
+	assert_int_equal(chmod("secret", 0640), 0);
+	assert_false(bkc_file_slurp_secret("link", 100, &buf, &err));
+	assert_error(&err, BKC_ERR_ACCESS, "can be used by other users");
+	assert_int_equal(chmod("secret", 0600), 0);
+	assert_int_equal(mkdir("dir", 0700), 0);
+	assert_false(bkc_file_slurp_secret("dir", 100, &buf, &err));
+	assert_error(&err, BKC_ERR_INVALID, "not a regular file");
+
+	/* memory that moved would leave copies behind */
+	bkc_buffer_free(&buf);
+	assert_true(bkc_buffer_reserve(&buf, 101, &err));
+	data = buf.data;
+	assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
+	assert_ptr_equal(buf.data, data);
+
+	if (geteuid() == 0)
+	{
+		/* root may use everybody's, everybody his own and root's, nobody another's */
+		assert_int_equal(chown("secret", 65534, 65534), 0);
+		assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_int_equal(seteuid(65534), 0);
+		assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_int_equal(seteuid(0), 0);
+		assert_int_equal(chown("secret", 65533, 65534), 0);
+		assert_int_equal(chmod("secret", 0600), 0);
+		assert_int_equal(seteuid(65534), 0);
+		assert_false(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_error(&err, BKC_ERR_ACCESS, "could not open file");
+		assert_int_equal(seteuid(0), 0);
+	}
+	bkc_buffer_free(&buf);
+}
+
 static void
 test_put(void **state)
 {
@@ -993,6 +1062,7 @@ main(void)
 		SCRATCH_TEST(test_disk_full),
 		SCRATCH_TEST(test_no_permission),
 		SCRATCH_TEST(test_slurp),
+		SCRATCH_TEST(test_slurp_secret),
 		SCRATCH_TEST(test_put),
 		SCRATCH_TEST(test_put_race),
 		SCRATCH_TEST(test_dir_create),

@@ -286,6 +286,49 @@ test_min_wait(void **state)
 	assert_string_equal(err.detail, "Attempts 1 to 3: slow down.");
 }
 
+/* For who waits by itself: the same waits, and nothing is slept. */
+static void
+test_delay(void **state)
+{
+	static const int full[] = {100, 200, 400, 500};
+	BkcRetry	r;
+	BkcError	err;
+	int64_t		before = clock_us;
+	int			wait;
+
+	bkc_retry_begin(&r, &policy);
+	for (int i = 0; i < 4; i++)
+	{
+		bkc_error_set(&err, BKC_ERR_UNAVAILABLE, "busy");
+		assert_true(bkc_retry_delay(&r, &err, &wait));
+		assert_in_range(wait, full[i] / 2, full[i]);
+	}
+	bkc_error_set(&err, BKC_ERR_UNAVAILABLE, "busy");
+	assert_false(bkc_retry_delay(&r, &err, &wait));
+	assert_string_equal(err.detail, "Attempts 1 to 5: busy.");
+	assert_int_equal(waits, 0);
+	assert_true(clock_us == before);
+
+	/* what the other side asks for counts once */
+	bkc_retry_begin(&r, &policy);
+	r.min_wait_ms = 7000;
+	bkc_error_set(&err, BKC_ERR_TIMEOUT, "slow down");
+	assert_true(bkc_retry_delay(&r, &err, &wait));
+	assert_int_equal(wait, 7000);
+	assert_true(bkc_retry_delay(&r, &err, &wait));
+	assert_in_range(wait, 100, 200);
+
+	/* time that passes elsewhere counts, too */
+	clock_us += INT64_C(59950) * 1000;
+	assert_false(bkc_retry_delay(&r, &err, &wait));
+
+	/* other codes are final */
+	bkc_retry_begin(&r, &policy);
+	bkc_error_set(&err, BKC_ERR_ACCESS, "no");
+	assert_false(bkc_retry_delay(&r, &err, &wait));
+	assert_string_equal(err.detail, "");
+}
+
 static void
 test_total(void **state)
 {
@@ -394,6 +437,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_causes_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_causes_overflow_then_repeat, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_min_wait, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_delay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_total, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_odd_policies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancelled_while_waiting, set_up, tear_down),

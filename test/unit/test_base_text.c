@@ -53,6 +53,73 @@ test_hex(void **state)
 		assert_false(bkc_hex_decode(bad[i], back, 2));
 }
 
+/* RFC 4648, section 10. */
+static void
+test_base64(void **state)
+{
+	static const struct
+	{
+		const char *plain;
+		const char *text;
+	}			vectors[] = {
+		{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
+		{"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xFB\xEF\xFF", "++//"},
+	};
+	uint8_t		data[256];
+	uint8_t		back[256];
+	char		text[345];
+	size_t		got;
+
+	for (size_t i = 0; i < COUNT(vectors); i++)
+	{
+		size_t		len = strlen(vectors[i].plain);
+
+		bkc_base64_encode((const uint8_t *) vectors[i].plain, len, text);
+		assert_string_equal(text, vectors[i].text);
+		assert_true(bkc_base64_decode(text, strlen(text), back, len, &got));
+		assert_int_equal(got, len);
+		assert_memory_equal(back, vectors[i].plain, len);
+		if (len > 0)
+			assert_false(bkc_base64_decode(text, strlen(text), back, len - 1, &got));
+	}
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t) (i * 37 + 11);
+	for (size_t len = 0; len <= sizeof(data); len++)
+	{
+		memset(text, 'x', sizeof(text));
+		bkc_base64_encode(data, len, text);
+		assert_int_equal(strlen(text), 4 * ((len + 2) / 3));
+		assert_true(bkc_base64_decode(text, strlen(text), back, sizeof(back), &got));
+		assert_int_equal(got, len);
+		assert_memory_equal(back, data, len);
+	}
+}
+
+static void
+test_base64_bad(void **state)
+{
+	static const char *const bad[] = {
+		"Z", "Zg", "Zg=", "Zg===", "====", "Z===", "=Zg=", "Zg==Zg==", "Zm8=Zm8=", "Zg=a", "Zm9v\n",
+		"Zm9\n", " Zm9", "Zm9v ", "Zm9-", "Zm9_", "Zm9*", "Zm\xC3\xA9",
+		/* bits behind the last byte */
+		"Zh==", "Zm9=", "Z/==",
+	};
+	uint8_t		back[16];
+	size_t		got;
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+	{
+		if (bkc_base64_decode(bad[i], strlen(bad[i]), back, sizeof(back), &got))
+			fail_msg("\"%s\" was taken", bad[i]);
+	}
+	assert_false(bkc_base64_decode("Zm\0v", 4, back, sizeof(back), &got));
+	assert_false(bkc_base64_decode("Zg=\0", 4, back, sizeof(back), &got));
+
+	/* no more is read than was said */
+	assert_true(bkc_base64_decode("Zm9vYg", 4, back, sizeof(back), &got));
+	assert_int_equal(got, 3);
+}
+
 static void
 test_utf8(void **state)
 {
@@ -546,6 +613,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_base64_bad),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_format_size),

@@ -1,6 +1,6 @@
 /*
  * test_crypto.c
- *		SHA-256 and HKDF against published vectors.
+ *		SHA-256, HMAC, HKDF and MD5 against published vectors.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -225,6 +225,91 @@ test_hkdf_limits(void **state)
 	assert_memory_not_equal(okm, other, 32);
 }
 
+/* RFC 4231, cases 1 to 4, 6 and 7. */
+static void
+test_hmac_vectors(void **state)
+{
+	static const struct
+	{
+		int			key_byte;	/* -1: key is a text */
+		size_t		key_len;
+		const char *key;
+		int			data_byte;
+		size_t		data_len;
+		const char *data;
+		const char *mac;
+	}			cases[] = {
+		{0x0b, 20, NULL, -1, 8, "Hi There",
+		"b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+		{-1, 4, "Jefe", -1, 28, "what do ya want for nothing?",
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+		{0xaa, 20, NULL, 0xdd, 50, NULL,
+		"773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+		{-1, 25, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19",
+			0xcd, 50, NULL,
+		"82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
+		{0xaa, 131, NULL, -1, 54, "Test Using Larger Than Block-Size Key - Hash Key First",
+		"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+		{0xaa, 131, NULL, -1, 152,
+			"This is a test using a larger than block-size key and a larger than block-size data. "
+			"The key needs to be hashed before being used by the HMAC algorithm.",
+		"9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+	};
+	uint8_t		out[BKC_SHA256_SIZE];
+	char		key[160];
+	char		data[160];
+	BkcError	err;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		if (cases[i].key != NULL)
+			memcpy(key, cases[i].key, cases[i].key_len);
+		else
+			memset(key, cases[i].key_byte, cases[i].key_len);
+		if (cases[i].data != NULL)
+			memcpy(data, cases[i].data, cases[i].data_len);
+		else
+			memset(data, cases[i].data_byte, cases[i].data_len);
+		assert_true(bkc_hmac_sha256(key, cases[i].key_len, data, cases[i].data_len, out, &err));
+		assert_hex(out, sizeof(out), cases[i].mac);
+	}
+
+	/* nothing at all is a key and a message, too */
+	assert_true(bkc_hmac_sha256("", 0, "", 0, out, &err));
+	assert_hex(out, sizeof(out), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+	assert_true(bkc_hmac_sha256("", 0, NULL, 0, out, &err));
+	assert_hex(out, sizeof(out), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+/* RFC 1321, A.5. */
+static void
+test_md5_vectors(void **state)
+{
+	static const struct
+	{
+		const char *text;
+		const char *hash;
+	}			cases[] = {
+		{"", "d41d8cd98f00b204e9800998ecf8427e"},
+		{"a", "0cc175b9c0f1b6a831c399e269772661"},
+		{"abc", "900150983cd24fb0d6963f7d28e17f72"},
+		{"message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
+		{"abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"},
+		{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+		"d174ab98d277d9f5a5611c2c9f419d9f"},
+		{"12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+		"57edf4a22be3c955ac49da2e2107b67a"},
+	};
+	uint8_t		out[BKC_MD5_SIZE];
+	BkcError	err;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		assert_true(bkc_md5(cases[i].text, strlen(cases[i].text), out, &err));
+		assert_hex(out, sizeof(out), cases[i].hash);
+	}
+}
+
 static void
 test_wipe(void **state)
 {
@@ -248,6 +333,8 @@ main(void)
 		cmocka_unit_test(test_sha256_pieces),
 		cmocka_unit_test(test_sha256_million),
 		cmocka_unit_test(test_sha256_order),
+		cmocka_unit_test(test_hmac_vectors),
+		cmocka_unit_test(test_md5_vectors),
 		cmocka_unit_test(test_hkdf_vectors),
 		cmocka_unit_test(test_hkdf_limits),
 		cmocka_unit_test(test_wipe),

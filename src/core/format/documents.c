@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "format/fields.h"
 #include "format/names.h"
 
@@ -111,6 +112,7 @@ check_begin(const BkcBeginDoc *doc, BkcErrorCode code, BkcError *err)
 bool
 bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 {
+	char		key[BKC_KEY_ID_HEX];
 	json_t	   *object;
 
 	if (!bkc_fields_check_array("label", doc->label, sizeof(doc->label), err) ||
@@ -120,6 +122,7 @@ bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 		!bkc_fields_check_array("host", doc->host, sizeof(doc->host), err) ||
 		!check_begin(doc, BKC_ERR_INVALID, err))
 		return false;
+	bkc_hex_encode(doc->data_key, BKC_KEY_ID_SIZE, key);
 	object = json_pack("{}");
 	return bkc_fields_finish(object, object != NULL &&
 							 bkc_fields_put_int(object, "pg_backupctl_begin", DOCUMENT_VERSION) &&
@@ -131,7 +134,16 @@ bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 												  doc->system_identifier) &&
 							 bkc_fields_put_text(object, "owner", doc->owner) &&
 							 bkc_fields_put_text(object, "host", doc->host) &&
-							 bkc_fields_put_time(object, "start_time", doc->start_time), out, err);
+							 bkc_fields_put_time(object, "start_time", doc->start_time) &&
+							 (!doc->sealed || bkc_fields_put_text(object, "data_key", key)),
+							 out, err);
+}
+
+static bool
+read_data_key(BkcFields *f, BkcBeginDoc *doc, BkcError *err)
+{
+	doc->sealed = json_object_get(f->object, "data_key") != NULL;
+	return !doc->sealed || bkc_fields_hex(f, "data_key", doc->data_key, BKC_KEY_ID_SIZE, err);
 }
 
 bool
@@ -151,6 +163,7 @@ bkc_begindoc_decode(const char *text, size_t len, const char *name,
 		bkc_fields_array(&f, "owner", doc->owner, sizeof(doc->owner), err) &&
 		bkc_fields_array(&f, "host", doc->host, sizeof(doc->host), err) &&
 		bkc_fields_time(&f, "start_time", &doc->start_time, err) &&
+		read_data_key(&f, doc, err) &&
 		bkc_fields_end(&f, err) &&
 		check_begin(doc, BKC_ERR_CORRUPT, err);
 	return close_document(&f, ok, name, err);

@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "format/envelope.h"
 #include "format/label.h"
 
 #define BKC_OWNER_ID_MAX	40		/* hex id of a data directory, with the zero byte */
@@ -41,6 +42,8 @@ typedef struct BkcBeginDoc
 	char		owner[BKC_OWNER_ID_MAX];
 	char		host[BKC_DOC_TEXT_MAX];
 	int64_t		start_time;
+	bool		sealed;
+	uint8_t		data_key[BKC_KEY_ID_SIZE];	/* its id, where sealed */
 } BkcBeginDoc;
 
 extern bool bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err);

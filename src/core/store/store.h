@@ -122,6 +122,10 @@ struct BkcStore
 	const BkcStoreOps *ops;
 	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
 	char	   *location;		/* URL without parameters, for messages; set and freed below */
+
+	/* what seals and opens its objects (pipe/keyring.h); NULL: no key.  Released by close. */
+	struct BkcKeyring *keys;
+	void		(*release_keys) (struct BkcKeyring *keys);
 };
 
 struct BkcWriter

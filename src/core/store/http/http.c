@@ -206,7 +206,7 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
 	SET(CURLOPT_USERAGENT, "pg_backupctl/" BKC_VERSION);
 
-	/* a name service that hangs does not hold up who gives up: its thread is left to end by itself */
+	/* a name service that hangs holds up nobody who gives up: its thread may end by itself */
 #if LIBCURL_VERSION_NUM >= 0x075700
 	SET(CURLOPT_QUICK_EXIT, 1L);
 #endif
@@ -312,6 +312,10 @@ release(BkcHttp *http, BkcHttpCall *call)
 static void
 end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 {
+	long		sent = 0;
+
+	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+	call->reached = sent > 0;
 	if (code == CURLE_OK)
 		call->ok = true;
 	else if (call->error.code == BKC_OK)
@@ -423,7 +427,7 @@ bkc_http_drop(BkcHttp *http, BkcHttpCall *call)
 	bkc_buffer_free(&call->head);
 	bkc_buffer_free(&call->reply);
 	bkc_error_clear(&call->error);
-	call->ended = call->ok = call->headed = false;
+	call->ended = call->ok = call->reached = call->headed = false;
 	call->status = 0;
 	call->taken = 0;
 }

@@ -34,7 +34,7 @@ typedef struct BkcS3Question
  * Ask the bucket and pass an answer's elements on to each().  A server that
  * passes over what it does not know answers with a document of another kind.
  */
-extern bool bkc_s3_ask(BkcS3Store *s3, const BkcS3Question *question, BkcS3XmlEach each,
+extern bool bkc_s3_bucket_ask(BkcS3Store *s3, const BkcS3Question *question, BkcS3XmlEach each,
 					   void *arg, BkcS3Answer *answer, BkcError *err);
 
 typedef struct BkcS3Bucket

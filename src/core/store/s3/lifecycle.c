@@ -207,7 +207,7 @@ bkc_s3_ask_lifecycle(BkcS3Store *s3, BkcS3Lifecycle *l, BkcError *err)
 	};
 
 	memset(l, 0, sizeof(*l));
-	return bkc_s3_ask(s3, &question, take_element, &parse, &l->answer, err) &&
+	return bkc_s3_bucket_ask(s3, &question, take_element, &parse, &l->answer, err) &&
 		(l->answer != BKC_S3_KNOWN ||
 		 bkc_s3_xml_ranges(l->text.data, l->text.len, take_range, l, err));
 }

@@ -67,9 +67,9 @@ keep(char **out, const char *text, BkcError *err)
 	return *out != NULL || bkc_error_oom(err);
 }
 
-/* Undo encoding-type=url in place. */
-static void
-decode(char *text)
+/* Undoes encoding-type=url. */
+void
+bkc_s3_decode(char *text)
 {
 	char	   *out = text;
 
@@ -193,9 +193,9 @@ get_page(BkcS3Store *store, const char *prefix, bool deep, bool uploads, Page *p
 	if (page->truncated && page->token == NULL)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "S3 cut a listing without saying where it goes on");
 	for (size_t i = 0; page->encoded && i < page->n; i++)
-		decode(page->entries[i].key);
+		bkc_s3_decode(page->entries[i].key);
 	if (page->encoded && uploads && page->token != NULL)
-		decode(page->token);
+		bkc_s3_decode(page->token);
 
 	/* objects and folders come in two lists, each sorted */
 	qsort(page->entries, page->n, sizeof(Entry), by_key);

@@ -33,29 +33,34 @@ bkc_s3_sse_c_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 }
 
 /* A chunk lives for minutes: it is neither locked nor put into a class that bills for months. */
-static bool
-lives_long(const char *name, bool *wal)
+bool
+bkc_s3_lives_long(const char *name)
 {
 	BkcWalName	parsed;
 
-	*wal = bkc_name_parse_wal(name, &parsed);
-	return !(*wal && parsed.type == BKC_WALNAME_CHUNK) &&
+	return !(bkc_name_parse_wal(name, &parsed) && parsed.type == BKC_WALNAME_CHUNK) &&
 		strncmp(name, BKC_STORE_TMP_PREFIX, strlen(BKC_STORE_TMP_PREFIX)) != 0 &&
 		strncmp(name, "probe/", 6) != 0;
+}
+
+void
+bkc_s3_lock_until(const BkcS3Store *store, char until[BKC_S3_UNTIL_MAX])
+{
+	bkc_format_time(bkc_host->now() + store->clock_ahead +
+					(int64_t) store->config.lock_days * 86400 * 1000000, until, BKC_S3_UNTIL_MAX);
+
+	/* whole seconds */
+	memcpy(until + 19, "Z", 2);
 }
 
 static bool
 lock_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 {
-	char		until[40];
+	char		until[BKC_S3_UNTIL_MAX];
 
 	if (store->config.lock_mode == NULL)
 		return true;
-	bkc_format_time(bkc_host->now() + store->clock_ahead +
-					(int64_t) store->config.lock_days * 86400 * 1000000, until, sizeof(until));
-
-	/* whole seconds: "2026-11-20T12:03:01Z" */
-	memcpy(until + 19, "Z", 2);
+	bkc_s3_lock_until(store, until);
 	call->send_md5 = call->body_len > 0;
 	return bkc_s3_call_header(call, "x-amz-object-lock-mode", store->config.lock_mode, err) &&
 		bkc_s3_call_header(call, "x-amz-object-lock-retain-until-date", until, err);
@@ -95,8 +100,9 @@ bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, cons
 					  BkcError *err)
 {
 	const BkcS3Config *c = &store->config;
-	bool		wal;
-	bool		lasting = lives_long(name, &wal);
+	BkcWalName	parsed;
+	bool		wal = bkc_name_parse_wal(name, &parsed);
+	bool		lasting = bkc_s3_lives_long(name);
 	const char *class = wal && c->wal_storage_class != NULL ? c->wal_storage_class
 		: c->storage_class;
 
@@ -155,9 +161,26 @@ bkc_s3_learn_create(BkcS3Store *store, BkcError *err)
 	return true;
 }
 
+/* A GET of one byte: its reply has a document that says why when it is refused. */
 bool
-bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64_t *size,
-			BkcError *err)
+bkc_s3_ask(BkcS3Store *store, const char *name, BkcError *err)
+{
+	BkcS3Call	call;
+	bool		ok;
+
+	bkc_s3_call_init(&call, "GET", name);
+	ok = bkc_s3_call_header(&call, "range", "bytes=0-0", err) &&
+		bkc_s3_sse_c_headers(store, &call, err) &&
+		bkc_s3_call_run(store, &call, err);
+	bkc_s3_call_free(store, &call);
+
+	/* an object of no bytes has no such range, but it is there */
+	return ok || err->http_status == 416;
+}
+
+static bool
+head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64_t *size,
+	 BkcError *err)
 {
 	BkcS3Call	call;
 	char		text[64];
@@ -174,4 +197,20 @@ bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours,
 			strcmp(text, upload) == 0;
 	bkc_s3_call_free(store, &call);
 	return ok;
+}
+
+bool
+bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64_t *size,
+			BkcError *err)
+{
+	if (head(store, name, upload, ours, size, err))
+		return true;
+	if (err->http_status < 300 || err->http_status >= 500 || err->http_status == 404)
+		return false;
+
+	/*
+	 * Refused.  Without a document nobody knows that the clock is wrong or that the credentials
+	 * have expired; the GET finds out, and does about it what can be done.
+	 */
+	return bkc_s3_ask(store, name, err) && head(store, name, upload, ours, size, err);
 }

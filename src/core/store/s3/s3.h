@@ -76,6 +76,11 @@ typedef struct BkcS3Store
 
 	bool		single_remove;	/* the server does not know DeleteObjects */
 
+	/* headers of the begin of a multipart upload that have no effect, once known */
+	bool		again_known;
+	bool		lock_again;
+	bool		tags_again;
+
 	/* header values of SSE-C, when configured; wiped at close */
 	char		sse_c_key[64];
 	char		sse_c_md5[32];
@@ -209,6 +214,9 @@ typedef bool (*BkcS3XmlRange) (void *arg, const char *path, size_t start, size_t
 extern bool bkc_s3_xml_ranges(const void *data, size_t len, BkcS3XmlRange range, void *arg,
 							  BkcError *err);
 
+/* Decode percent-encoding and '+' in place. */
+extern void bkc_s3_decode(char *text);
+
 /* Append text with & < > " ' escaped. */
 extern bool bkc_s3_xml_escape(BkcBuffer *out, const char *text, BkcError *err);
 
@@ -217,9 +225,19 @@ extern bool bkc_s3_xml_escape(BkcBuffer *out, const char *text, BkcError *err);
 extern bool bkc_s3_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 							  BkcWriter **writer, BkcError *err);
 
-/* Storage class, encryption, lock, tags, metadata: of a single PUT or of a multipart upload's begin. */
+/* Storage class, encryption, lock, tags, metadata: for a PUT or the begin of a multipart upload. */
 extern bool bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name,
 								  const char *upload, BkcError *err);
+
+/* Not a chunk of WAL or a probe: locked, tagged, in the class that was chosen. */
+extern bool bkc_s3_lives_long(const char *name);
+
+/* The end of a lock that begins now: "2026-11-20T12:03:01Z". */
+#define BKC_S3_UNTIL_MAX	40
+extern void bkc_s3_lock_until(const BkcS3Store *store, char until[BKC_S3_UNTIL_MAX]);
+
+/* again.c: set lock and tags of an object that was uploaded in parts, where the server needs it. */
+extern bool bkc_s3_say_again(BkcS3Store *store, const char *name, BkcError *err);
 
 /* SSE-C's headers for a request that reads or writes content. */
 extern bool bkc_s3_sse_c_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err);
@@ -230,6 +248,9 @@ extern bool bkc_s3_learn_create(BkcS3Store *store, BkcError *err);
 /* Is the object there and, if so, was it made by the upload of that id? */
 extern bool bkc_s3_head(BkcS3Store *store, const char *name, const char *upload, bool *ours,
 						uint64_t *size, BkcError *err);
+
+/* Is an object readable?  Errors say more than those of HEAD can. */
+extern bool bkc_s3_ask(BkcS3Store *store, const char *name, BkcError *err);
 
 #define BKC_S3_META_UPLOAD	"x-amz-meta-pg-backupctl-upload"
 

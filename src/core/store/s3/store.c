@@ -18,21 +18,12 @@ s3_check(const BkcUrl *url, BkcError *err)
 	return bkc_s3_config(url, NULL, err);
 }
 
-/* Is there really nothing?  GET has a document that says so, and tells a missing bucket apart. */
+/* Is there really nothing?  The document tells a missing bucket apart. */
 static bool
 proven_absent(BkcS3Store *store, const char *name, uint64_t *size, BkcError *err)
 {
-	BkcS3Call	call;
-	bool		ok;
-
-	bkc_s3_call_init(&call, "GET", name);
-	ok = bkc_s3_call_header(&call, "range", "bytes=0-0", err) &&
-		bkc_s3_sse_c_headers(store, &call, err) &&
-		bkc_s3_call_run(store, &call, err);
-	bkc_s3_call_free(store, &call);
-
-	/* it has come into being in between */
-	return ok && bkc_s3_head(store, name, "", NULL, size, err);
+	/* it has come into being in between when that succeeds */
+	return bkc_s3_ask(store, name, err) && bkc_s3_head(store, name, "", NULL, size, err);
 }
 
 static bool

@@ -111,7 +111,7 @@ list_versions(BkcS3Store *s3, const char *key, Versions *v, BkcS3Answer *answer,
 		};
 
 		v->truncated = false;
-		ok = bkc_s3_ask(s3, &question, take_element, v, answer, err);
+		ok = bkc_s3_bucket_ask(s3, &question, take_element, v, answer, err);
 		if (ok && *answer == BKC_S3_KNOWN && v->truncated && !v->beyond && v->key_marker[0] == '\0')
 			ok = bkc_error_set(err, BKC_ERR_CORRUPT,
 							   "S3 cut a listing without saying where it goes on");

@@ -152,7 +152,8 @@ s3_commit(BkcWriter *writer, BkcError *err)
 		ok = put_whole(w, err);
 	else if (ok)
 		ok = (w->part.len == 0 || send_part(w, err)) &&
-			bkc_s3_multipart_complete(w->multipart, err);
+			bkc_s3_multipart_complete(w->multipart, err) &&
+			bkc_s3_say_again(w->store, w->name, err);
 	bkc_host->wait_event(BKC_WAIT_NONE);
 	if (ok)
 		return true;
