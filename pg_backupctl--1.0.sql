@@ -28,6 +28,7 @@ CREATE TABLE @extschema@.backup_catalog (
 		(pg_catalog.round(original_size_bytes::numeric
 						  / NULLIF(backup_size_bytes, 0)::numeric, 2)) STORED,
 	encryption_status text NOT NULL DEFAULT 'none',
+	encryption_key_id text,
 	verification_status text NOT NULL DEFAULT 'not verified'
 		CHECK (verification_status IN ('not verified', 'passed', 'failed')),
 	verification_date timestamptz,

@@ -21,6 +21,7 @@
 #include "pipe/owner.h"
 #include "pipe/walobj.h"
 
+#include "keys.h"
 #include "main.h"
 #include "report.h"
 #include "session.h"
@@ -507,6 +508,7 @@ run_check(const BkcOptions *options)
 
 static const BkcOptionDef check_options[] = {
 	BKC_OPTION_REPO,
+	BKC_OPTION_KEYS,
 	{"cluster", 0, "ID", false, "only the cluster with this system identifier"},
 	BKC_OPTION_JSON,
 	BKC_OPTION_HELP,

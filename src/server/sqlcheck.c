@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "format/names.h"
 #include "funcapi.h"
+#include "keys.h"
 #include "miscadmin.h"
 #include "pipe/object.h"
 #include "pipe/owner.h"
@@ -277,7 +278,7 @@ check_reachable(Check *c, const char *owner)
 {
 	BkcError	err;
 
-	if (!bkc_store_open(&c->repo->url, &c->store, &err) ||
+	if (!bkc_repo_open(c->repo, &c->store, &err) ||
 		!bkc_store_probe(c->store, psprintf("%s-check-%d", owner, MyProcPid), &err))
 	{
 		put_error(c, "repository", &err);
@@ -286,6 +287,31 @@ check_reachable(Check *c, const char *owner)
 	put(c, "repository", OK,
 		psprintf("%s can be written, read, listed and removed from", c->store->location), NULL);
 	return true;
+}
+
+/* Said only where somebody has thought of it. */
+static void
+check_encryption(Check *c)
+{
+	uint8_t		id[BKC_WRAP_ID_SIZE];
+	char		hex[BKC_WRAP_ID_HEX];
+	bool		seals;
+	BkcError	err;
+
+	if (!bkc_keyring_seals(c->store, &seals, &err))
+		put_error(c, "encryption", &err);
+	else if (bkc_keyring_nkeys(c->store->keys) == 0)
+		return;
+	else if (!seals)
+		put(c, "encryption", ATTENTION, "there is a key, but what is written is not sealed",
+			"Set pg_backupctl.encryption to on or required.");
+	else if (!bkc_keyring_wrapping_id(c->store->keys, 0, GetSystemIdentifier(), id, &err))
+		put_error(c, "encryption", &err);
+	else
+	{
+		bkc_hex_encode(id, sizeof(id), hex);
+		put(c, "encryption", OK, psprintf("what is written is sealed with key %s", hex), NULL);
+	}
 }
 
 static void
@@ -643,7 +669,8 @@ check_repository(Check *c, const BkcRepoDef *repo)
 	bkc_spool_owner(owner);
 	if (check_reachable(c, owner))
 	{
-		check_cluster(c);
+		check_encryption(c);
+	check_cluster(c);
 		check_owner(c, owner);
 		check_space(c);
 		check_uploads(c);
