@@ -122,8 +122,8 @@ bkc_s3_ask_versioning(BkcS3Store *s3, BkcS3Bucket *bucket, BkcError *err)
 	const BkcS3Question question = {.sub = "versioning", .root = "VersioningConfiguration"};
 
 	bucket->versioning = false;
-	return bkc_s3_bucket_ask(s3, &question, take_versioning, bucket, &bucket->versioning_answer,
-							 err);
+	return bkc_s3_bucket_ask(s3, &question, take_versioning, bucket,
+							 &bucket->versioning_answer, err);
 }
 
 static bool
@@ -149,8 +149,8 @@ bkc_s3_ask_encryption(BkcS3Store *s3, BkcS3Bucket *bucket, BkcError *err)
 	};
 
 	bucket->encryption[0] = bucket->kms_key[0] = '\0';
-	return bkc_s3_bucket_ask(s3, &question, take_encryption, bucket, &bucket->encryption_answer,
-							 err);
+	return bkc_s3_bucket_ask(s3, &question, take_encryption, bucket,
+							 &bucket->encryption_answer, err);
 }
 
 static bool
