@@ -76,7 +76,7 @@ add_params(BkcS3Call *call, const BkcS3Question *q, BkcError *err)
 
 bool
 bkc_s3_bucket_ask(BkcS3Store *s3, const BkcS3Question *q, BkcS3XmlEach each, void *arg,
-		   BkcS3Answer *answer, BkcError *err)
+				  BkcS3Answer *answer, BkcError *err)
 {
 	Reply		reply = {.root = q->root, .each = each, .arg = arg};
 	BkcS3Call	call;

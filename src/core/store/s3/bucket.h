@@ -35,7 +35,7 @@ typedef struct BkcS3Question
  * passes over what it does not know answers with a document of another kind.
  */
 extern bool bkc_s3_bucket_ask(BkcS3Store *s3, const BkcS3Question *question, BkcS3XmlEach each,
-					   void *arg, BkcS3Answer *answer, BkcError *err);
+							  void *arg, BkcS3Answer *answer, BkcError *err);
 
 typedef struct BkcS3Bucket
 {

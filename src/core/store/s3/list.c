@@ -198,7 +198,8 @@ get_page(BkcS3Store *store, const char *prefix, bool deep, bool uploads, Page *p
 		bkc_s3_decode(page->token);
 
 	/* objects and folders come in two lists, each sorted */
-	qsort(page->entries, page->n, sizeof(Entry), by_key);
+	if (page->n > 1)
+		qsort(page->entries, page->n, sizeof(Entry), by_key);
 	return true;
 }
 
