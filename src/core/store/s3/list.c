@@ -249,7 +249,9 @@ bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err)
 		for (size_t i = 0; ok && i < page.n; i++)
 		{
 			if (name_of(s3, page.entries[i].key) != NULL && page.entries[i].id != NULL)
-				ok = bkc_s3_multipart_abort(s3, page.entries[i].key, true, page.entries[i].id, err);
+				ok = bkc_s3_multipart_abort(s3, page.entries[i].key, true, page.entries[i].id, err) ||
+					bkc_error_context(err, "could not abort the upload of \"%s\" in repository \"%s\"",
+									  page.entries[i].key, store->location);
 		}
 	} while (ok && page.truncated);
 	page_free(&page);
