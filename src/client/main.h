@@ -13,5 +13,6 @@ extern const BkcCommand bkc_command_check;
 extern const BkcCommand bkc_command_restore;
 extern const BkcCommand bkc_command_wal_get;
 extern const BkcCommand bkc_command_keygen;
+extern const BkcCommand bkc_command_rotate_key;
 
 #endif							/* BKC_CLIENT_MAIN_H */
