@@ -25,6 +25,7 @@
 #include "pipe/keycopies.h"
 #include "pipe/manifestio.h"
 #include "pipe/object.h"
+#include "pipe/owner.h"
 #include "pipe/unpack.h"
 #include "settings.h"
 #include "settle.h"
@@ -262,6 +263,40 @@ sweep_store(BkcStore *store, const char *owner, BkcError *err)
 	return ok;
 }
 
+/*
+ * Old uploads that crashed or lost connections have left, of WAL too, which no
+ * begin object claims.  Whose they are is known by ownership alone; a damaged
+ * owner document is told elsewhere.  Where this is not allowed it never will
+ * be: no reason to try again and again.
+ */
+static bool
+tidy_store(BkcStore *store, const char *owner, BkcError *err)
+{
+	uint64		sysid = GetSystemIdentifier();
+	char		prefix[BKC_NAME_MAX];
+	BkcOwnerDoc doc;
+	uint64_t	n = 0;
+	bool		found;
+
+	if (RecoveryInProgress())
+		return true;
+	if (!bkc_owner_current(store, sysid, &doc, &found, err))
+		return err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED;
+	if (!found || strcmp(doc.owner, owner) != 0)
+		return true;
+	snprintf(prefix, sizeof(prefix), "%llu/", (unsigned long long) sysid);
+	if (!bkc_store_tidy(store, prefix, BKC_STORE_OLD_SECONDS, &n, err))
+	{
+		if (err->code != BKC_ERR_ACCESS && err->code != BKC_ERR_UNSUPPORTED)
+			return false;
+		bkc_log(BKC_LOG_WARNING, "old unfinished uploads stay: %s", err->message);
+	}
+	if (n > 0)
+		bkc_log(BKC_LOG_INFO, "aborted %llu old unfinished upload%s in repository \"%s\"",
+				(unsigned long long) n, n == 1 ? "" : "s", store->location);
+	return true;
+}
+
 /* Every repository gets its turn; err is the first failure. */
 static bool
 sweep_repositories(BkcError *err)
@@ -276,7 +311,8 @@ sweep_repositories(BkcError *err)
 		BkcStore   *store = NULL;
 		BkcError	now;
 		bool		done = bkc_repo_open(&repos->items[i], &store, &now) &&
-			sweep_store(store, owner, &now);
+			sweep_store(store, owner, &now) &&
+			tidy_store(store, owner, &now);
 
 		bkc_store_close(store);
 		CHECK_FOR_INTERRUPTS();

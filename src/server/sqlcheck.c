@@ -387,6 +387,89 @@ check_space(Check *c)
 		put(c, "space", OK, psprintf("%s are free", size_text(bytes)), NULL);
 }
 
+/* ---- the place: a bucket's own settings ---- */
+
+/* Kept as plain memory: nothing of the server's may be called, and throw, inside the core. */
+typedef struct Finding
+{
+	char	   *what;
+	char	   *text;
+	char	   *hint;			/* or NULL */
+	bool		warning;
+} Finding;
+
+#define FINDINGS_MAX	64
+
+typedef struct Findings
+{
+	Finding		items[FINDINGS_MAX];
+	int			n;
+} Findings;
+
+static void
+findings_free(void *arg)
+{
+	Findings   *f = arg;
+
+	for (int i = 0; i < f->n; i++)
+	{
+		free(f->items[i].what);
+		free(f->items[i].text);
+		free(f->items[i].hint);
+	}
+	f->n = 0;
+}
+
+static bool
+keep_finding(void *arg, const BkcStoreFinding *finding, BkcError *err)
+{
+	Findings   *f = arg;
+	Finding    *item = &f->items[f->n];
+
+	if (f->n == FINDINGS_MAX)
+		return true;
+	item->what = strdup(finding->what);
+	item->text = strdup(finding->text);
+	item->hint = finding->hint != NULL ? strdup(finding->hint) : NULL;
+	item->warning = finding->level == BKC_STORE_WARNING;
+	f->n++;
+	return (item->what != NULL && item->text != NULL &&
+			(item->hint != NULL || finding->hint == NULL)) || bkc_error_oom(err);
+}
+
+static void
+check_place(Check *c)
+{
+	Findings   *f = palloc0(sizeof(*f));
+	BkcError	err;
+
+	bkc_guard(findings_free, f);
+	if (!bkc_store_describe(c->store, keep_finding, f, &err))
+		put_error(c, "bucket", &err);
+	for (int i = 0; i < f->n; i++)
+		put(c, f->items[i].what, f->items[i].warning ? ATTENTION : OK, f->items[i].text,
+			f->items[i].hint);
+	findings_free(f);
+}
+
+/* What the owner's start-up does as well; nobody else knows whose they are. */
+static void
+check_uploads(Check *c)
+{
+	char		prefix[BKC_NAME_MAX];
+	uint64_t	n;
+	BkcError	err;
+
+	if (!c->ours || !bkc_set_enabled || RecoveryInProgress())
+		return;
+	snprintf(prefix, sizeof(prefix), "%llu/", (unsigned long long) GetSystemIdentifier());
+	if (!bkc_store_tidy(c->store, prefix, BKC_STORE_OLD_SECONDS, &n, &err))
+		put_error(c, "unfinished uploads", &err);
+	else if (n > 0)
+		put(c, "unfinished uploads", OK,
+			psprintf("%llu older than 24 hours, now aborted", (unsigned long long) n), NULL);
+}
+
 /* ---- archiving ---- */
 
 static const char *
@@ -590,6 +673,8 @@ check_repository(Check *c, const BkcRepoDef *repo)
 	check_cluster(c);
 		check_owner(c, owner);
 		check_space(c);
+		check_uploads(c);
+		check_place(c);
 		check_archiver(c);
 		check_holdings(c);
 	}

@@ -278,18 +278,35 @@ bkc_store_list(BkcStore *store, const char *prefix, bool deep,
 		store->ops->list(store, prefix, deep, each, arg, err);
 }
 
-bool
-bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+/* All names first: nothing is removed by a call that cannot be right. */
+static bool
+check_names(const char *const *names, size_t n, BkcError *err)
 {
-	/* all names first: nothing is removed by a call that cannot be right */
 	for (size_t i = 0; i < n; i++)
 	{
 		if (!check_name(names[i], err))
 			return false;
 	}
-	return bkc_host_check(err) &&
+	return true;
+}
+
+bool
+bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+{
+	return check_names(names, n, err) &&
+		bkc_host_check(err) &&
 		bkc_fault(BKC_FAULT_STORE_REMOVE, err) &&
 		(n == 0 || store->ops->remove(store, names, n, err));
+}
+
+bool
+bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+{
+	if (store->ops->remove_versions == NULL)
+		return bkc_store_remove(store, names, n, err);
+	return check_names(names, n, err) &&
+		bkc_host_check(err) &&
+		(n == 0 || store->ops->remove_versions(store, names, n, err));
 }
 
 bool
@@ -298,6 +315,22 @@ bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
 	return check_prefix(prefix, err) &&
 		bkc_host_check(err) &&
 		store->ops->sweep(store, prefix, err);
+}
+
+bool
+bkc_store_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n, BkcError *err)
+{
+	*n = 0;
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		(store->ops->tidy == NULL || store->ops->tidy(store, prefix, seconds, n, err));
+}
+
+bool
+bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg, BkcError *err)
+{
+	return bkc_host_check(err) &&
+		(store->ops->describe == NULL || store->ops->describe(store, each, arg, err));
 }
 
 bool
