@@ -18,7 +18,7 @@ static char *ring_settings = NULL;
 
 /* Several files of a key are one list, and a comma would make two of one. */
 static bool
-put_file(BkcBuffer *files, const char *path, bool list, BkcError *err)
+put_key_file(BkcBuffer *files, const char *path, bool list, BkcError *err)
 {
 	if (!list && strchr(path, ',') != NULL)
 		return bkc_error_set(err, BKC_ERR_INVALID, "path of key file \"%s\" contains a comma", path);
@@ -27,22 +27,22 @@ put_file(BkcBuffer *files, const char *path, bool list, BkcError *err)
 }
 
 static bool
-collect_files(const BkcOptions *options, const BkcUrl *url, BkcBuffer *files, BkcError *err)
+collect_key_files(const BkcOptions *options, const BkcUrl *url, BkcBuffer *files, BkcError *err)
 {
 	const char *path;
 
 	for (size_t i = 0; (path = bkc_option_nth(options, "key-file", i)) != NULL; i++)
 	{
-		if (!put_file(files, path, false, err))
+		if (!put_key_file(files, path, false, err))
 			return false;
 	}
 	path = bkc_url_param(url, "key_file");
-	return path == NULL || put_file(files, path, true, err);
+	return path == NULL || put_key_file(files, path, true, err);
 }
 
 /* Read the keys unless they are those that were read last. */
 static bool
-load(const BkcKeySpec *spec, BkcError *err)
+load_keys(const BkcKeySpec *spec, BkcError *err)
 {
 	BkcBuffer	settings = {0};
 	BkcKeyring *new;
@@ -75,22 +75,44 @@ bkc_keys_attach(const BkcOptions *options, const BkcUrl *url, BkcStore *store, B
 	const char *encryption = bkc_url_param(url, "encryption");
 	BkcBuffer	files = {0};
 	BkcKeySpec	spec = {.sealing = BKC_SEALING_OFF};
-	bool		ok = collect_files(options, url, &files, err);
+	bool		ok = collect_key_files(options, url, &files, err);
 
 	spec.files = bkc_buffer_str(&files);
 	spec.command = bkc_option(options, "key-command");
 	spec.only_sealed = bkc_option_given(options, "require-encryption") ||
 		(encryption != NULL && strcmp(encryption, "required") == 0);
-	ok = ok && load(&spec, err);
+	ok = ok && load_keys(&spec, err);
 	bkc_buffer_free(&files);
 	if (ok)
 		bkc_keyring_attach(ring, store);
 	return ok;
 }
 
+bool
+bkc_keys_attach_new(const BkcOptions *options, const char *new_file, const BkcUrl *url,
+					BkcStore *store, BkcError *err)
+{
+	BkcBuffer	files = {0};
+	BkcKeySpec	spec = {.sealing = BKC_SEALING_OFF};
+	BkcKeyring *keys;
+	bool		ok;
+
+	ok = put_key_file(&files, new_file, false, err) && collect_key_files(options, url, &files, err);
+	spec.files = bkc_buffer_str(&files);
+	spec.command = bkc_option(options, "key-command");
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	ok = ok && bkc_keyring_new(&spec, &keys, err);
+	bkc_buffer_free(&files);
+	if (!ok)
+		return false;
+	bkc_keyring_attach(keys, store);
+	bkc_keyring_free(keys);
+	return true;
+}
+
 /* The other call may be made in any folder. */
 static bool
-put_path(BkcBuffer *command, const char *path,
+put_key_path(BkcBuffer *command, const char *path,
 		 bool (*put) (BkcBuffer *command, const char *word, BkcError *err), BkcError *err)
 {
 	char	   *here;
@@ -119,7 +141,7 @@ bkc_keys_put_options(const BkcOptions *options, BkcBuffer *command,
 	for (size_t i = 0; (text = bkc_option_nth(options, "key-file", i)) != NULL; i++)
 	{
 		if (!bkc_buffer_append_str(command, " --key-file ", err) ||
-			!put_path(command, text, put, err))
+			!put_key_path(command, text, put, err))
 			return false;
 	}
 	text = bkc_option(options, "key-command");

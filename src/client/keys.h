@@ -28,6 +28,10 @@
 extern bool bkc_keys_attach(const BkcOptions *options, const BkcUrl *url, BkcStore *store,
 							BkcError *err);
 
+/* The same with one more key in front of them, which is what new copies are made for. */
+extern bool bkc_keys_attach_new(const BkcOptions *options, const char *new_file, const BkcUrl *url,
+								BkcStore *store, BkcError *err);
+
 /*
  * Append the options as words for another call of this program, which may run in another folder;
  * put() appends one word.

@@ -22,7 +22,8 @@ static const BkcCommand *const commands[] = {
 	&bkc_command_restore,
 	&bkc_command_wal_get,
 	&bkc_command_repo_setup,
-	&bkc_command_keygen
+	&bkc_command_keygen,
+	&bkc_command_rotate_key
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))

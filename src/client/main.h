@@ -14,5 +14,6 @@ extern const BkcCommand bkc_command_restore;
 extern const BkcCommand bkc_command_wal_get;
 extern const BkcCommand bkc_command_repo_setup;
 extern const BkcCommand bkc_command_keygen;
+extern const BkcCommand bkc_command_rotate_key;
 
 #endif							/* BKC_CLIENT_MAIN_H */

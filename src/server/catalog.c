@@ -295,6 +295,7 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 	run("SELECT id, label, repository FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'completed'"
 		" AND CASE WHEN $1 IS NULL THEN label IS NOT NULL"
+		" AND encryption_status OPERATOR(pg_catalog.<>) 'shredded'"
 		" ELSE id OPERATOR(pg_catalog.=) $1::bigint END"
 		" ORDER BY label DESC LIMIT 1", SPI_OK_SELECT, 1, values);
 	found = SPI_processed > 0;

@@ -240,7 +240,11 @@ bkc_repo_open(const BkcRepoDef *def, BkcStore **store, BkcError *err)
 bool
 bkc_repo_keyring(const BkcRepoDef *def, const char *files, BkcKeyring **keys, BkcError *err)
 {
-	BkcKeySpec	spec = {.files = files, .sealing = bkc_repo_sealing(def)};
+	BkcKeySpec	spec = {
+		.files = files,
+		.command = key_command(def),
+		.sealing = bkc_repo_sealing(def)
+	};
 
 	return bkc_keyring_new(&spec, keys, err);
 }

@@ -54,13 +54,21 @@ get(BkcStore *store, const char *name, BkcError *err)
 	return ok;
 }
 
+/* The key for names is always there and not counted. */
+static bool
+count_key(void *arg, const char *name, uint64_t size, BkcError *err)
+{
+	*(size_t *) arg += strstr(name, KEYS "00000000000000000000000000000001/") == NULL;
+	return true;
+}
+
 static size_t
 count_keys(BkcStore *store)
 {
 	size_t		n = 0;
 	BkcError	err;
 
-	assert_ok(bkc_store_list(store, KEYS, true, util_count_name, &n, &err));
+	assert_ok(bkc_store_list(store, KEYS, true, count_key, &n, &err));
 	return n;
 }
 
@@ -272,9 +280,15 @@ test_days(void **state)
 
 	/* a hint that leads nowhere is no harm */
 	memset(shared_id, 7, sizeof(shared_id));
-	keys_use(store, BKC_SEALING_ON, KEY_B, NULL);
+	keys_use(store, BKC_SEALING_ON, KEY_A, NULL);
 	bkc_keyring_share(store->keys, &share);
 	assert_ok(bkc_keyring_for_writing(store, NOTE, id, &key, &err));
+	assert_int_equal(count_keys(store), 6);
+
+	/* who has a wrong key writes nothing */
+	keys_use(store, BKC_SEALING_ON, KEY_B, NULL);
+	assert_fails(bkc_keyring_for_writing(store, NOTE, id, &key, &err), BKC_ERR_KEY);
+	assert_non_null(strstr(err.message, "another key"));
 	assert_int_equal(count_keys(store), 6);
 	bkc_store_close(store);
 	bkc_host_set(NULL);

@@ -237,6 +237,58 @@ bkc_verifynote_decode(const char *text, size_t len, const char *name,
 	return close_document(&f, ok, name, err);
 }
 
+static bool
+check_shred(const BkcShredNote *note, BkcErrorCode code, BkcError *err)
+{
+	if (!bkc_label_valid(note->label))
+		return bkc_fields_impossible("label", code, err);
+	if (note->time < 0)
+		return bkc_fields_impossible("time", code, err);
+	if (note->reason[0] == '\0')
+		return bkc_fields_impossible("reason", code, err);
+	return note->by[0] != '\0' || bkc_fields_impossible("by", code, err);
+}
+
+bool
+bkc_shrednote_encode(const BkcShredNote *note, BkcBuffer *out, BkcError *err)
+{
+	char		key[BKC_KEY_ID_HEX];
+	json_t	   *object;
+
+	if (!bkc_fields_check_array("label", note->label, sizeof(note->label), err) ||
+		!bkc_fields_check_array("reason", note->reason, sizeof(note->reason), err) ||
+		!bkc_fields_check_array("role", note->by, sizeof(note->by), err) ||
+		!check_shred(note, BKC_ERR_INVALID, err))
+		return false;
+	bkc_hex_encode(note->data_key, BKC_KEY_ID_SIZE, key);
+	object = json_pack("{}");
+	return bkc_fields_finish(object, object != NULL &&
+							 bkc_fields_put_int(object, "pg_backupctl_shred", DOCUMENT_VERSION) &&
+							 bkc_fields_put_text(object, "label", note->label) &&
+							 bkc_fields_put_time(object, "time", note->time) &&
+							 bkc_fields_put_text(object, "reason", note->reason) &&
+							 bkc_fields_put_text(object, "by", note->by) &&
+							 bkc_fields_put_text(object, "data_key", key), out, err);
+}
+
+bool
+bkc_shrednote_decode(const char *text, size_t len, const char *name, BkcShredNote *note,
+					 BkcError *err)
+{
+	BkcFields	f = {0};
+	bool		ok;
+
+	memset(note, 0, sizeof(*note));
+	ok = bkc_fields_open(&f, "pg_backupctl_shred", DOCUMENT_VERSION, text, len, err) &&
+		bkc_fields_array(&f, "label", note->label, sizeof(note->label), err) &&
+		bkc_fields_time(&f, "time", &note->time, err) &&
+		bkc_fields_array(&f, "reason", note->reason, sizeof(note->reason), err) &&
+		bkc_fields_array(&f, "by", note->by, sizeof(note->by), err) &&
+		bkc_fields_hex(&f, "data_key", note->data_key, BKC_KEY_ID_SIZE, err) &&
+		check_shred(note, BKC_ERR_CORRUPT, err);
+	return close_document(&f, ok, name, err);
+}
+
 /* ---- owners ---- */
 
 static bool

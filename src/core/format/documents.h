@@ -67,6 +67,20 @@ extern bool bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, Bkc
 extern bool bkc_verifynote_decode(const char *text, size_t len, const char *name,
 								  BkcVerifyNote *note, BkcError *err);
 
+/* backups/<label>/notes/<time>-shred: written before its data key is destroyed */
+typedef struct BkcShredNote
+{
+	char		label[BKC_LABEL_MAX];
+	int64_t		time;
+	char		reason[BKC_DOC_TEXT_MAX];	/* not empty */
+	char		by[BKC_DOC_TEXT_MAX];	/* role, not empty */
+	uint8_t		data_key[BKC_KEY_ID_SIZE];
+} BkcShredNote;
+
+extern bool bkc_shrednote_encode(const BkcShredNote *note, BkcBuffer *out, BkcError *err);
+extern bool bkc_shrednote_decode(const char *text, size_t len, const char *name,
+								 BkcShredNote *note, BkcError *err);
+
 /*
  * <sysid>/owner/<number>: from this number on that data directory may write
  * (back up, archive, expire).  The highest number counts.

@@ -17,7 +17,7 @@
 
 bool
 bkc_repo_backup_key(BkcStore *store, uint64_t sysid, const char *label, bool *sealed,
-					uint8_t id[BKC_KEY_ID_SIZE], BkcError *err)
+					uint8_t		id[BKC_KEY_ID_SIZE], BkcError *err)
 {
 	uint8_t		bytes[BKC_ENVELOPE_SIZE];
 	char		name[BKC_NAME_MAX];
@@ -81,7 +81,7 @@ copy_at(const CopyList *list, size_t i)
 
 bool
 bkc_repo_key_copies(BkcStore *store, uint64_t sysid, const uint8_t id[BKC_KEY_ID_SIZE], size_t *n,
-					char first[BKC_WRAP_ID_HEX], BkcError *err)
+					char		first[BKC_WRAP_ID_HEX], BkcError *err)
 {
 	CopyList	list = {{0}};
 	char		folder[BKC_NAME_MAX];

@@ -43,6 +43,12 @@ bkc_keyring_seals(const BkcStore *store, bool *seals, BkcError *err)
 
 /* ---- making ---- */
 
+/*
+ * Who cannot open the key for names has another key than those who have written here before, most
+ * likely by mistake; what it wrote could not be read with theirs.
+ */
+static bool names_key(BkcStore *store, uint64_t sysid, BkcError *err);
+
 /* A new key, or that of an id that was chosen before; *key is freed before. */
 static bool
 make_key(BkcStore *store, uint64_t sysid, const uint8_t *id, const char *purpose, BkcDataKey *key,
@@ -51,6 +57,8 @@ make_key(BkcStore *store, uint64_t sysid, const uint8_t *id, const char *purpose
 	BkcDataKey	new = {.sysid = sysid, .created = bkc_host->now()};
 
 	bkc_datakey_free(key);
+	if (id != names_id && !names_key(store, sysid, err))
+		return false;
 	snprintf(new.purpose, sizeof(new.purpose), "%s", purpose);
 	if (id != NULL)
 		memcpy(new.id, id, sizeof(new.id));
@@ -245,6 +253,7 @@ names_key(BkcStore *store, uint64_t sysid, BkcError *err)
 {
 	BkcDataKey *names = &store->keys->names;
 	BkcKeyFound found;
+	char		folder[BKC_NAME_MAX];
 
 	if (names->sysid == sysid)
 		return true;
@@ -258,8 +267,8 @@ names_key(BkcStore *store, uint64_t sysid, BkcError *err)
 
 		/* where there is one for other keys a second one must not be made */
 		if (found == BKC_KEY_OTHERS)
-			return bkc_datakey_missing(store, sysid, "names of partial and conflicting WAL files",
-									   names_id, err);
+			return bkc_name_key_copies(sysid, names_id, folder, err) &&
+				bkc_datakey_missing(store, sysid, folder, names_id, err);
 		if (!make_key(store, sysid, names_id, "names", names, err))
 			return false;
 		bkc_datakey_free(names);
