@@ -295,7 +295,7 @@ shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason, ch
 	/* first why, then what; without copies it was done before */
 	if (copies > 0)
 		put_note(w, label, reason, key);
-	check(bkc_repo_remove_key(w->store, sysid, key, &err), &err);
+	check(bkc_repo_remove_key(w->store, sysid, key, true, &err), &err);
 	check(bkc_repo_key_copies(w->store, sysid, key, &copies, first, &err), &err);
 	if (copies > 0)
 		ereport(ERROR,

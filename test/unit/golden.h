@@ -3,9 +3,9 @@
  *		A small repository of which copies stay in test/golden for ever, one for
  *		each version of the format.
  *
- * golden.c and golden_wal.c say what it holds, golden_make.c and
- * golden_make_wal.c write it with the core, and golden_raw.c, golden_text.c, golden_check.c
- * and golden_raw_wal.c read it again without the core: they know nothing but FORMAT.md.
+ * golden.c and golden_wal.c say what it holds, golden_make.c and golden_make_wal.c write it with
+ * the core, and golden_raw.c, golden_seal.c, golden_text.c, golden_check.c and golden_raw_wal.c
+ * read it again without the core: they know nothing but FORMAT.md.
  * Nothing in the description may change once a copy is committed; a new version of the
  * format gets a description of its own.
  */
@@ -148,6 +148,7 @@ extern bool raw_matches(const char *text, const char *pattern);
 	"[0-9A-F]{8}[.]history([.]conflict-[0-9a-f]{16})?|[0-9A-F]{8}/[0-9A-F]{8}/[0-9A-F]{24}(" \
 	"([.][0-9A-F]{8}[.]backup)?([.]conflict-[0-9a-f]{16})?|[.]partial-[0-9a-f]{16}|" \
 	"[.]chunks/[0-9a-f]{16}-[0-3][0-9a-f]{7}))"
+#define RAW_KEY_NAME "[1-9][0-9]{0,19}/keys/[0-9a-f]{32}/[0-9a-f]{16}"
 #define RAW_OWNER_NAME "[1-9][0-9]{0,19}/owner/[0-9]{8}"
 
 #define RAW_STORED	2			/* a frame's flag */
@@ -168,6 +169,8 @@ typedef struct RawObject
 	char		name[256];
 	uint16_t	kind;
 	uint8_t		codec;
+	bool		sealed;
+	uint8_t		key[32];		/* of a sealed one's frames */
 	size_t		size;			/* of the whole object */
 	RawFrame   *frames;			/* those of type data only */
 	size_t		nframes;
@@ -179,6 +182,18 @@ typedef struct RawObject
 extern const char *raw_parse(const char *name, int kind, const uint8_t *data, size_t len,
 							 RawObject *object);
 extern void raw_free(RawObject *object);
+
+/*
+ * golden_seal.c: where keys are looked for; the key of an object, by its envelope and name; a
+ * frame's payload, opened in place; the hash in the names of partial and conflict objects.
+ */
+extern void raw_seal_root(const char *root);
+extern const char *raw_object_key(const uint8_t *envelope, const char *name, uint8_t out[32]);
+extern bool raw_unseal(const uint8_t key[32], const uint8_t *header, uint8_t *payload, size_t len);
+extern const char *raw_names_hash(const char *name, const char *sha256, char out[17]);
+
+/* The wrapping key of sealed golden repositories. */
+#define GOLDEN_KEY	"0123456789abcdeffedcba987654321000112233445566778899aabbccddeeff"
 
 /* Plain content of all data frames, malloc'ed and followed by a zero byte. */
 extern char *raw_content(const RawObject *object, size_t *len);

@@ -45,6 +45,7 @@ raw_load(const char *root, const char *name, int kind, RawObject *object)
 	size_t		len;
 
 	memset(object, 0, sizeof(*object));
+	raw_seal_root(root);
 	snprintf(path, sizeof(path), "%s/%s", root, name);
 	data = (uint8_t *) read_file(path, &len);
 	if (data == NULL)
@@ -319,6 +320,12 @@ check_object(const char *root, const char *name)
 		return check_wal(root, name);
 	if (raw_matches(name, RAW_OWNER_NAME))
 		return check_owner(root, name);
+	if (raw_matches(name, RAW_KEY_NAME))
+	{
+		error = raw_load(root, name, 8, &object);
+		raw_free(&object);
+		return error;
+	}
 	if (!raw_matches(name, RAW_NAME))
 		return raw_wrong("nothing has this name");
 	if (sscanf(name, "%31[0-9]/backups/%63[^/]/%n", sysid, label, &rest) < 2)

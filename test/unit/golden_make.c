@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "format/names.h"
 #include "pipe/chain.h"
+#include "pipe/keyring.h"
 #include "pipe/manifestio.h"
 #include "pipe/object.h"
 #include "pipe/owner.h"
@@ -297,6 +299,16 @@ put_manifest(Maker *m, BkcError *err)
 	return ok;
 }
 
+/* A data key of its own, as every sealed backup has. */
+static bool
+seal_backup(Maker *m, BkcError *err)
+{
+	uint8_t		id[BKC_KEY_ID_SIZE];
+
+	return bkc_random(id, sizeof(id), err) &&
+		bkc_keyring_make_backup(m->store, GOLDEN_SYSID, m->header->label, id, err);
+}
+
 static bool
 make_backup(Maker *m, BkcError *err)
 {
@@ -307,6 +319,7 @@ make_backup(Maker *m, BkcError *err)
 	m->entries = calloc(m->n, sizeof(BkcEntry));
 	if (m->entries == NULL)
 		return bkc_error_oom(err);
+	ok = m->store->keys == NULL || seal_backup(m, err);
 	for (worker = 0; ok && worker < m->workers; worker++)
 		ok = store_worker(m, worker, err);
 	ok = ok && put_manifest(m, err);

@@ -28,7 +28,8 @@
 
 enum
 {
-	KIND_CLUSTER = 1, KIND_BEGIN, KIND_MANIFEST, KIND_PACK, KIND_NOTE, KIND_WAL, KIND_CHUNK
+	KIND_CLUSTER = 1, KIND_BEGIN, KIND_MANIFEST, KIND_PACK, KIND_NOTE, KIND_WAL, KIND_CHUNK,
+	KIND_KEY
 };
 enum
 {
@@ -111,19 +112,22 @@ parse_envelope(const uint8_t *p, int kind, RawObject *object)
 		return raw_wrong("kind %u", object->kind);
 	if (object->codec > CODEC_ZSTD)
 		return raw_wrong("codec");
-	if (p[13] != 0)
+	if (p[13] > 1)
 		return raw_wrong("cipher");
+	object->sealed = p[13] == 1;
+	if (kind == KIND_KEY && !object->sealed)
+		return raw_wrong("a key that is not sealed");
 	if (p[14] != 1)
 		return raw_wrong("digest algorithm");
 	if (p[15] != 20)
 		return raw_wrong("frame size");
-	if (!is_zero(p + 16, 16))
+	if (is_zero(p + 16, 16) == object->sealed)
 		return raw_wrong("data key id");
 	if (is_zero(p + 32, 32))
 		return raw_wrong("salt");
 	if (!is_zero(p + 64, 48))
 		return raw_wrong("zeros");
-	return NULL;
+	return object->sealed ? raw_object_key(p, object->name, object->key) : NULL;
 }
 
 static uint64_t
@@ -167,13 +171,29 @@ expand(uint8_t codec, const uint8_t *in, size_t len, uint8_t *out, size_t out_le
 	}
 }
 
+/* The payload as it was before it was sealed, if it was; in a static buffer then. */
+static const uint8_t *
+open_payload(const uint8_t *p, uint64_t seed, const RawObject *object, const RawFrame *frame)
+{
+	static uint8_t opened[MAX_PLAIN];
+	uint8_t		digest[16];
+
+	if (!object->sealed)
+	{
+		digest_of(p + HEADER, frame->stored_len, XXH3_64bits_withSeed(p, 16, seed), digest);
+		return memcmp(digest, p + 16, 16) == 0 ? p + HEADER : NULL;
+	}
+	memcpy(opened, p + HEADER, frame->stored_len);
+	return raw_unseal(object->key, p, opened, frame->stored_len) ? opened : NULL;
+}
+
 /* The frame at offset; end is where the last one must end. */
 static const char *
 parse_frame(const uint8_t *data, size_t end, size_t offset, uint32_t expected, uint64_t seed,
-			uint8_t codec, RawFrame *frame)
+			const RawObject *object, RawFrame *frame)
 {
 	const uint8_t *p = data + offset;
-	uint8_t		digest[16];
+	const uint8_t *payload;
 
 	if (end - offset < HEADER)
 		return raw_wrong("frame %u: cut header", expected);
@@ -196,9 +216,9 @@ parse_frame(const uint8_t *data, size_t end, size_t offset, uint32_t expected, u
 		return raw_wrong("frame %u: flags", expected);
 	if (!is_zero(p + 14, 2))
 		return raw_wrong("frame %u: zeros", expected);
-	digest_of(p + HEADER, frame->stored_len, XXH3_64bits_withSeed(p, 16, seed), digest);
-	if (memcmp(digest, p + 16, 16) != 0)
-		return raw_wrong("frame %u: digest", expected);
+	payload = open_payload(p, seed, object, frame);
+	if (payload == NULL)
+		return raw_wrong("frame %u: digest or tag", expected);
 
 	frame->plain = malloc((size_t) frame->plain_len + 1);
 	if (frame->plain == NULL)
@@ -207,13 +227,13 @@ parse_frame(const uint8_t *data, size_t end, size_t offset, uint32_t expected, u
 	{
 		if (frame->stored_len != frame->plain_len)
 			return raw_wrong("frame %u: lengths of a stored frame", expected);
-		memcpy(frame->plain, p + HEADER, frame->plain_len);
+		memcpy(frame->plain, payload, frame->plain_len);
 		return NULL;
 	}
 	/* what does not shrink must be stored plain */
-	if (codec == CODEC_NONE || frame->stored_len >= frame->plain_len)
+	if (object->codec == CODEC_NONE || frame->stored_len >= frame->plain_len)
 		return raw_wrong("frame %u: not marked as stored", expected);
-	if (!expand(codec, p + HEADER, frame->stored_len, frame->plain, frame->plain_len))
+	if (!expand(object->codec, payload, frame->stored_len, frame->plain, frame->plain_len))
 		return raw_wrong("frame %u: does not expand", expected);
 	return NULL;
 }
@@ -238,8 +258,8 @@ parse_frames(const uint8_t *data, size_t end, RawObject *object)
 		frame = &more[object->nframes];
 		memset(frame, 0, sizeof(*frame));
 		object->nframes++;
-		error = parse_frame(data, end, offset, (uint32_t) (object->nframes - 1), seed,
-							object->codec, frame);
+		error = parse_frame(data, end, offset, (uint32_t) (object->nframes - 1), seed, object,
+							frame);
 		if (error != NULL)
 			return error;
 		offset += HEADER + frame->stored_len;

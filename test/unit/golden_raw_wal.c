@@ -102,14 +102,20 @@ check_place(const json_t *info, const char *name, int kind)
 
 /* The object that the info frame belongs to. */
 static const char *
-check_name(const json_t *info, const char *name, int kind)
+check_name(const RawObject *object, const json_t *info, const char *name, int kind)
 {
+	char		hash[17];
+	const char *error;
 	const char *file = string_of(info, "file");
 	const char *conflict = strstr(name, ".conflict-");
 	const char *partial = strstr(name, ".partial-");
 	char		expected[512];
 	int			n;
 
+	snprintf(hash, sizeof(hash), "%.16s", string_of(info, "sha256"));
+	if (object->sealed && (partial != NULL || conflict != NULL) &&
+		(error = raw_names_hash(name, string_of(info, "sha256"), hash)) != NULL)
+		return error;
 	n = snprintf(expected, sizeof(expected), "%s/wal/", string_of(info, "system_identifier"));
 	if (strstr(file, ".history") == NULL)
 		n += snprintf(expected + n, sizeof(expected) - (size_t) n, "%.8s/%.8s/", file, file + 8);
@@ -118,11 +124,9 @@ check_name(const json_t *info, const char *name, int kind)
 		n += snprintf(expected + n, sizeof(expected) - (size_t) n, ".chunks/%s",
 					  strrchr(name, '/') + 1);
 	else if (partial != NULL)
-		n += snprintf(expected + n, sizeof(expected) - (size_t) n, "-%.16s",
-					  string_of(info, "sha256"));
+		n += snprintf(expected + n, sizeof(expected) - (size_t) n, "-%s", hash);
 	else if (conflict != NULL)
-		snprintf(expected + n, sizeof(expected) - (size_t) n, ".conflict-%.16s",
-				 string_of(info, "sha256"));
+		snprintf(expected + n, sizeof(expected) - (size_t) n, ".conflict-%s", hash);
 	if (strcmp(name, expected) != 0)
 		return raw_wrong("it belongs to %s", expected);
 	if (conflict != NULL ? !is_said(info, "reason") || !is_said(info, "resolved_by") :
@@ -164,7 +168,7 @@ raw_load_wal(const char *root, const char *name, RawObject *object, json_t **inf
 		return error;
 	if (!has(*info, "pg_backupctl_wal"))
 		return raw_wrong("another document");
-	if ((error = check_name(*info, name, kind)) != NULL)
+	if ((error = check_name(object, *info, name, kind)) != NULL)
 		return error;
 	file = string_of(*info, "file");
 	if (strlen(file) == 24 || strstr(file, ".partial") != NULL)

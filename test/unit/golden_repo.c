@@ -6,8 +6,10 @@
 
 #include "golden_make.h"
 #include "golden_repo.h"
+#include "pipe/keyring.h"
 
 #define GOLDEN_FOLDER	"/../golden/v1"
+#define GOLDEN_SEALED	"/../golden/v1-sealed"
 
 bool
 golden_open_folder(const char *folder, BkcStore **store, BkcError *err)
@@ -22,19 +24,34 @@ golden_open_folder(const char *folder, BkcStore **store, BkcError *err)
 	return ok;
 }
 
+void
+golden_use_keys(BkcStore *store)
+{
+	BkcKeySpec	spec = {.sealing = BKC_SEALING_REQUIRED};
+	BkcUserKey	key = {0};
+	BkcKeyring *keys;
+	BkcError	err;
+
+	assert_ok(bkc_keyring_new(&spec, &keys, &err));
+	assert_ok(bkc_userkey_parse(GOLDEN_KEY, strlen(GOLDEN_KEY), "golden", &key, &err));
+	assert_ok(bkc_keyring_add(keys, &key, &err));
+	bkc_keyring_attach(keys, store);
+	bkc_keyring_free(keys);
+}
+
 /* Beside this source, wherever the program was built or is started from the source's top. */
-int
-golden_open_v1(void **state)
+static int
+open_golden(const char *folder, void **state)
 {
 	GoldenRepo *repo = calloc(1, sizeof(*repo));
-	char		here[PATH_MAX - sizeof(GOLDEN_FOLDER)];
+	char		here[PATH_MAX - sizeof(GOLDEN_SEALED)];
 	char		there[PATH_MAX];
 	BkcError	err;
 
 	assert_non_null(repo);
 	snprintf(here, sizeof(here), "%s", __FILE__);
 	*strrchr(here, '/') = '\0';
-	snprintf(there, sizeof(there), "%s" GOLDEN_FOLDER, here);
+	snprintf(there, sizeof(there), "%s%s", here, folder);
 	if (realpath(there, repo->root) == NULL)
 		fail_msg("no folder \"%s\": run this in the top folder of the source", there);
 	assert_ok(golden_open_folder(repo->root, &repo->store, &err));
@@ -43,7 +60,25 @@ golden_open_v1(void **state)
 }
 
 int
-golden_open_fresh(void **state)
+golden_open_v1(void **state)
+{
+	return open_golden(GOLDEN_FOLDER, state);
+}
+
+int
+golden_open_sealed(void **state)
+{
+	GoldenRepo *repo;
+
+	if (open_golden(GOLDEN_SEALED, state) != 0)
+		return -1;
+	repo = *state;
+	golden_use_keys(repo->store);
+	return 0;
+}
+
+static int
+open_fresh(bool sealed, void **state)
 {
 	GoldenRepo *repo = calloc(1, sizeof(*repo));
 	BkcError	err;
@@ -52,9 +87,23 @@ golden_open_fresh(void **state)
 	assert_ok(filerepo_new(&repo->fresh, &err));
 	snprintf(repo->root, sizeof(repo->root), "%s", repo->fresh.root);
 	assert_ok(filerepo_open(&repo->fresh, &repo->store, &err));
+	if (sealed)
+		golden_use_keys(repo->store);
 	assert_ok(golden_make(repo->store, &err));
 	*state = repo;
 	return 0;
+}
+
+int
+golden_open_fresh(void **state)
+{
+	return open_fresh(false, state);
+}
+
+int
+golden_open_fresh_sealed(void **state)
+{
+	return open_fresh(true, state);
 }
 
 int

@@ -23,7 +23,14 @@ typedef struct GoldenRepo
 
 extern int	golden_open_v1(void **state);
 extern int	golden_open_fresh(void **state);
+
+/* The same, sealed. */
+extern int	golden_open_sealed(void **state);
+extern int	golden_open_fresh_sealed(void **state);
 extern int	golden_close(void **state);
+
+/* Seal with GOLDEN_KEY from now on. */
+extern void golden_use_keys(BkcStore *store);
 
 /* A store in any folder. */
 extern bool golden_open_folder(const char *folder, BkcStore **store, BkcError *err);

@@ -159,6 +159,7 @@ static const Rule begin_rules[] = {
 	{"owner", STRING, "[0-9a-f]{1,39}", false},
 	{"host", TEXT, NULL, false},
 	{"start_time", TIME_VALUE},
+	{"data_key", STRING, "[0-9a-f]{32}", true},
 	END
 };
 

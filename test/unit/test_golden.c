@@ -8,6 +8,7 @@
  * knows FORMAT.md only.
  *
  *		test_golden --make FOLDER		write a copy (see test/golden/README.md)
+ *		test_golden --make-sealed FOLDER	the same, sealed
  *		test_golden --check FOLDER		read any repository by FORMAT.md only
  */
 #include "test_pipe_util.h"
@@ -527,9 +528,9 @@ test_raw_repository(void **state)
 	if (error != NULL)
 		fail_msg("%s", error);
 	load_manifest(repo, &manifest);
-	/* the other backup has a manifest and a pack */
+	/* the other backup has a manifest and a pack; each backup, a day and names have keys */
 	assert_int_equal(objects, golden_ndocuments + json_array_size(manifest.packs) + 1 +
-					 golden_nwal + 2);
+					 golden_nwal + 2 + (repo->store->keys != NULL ? 4 : 0));
 	assert_int_equal(objects, util_objects(repo->store));
 	raw_manifest_free(&manifest);
 }
@@ -593,6 +594,19 @@ test_raw_vectors(void **state)
 /* ---- */
 
 static int
+make_sealed(const char *folder)
+{
+	GoldenRepo	repo = {.root = ""};
+	BkcError	err;
+
+	assert_ok(golden_open_folder(folder, &repo.store, &err));
+	golden_use_keys(repo.store);
+	assert_ok(golden_make(repo.store, &err));
+	bkc_store_close(repo.store);
+	return 0;
+}
+
+static int
 make(const char *folder)
 {
 	BkcStore   *store = NULL;
@@ -637,8 +651,13 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "--make") == 0)
 		return make(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--make-sealed") == 0)
+		return make_sealed(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "--check") == 0)
 		return check(argv[2]);
 	failed = cmocka_run_group_tests_name("golden", tests, golden_open_v1, golden_close);
-	return failed + cmocka_run_group_tests_name("fresh", tests, golden_open_fresh, golden_close);
+	failed += cmocka_run_group_tests_name("fresh", tests, golden_open_fresh, golden_close);
+	failed += cmocka_run_group_tests_name("sealed", tests, golden_open_sealed, golden_close);
+	return failed +
+		cmocka_run_group_tests_name("fresh sealed", tests, golden_open_fresh_sealed, golden_close);
 }

@@ -380,7 +380,7 @@ test_destroyed(void **state)
 	util_put(store, name, bytes.data, bytes.len);
 
 	/* destroyed: not a matter of which key is given */
-	assert_ok(bkc_repo_remove_key(store, SYSID, doc.data_key, &err));
+	assert_ok(bkc_repo_remove_key(store, SYSID, doc.data_key, true, &err));
 	keys_use(store, BKC_SEALING_ON, KEY_A, NULL);
 	assert_ok(bkc_name_manifest(SYSID, LABEL, name, &err));
 	bkc_buffer_reset(&text);

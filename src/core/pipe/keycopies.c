@@ -189,7 +189,7 @@ remove_others(BkcStore *store, uint64_t sysid, size_t n, const CopyList *list, B
 		if (memcmp(copy->wrapping, wrap->id, BKC_WRAP_ID_SIZE) == 0)
 			continue;
 		if (!bkc_host_check(err) || !bkc_name_key(sysid, copy->id, copy->wrapping, name, err) ||
-			!bkc_store_remove(store, names, 1, err))
+			!bkc_store_remove_versions(store, names, 1, err))
 			return false;
 		done->removed++;
 	}

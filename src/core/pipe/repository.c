@@ -258,9 +258,12 @@ bkc_repo_backups(BkcStore *store, uint64_t sysid, BkcBackupRef **list, size_t *n
 
 /* ---- removal ---- */
 
-/* Everything below prefix but keep.  Nothing else is touched, whatever a listing says. */
+/*
+ * Everything below prefix but keep, with former versions or not.  Nothing else is touched, whatever
+ * a listing says.
+ */
 static bool
-remove_below(BkcStore *store, const char *prefix, const char *keep, BkcError *err)
+remove_below(BkcStore *store, const char *prefix, const char *keep, bool versions, BkcError *err)
 {
 	NameList	list = {.prefix_len = strlen(prefix)};
 	const char *batch[REMOVE_BATCH];
@@ -271,7 +274,9 @@ remove_below(BkcStore *store, const char *prefix, const char *keep, BkcError *er
 	{
 		if (count == REMOVE_BATCH || (i == list.n && count > 0))
 		{
-			ok = bkc_host_check(err) && bkc_store_remove(store, batch, count, err);
+			ok = bkc_host_check(err) &&
+				(versions ? bkc_store_remove_versions(store, batch, count, err) :
+				 bkc_store_remove(store, batch, count, err));
 			count = 0;
 		}
 		if (ok && i < list.n && strncmp(list.names[i], prefix, list.prefix_len) == 0 &&
@@ -311,12 +316,12 @@ bkc_repo_backup_complete(BkcStore *store, uint64_t sysid, const char *label, boo
 
 bool
 bkc_repo_remove_key(BkcStore *store, uint64_t sysid, const uint8_t id[BKC_KEY_ID_SIZE],
-					BkcError *err)
+					bool versions, BkcError *err)
 {
 	char		prefix[BKC_NAME_MAX];
 
 	return bkc_name_key_copies(sysid, id, prefix, err) &&
-		remove_below(store, prefix, "", err) &&
+		remove_below(store, prefix, "", versions, err) &&
 		bkc_store_sweep(store, prefix, err);
 }
 
@@ -359,8 +364,8 @@ bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcEr
 		return false;
 	find_data_key(store, begin, key, &sealed);
 	return bkc_store_remove(store, &first, 1, err) &&
-		remove_below(store, prefix, begin, err) &&
+		remove_below(store, prefix, begin, false, err) &&
 		bkc_store_sweep(store, prefix, err) &&
-		(!sealed || bkc_repo_remove_key(store, sysid, key, err)) &&
+		(!sealed || bkc_repo_remove_key(store, sysid, key, false, err)) &&
 		bkc_store_remove(store, &last, 1, err);
 }

@@ -129,8 +129,11 @@ extern bool bkc_repo_backup_complete(BkcStore *store, uint64_t sysid, const char
 extern bool bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label,
 								   BkcError *err);
 
-/* Every wrapped copy of a data key: what was sealed with it is destroyed. */
+/*
+ * Every wrapped copy of a data key: what was sealed with it is destroyed.  With versions nothing of
+ * them is kept, in buckets that keep former versions; see bkc_store_remove_versions().
+ */
 extern bool bkc_repo_remove_key(BkcStore *store, uint64_t sysid,
-								const uint8_t id[BKC_KEY_ID_SIZE], BkcError *err);
+								const uint8_t id[BKC_KEY_ID_SIZE], bool versions, BkcError *err);
 
 #endif							/* BKC_PIPE_UNPACK_H */
