@@ -188,7 +188,8 @@ read_range(BkcStore *store, const char *name, uint64_t offset, uint64_t length, 
 	BkcBuffer	buf = {0};
 	bool		ok = store_get(store, name, offset, length, 100000, &buf, err);
 
-	if (ok && (buf.len != expected || (buf.len > 0 && memcmp(buf.data, data + offset, buf.len) != 0)))
+	if (ok && (buf.len != expected ||
+			   (buf.len > 0 && memcmp(buf.data, data + offset, buf.len) != 0)))
 		ok = wrong(err);
 	bkc_buffer_free(&buf);
 	return ok;
