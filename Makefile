@@ -3,7 +3,7 @@
 #   make                the extension (by PGXS) and the client
 #   make install        ... into the PostgreSQL that PG_CONFIG belongs to
 #   make deps           install what building and testing need (Debian, apt-get)
-#   make demo           a backup and a restore on scratch data, shown step by step
+#   make demo           a backup and a restore on scratch data, shown step by step; S3=1: to a bucket
 #   make check          lint, unit, pg_regress and TAP tests
 #   make lint unit installcheck tap bench format clean
 #   make check-server-sanitized     TAP tests with sanitizers in the server; before a release

@@ -28,6 +28,7 @@ CREATE TABLE @extschema@.backup_catalog (
 		(pg_catalog.round(original_size_bytes::numeric
 						  / NULLIF(backup_size_bytes, 0)::numeric, 2)) STORED,
 	encryption_status text NOT NULL DEFAULT 'none',
+	encryption_key_id text,
 	verification_status text NOT NULL DEFAULT 'not verified'
 		CHECK (verification_status IN ('not verified', 'passed', 'failed')),
 	verification_date timestamptz,
@@ -67,6 +68,8 @@ COMMENT ON COLUMN @extschema@.backup_catalog.label IS 'name of the backup in its
 COMMENT ON COLUMN @extschema@.backup_catalog.repository IS 'the first repository that got it; null for backups of other tools';
 COMMENT ON COLUMN @extschema@.backup_catalog.backup_size_bytes IS 'stored bytes';
 COMMENT ON COLUMN @extschema@.backup_catalog.original_size_bytes IS 'bytes before compression';
+COMMENT ON COLUMN @extschema@.backup_catalog.encryption_status IS 'none, AES-256-GCM, or shredded: its key was destroyed';
+COMMENT ON COLUMN @extschema@.backup_catalog.encryption_key_id IS 'the key that opens it, as "pg_backupctl keygen" has named it';
 COMMENT ON COLUMN @extschema@.backup_catalog.verification_status IS 'not verified, passed or failed';
 COMMENT ON COLUMN @extschema@.backup_catalog.metadata IS 'options, counts, damaged files, findings of the last verification';
 COMMENT ON TABLE @extschema@.backup_copy IS 'one row for each repository that holds a backup';
@@ -348,6 +351,104 @@ COMMENT ON FUNCTION @extschema@.backup_wal_conflict_resolve(text, text)
 	IS 'let this server''s content of a WAL file win where a repository holds another; returns in how many; superuser only';
 
 -- ---------------------------------------------------------------------------
+-- keys
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.backup_rotate_key(
+	new_key_file text,
+	repository text DEFAULT NULL,
+	remove_old boolean DEFAULT false)
+RETURNS TABLE (repository text, key_id text, data_keys bigint, added bigint, removed bigint)
+	AS 'MODULE_PATHNAME', 'bkc_sql_rotate_key'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_rotate_key(text, text, boolean)
+	IS 'let a new key open everything that is sealed, proven for each data key; with remove_old the old keys do not any more; superuser only';
+
+CREATE FUNCTION @extschema@.backup_shred_keys(label text, repository text, reason text)
+RETURNS text
+	AS 'MODULE_PATHNAME', 'bkc_sql_shred_keys'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_shred_keys(text, text, text)
+	IS 'destroy the data key of a backup in one repository; part of backup_shred(); superuser only';
+
+CREATE FUNCTION @extschema@.backup_shred(id bigint, reason text)
+RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	backup @extschema@.backup_catalog;
+	others text;
+	place text;
+	destroyed integer := 0;
+BEGIN
+	IF backup_shred.reason IS NULL OR pg_catalog.btrim(backup_shred.reason) = '' THEN
+		RAISE EXCEPTION 'a reason must be given'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'It is kept in the repository and in the server''s log.';
+	END IF;
+	SELECT * INTO backup FROM @extschema@.backup_catalog c WHERE c.id = backup_shred.id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no backup %', backup_shred.id
+			USING ERRCODE = 'undefined_object';
+	END IF;
+	IF backup.label IS NULL OR backup.status <> 'completed' OR backup.encryption_status = 'none' THEN
+		RAISE EXCEPTION 'backup % has no key that could be destroyed', backup.id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = CASE WHEN backup.label IS NULL THEN 'It was made by another tool.'
+								WHEN backup.status <> 'completed' THEN 'Its status is ' || backup.status || '.'
+								ELSE 'It is not sealed.' END;
+	END IF;
+	IF backup.held THEN
+		RAISE EXCEPTION 'backup % is held', backup.id
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	SELECT pg_catalog.string_agg(c.label, ', ' ORDER BY c.label) INTO others
+	FROM @extschema@.backup_catalog c
+	WHERE c.parent_id = backup.id AND c.status IN ('running', 'completed')
+		AND c.encryption_status <> 'shredded';
+	IF others IS NOT NULL THEN
+		RAISE EXCEPTION 'other backups depend on backup %', backup.id
+			USING ERRCODE = 'dependent_objects_still_exist',
+				  DETAIL = 'They are: ' || others || '.';
+	END IF;
+
+	FOR place IN
+		SELECT c.repository FROM @extschema@.backup_copy c
+		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
+	LOOP
+		PERFORM @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason);
+		destroyed := destroyed + 1;
+	END LOOP;
+	UPDATE @extschema@.backup_catalog c
+	SET encryption_status = 'shredded', encryption_key_id = NULL,
+		metadata = c.metadata || pg_catalog.jsonb_build_object('shredded',
+			pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(),
+										  'by', CURRENT_USER, 'reason', backup_shred.reason))
+	WHERE c.id = backup.id;
+
+	-- whoever restores one of them gets the same rows, as of its time
+	SELECT pg_catalog.string_agg(label, ', ' ORDER BY label) INTO others
+	FROM (SELECT c.label FROM @extschema@.backup_catalog c
+		  WHERE c.status = 'completed' AND c.label IS NOT NULL AND c.encryption_status <> 'shredded'
+		  ORDER BY pg_catalog.abs(EXTRACT(epoch FROM c.finished_at - backup.finished_at)) LIMIT 10) o;
+	IF others IS NOT NULL THEN
+		RAISE NOTICE 'other backups hold the same data as of their times'
+			USING DETAIL = 'The nearest are: ' || others || '. With WAL those before it lead to the time of this one, too.';
+	END IF;
+	RETURN destroyed;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_shred(bigint, text)
+	IS 'destroy the keys of a sealed backup, so that nobody can ever read it; returns in how many repositories; superuser only';
+
+-- ---------------------------------------------------------------------------
 -- the set-up
 -- ---------------------------------------------------------------------------
 
@@ -379,6 +480,9 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_take_over(text),
 	@extschema@.backup_wal_conflict_resolve(text, text),
+	@extschema@.backup_rotate_key(text, text, boolean),
+	@extschema@.backup_shred_keys(text, text, text),
+	@extschema@.backup_shred(bigint, text),
 	@extschema@.backup_check(text)
 	FROM PUBLIC;
 REVOKE ALL ON PROCEDURE

@@ -72,12 +72,13 @@ ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?compre
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?compression=';
 ALTER SYSTEM SET pg_backupctl.repositories = 'first=file:///a?compression=lz4, second=file:///b?compression=none:3';
 
--- what is not there yet must not be taken for granted
-\set VERBOSITY sqlstate
-ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?encryption=on';
-ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?encryption=required&key_file=/etc/key';
-ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?key_file=/etc/key';
-\set VERBOSITY default
+-- keys
+ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?encryption=maybe';
+ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///var/backups/pg?key_file=etc/key';
+ALTER SYSTEM SET pg_backupctl.encryption = 'maybe';
+ALTER SYSTEM SET pg_backupctl.encryption_key_file = 'etc/key';
+ALTER SYSTEM SET pg_backupctl.encryption_key_file = '/etc/key,';
+ALTER SYSTEM SET pg_backupctl.encryption_key_file = '/etc/key, key';
 
 --
 -- Compression and numbers

@@ -2,13 +2,15 @@
 #
 # demo.sh
 #		A backup, a point-in-time recovery and a restore on scratch data, as a
-#		user would type it.
+#		user would type it.  With S3=1 the repository is a bucket, made by
+#		repo-setup, on a real S3 server that the demo starts itself.
 #
 # Everything happens in one temporary folder, with a private copy of
 # PostgreSQL; it is removed at the end, also after a failure or Ctrl-C.
 # Exit status 0 only if the restored servers hold exactly the same rows.
 
 . "$(dirname "$0")/stage.sh"
+. "$TOP/test/servers/servers.sh"
 
 SCALE=${DEMO_SCALE:-20}
 
@@ -87,6 +89,7 @@ seconds_since()
 
 begun=$EPOCHREALTIME
 stage_begin demo
+[ -z "${S3:-}" ] || servers_s3
 say "building pg_backupctl and staging a private copy of PostgreSQL below $STAGE"
 stage_postgres
 echo "   done in $(seconds_since "$begun") s"
@@ -102,12 +105,22 @@ for table in pgbench_accounts pgbench_branches pgbench_tellers pgbench_history o
 UNION ALL }SELECT '$table' AS name, count(*), sum(hashtextextended(t::text, 0)) AS hash FROM $table AS t"
 done
 
+if [ -z "${S3:-}" ]; then
+	repo=file://$STAGE/repo
+	run "mkdir repo"
+else
+	[ -n "${BKC_S3_TLS_URL:-}" ] || failed "there is no S3 server: ${BKC_S3_FAILED:-${BKC_S3_ABSENT:-}}"
+	repo="s3://acme-backups/prod?endpoint=$BKC_S3_TLS_URL&ca_file=$BKC_S3_CA&credentials=$BKC_S3_CREDENTIALS"
+	say "a bucket, with former versions of objects kept, and rules for what is left behind"
+	run "pg_backupctl repo-setup --repo '$repo'"
+fi
+
 say "a cluster with a repository and continuous archiving: five lines of configuration, one restart"
 run "cd $STAGE"
 run "initdb -D prod -U postgres --auth=trust --data-checksums >/dev/null"
 run "cat >>prod/postgresql.conf <<CONF
 shared_preload_libraries = 'pg_backupctl'
-pg_backupctl.repositories = 'main=file://\$PWD/repo'
+pg_backupctl.repositories = 'main=$repo'
 archive_mode = on
 archive_library = 'pg_backupctl'
 archive_command = ''
@@ -117,7 +130,7 @@ listen_addresses = ''
 unix_socket_directories = '$PGHOST'
 port = $PGPORT
 CONF
-run "mkdir repo slow_disk"
+run "mkdir slow_disk"
 run "pg_ctl -D prod -l server.log -s start"
 
 say "some data, a part of it in a tablespace"
@@ -151,7 +164,7 @@ sql "SELECT timeline, earliest_time, latest_time, backups FROM backup_recovery_w
 
 say "back to the moment before, beside the cluster that goes on"
 mark=$EPOCHREALTIME
-run "pg_backupctl restore --repo file://\$PWD/repo --pgdata past --target-time '$moment' --tablespace-map \$PWD/slow_disk=\$PWD/past_disk"
+run "pg_backupctl restore --repo '$repo' --pgdata past --target-time '$moment' --tablespace-map \$PWD/slow_disk=\$PWD/past_disk"
 run "pg_ctl -D past -o '-p $((PGPORT + 1))' -l past.log -s start"
 wait_until 60 "SELECT NOT pg_is_in_recovery()" -p $((PGPORT + 1))
 past_time=$(seconds_since "$mark")
@@ -174,14 +187,14 @@ run "pg_ctl -D prod -s -m immediate stop"
 run "rm -rf prod slow_disk"
 
 say "what there is in the repository, and is it whole?  No server is needed for that"
-run "pg_backupctl list --repo file://\$PWD/repo"
+run "pg_backupctl list --repo '$repo'"
 mark=$EPOCHREALTIME
-run "pg_backupctl verify --repo file://\$PWD/repo"
+run "pg_backupctl verify --repo '$repo'"
 verify_time=$(seconds_since "$mark")
 
 say "the restore: of the successor this time, with all WAL there is"
 mark=$EPOCHREALTIME
-run "pg_backupctl restore --repo file://\$PWD/repo --pgdata restored --take-over --tablespace-map \$PWD/slow_disk=\$PWD/new_disk"
+run "pg_backupctl restore --repo '$repo' --pgdata restored --take-over --tablespace-map \$PWD/slow_disk=\$PWD/new_disk"
 restore_time=$(seconds_since "$mark")
 run "pg_verifybackup restored"
 mark=$EPOCHREALTIME

@@ -21,6 +21,7 @@
 #include "pipe/owner.h"
 #include "pipe/walobj.h"
 
+#include "keys.h"
 #include "main.h"
 #include "report.h"
 #include "session.h"
@@ -471,6 +472,7 @@ run_check(const BkcOptions *options)
 	bool		json = bkc_option_given(options, "json");
 	BkcSession	session;
 	Totals		totals = {0};
+	BkcCheckPlace place = {.print = !json};
 	BkcError	err;
 	int			status;
 	bool		ok;
@@ -480,9 +482,12 @@ run_check(const BkcOptions *options)
 	if (ok && json)
 	{
 		totals.clusters = json_array();
-		ok = totals.clusters != NULL || bkc_error_oom(&err);
+		place.array = json_array();
+		ok = (totals.clusters != NULL && place.array != NULL) || bkc_error_oom(&err);
 	}
-	ok = ok && check_clusters(&session, &totals, &err);
+	ok = ok && bkc_check_place(session.store, &place, &err) &&
+		check_clusters(&session, &totals, &err);
+	totals.findings += place.warnings;
 	if (!ok)
 		status = bkc_report_error(&err, session.place, json);
 	else if (totals.findings > 0)
@@ -490,11 +495,12 @@ run_check(const BkcOptions *options)
 	else
 		status = totals.complete > 0 ? BKC_EXIT_OK : BKC_EXIT_NOT_FOUND;
 	if (ok && json)
-		bkc_json_print(json_pack("{s:s, s:i, s:o, s:o, s:O}", "status",
+		bkc_json_print(json_pack("{s:s, s:i, s:o, s:o, s:O, s:O}", "status",
 								 status == BKC_EXIT_OK ? "ok" : "failed", "exit_status", status,
 								 "repository", bkc_json_text(session.store->location),
 								 "findings", bkc_json_u64(totals.findings),
-								 "clusters", totals.clusters));
+								 "place", place.array, "clusters", totals.clusters));
+	json_decref(place.array);
 	json_decref(totals.clusters);
 	bkc_session_close(&session);
 	return status;
@@ -502,6 +508,7 @@ run_check(const BkcOptions *options)
 
 static const BkcOptionDef check_options[] = {
 	BKC_OPTION_REPO,
+	BKC_OPTION_KEYS,
 	{"cluster", 0, "ID", false, "only the cluster with this system identifier"},
 	BKC_OPTION_JSON,
 	BKC_OPTION_HELP,
@@ -517,6 +524,8 @@ const BkcCommand bkc_command_check = {
 	"beginnings of objects only; \"pg_backupctl verify\" reads a backup whole.\n\n"
 	"Exit status 4 when something was found, 3 when there is no complete backup. A backup that\n"
 	"is unfinished (it may be running) is shown and is no finding, nor is a hole among the\n"
-	"newest segments for the first ten minutes: they are sent in parallel.\n",
+	"newest segments for the first ten minutes: they are sent in parallel.\n\n"
+	"Of a bucket it also says whether versions, encryption, object lock and lifecycle rules are on.\n"
+	"A WARNING there (a rule that removes backups, for example) is a finding, other lines are not.\n",
 	.run = run_check
 };

@@ -70,6 +70,17 @@ typedef struct BkcCheckCluster
 	uint64_t	findings;
 } BkcCheckCluster;
 
+/* What the repository's place says about itself; warnings are findings. */
+typedef struct BkcCheckPlace
+{
+	bool		print;			/* for people, at once */
+	json_t	   *array;			/* for programs, or NULL */
+	uint64_t	told;
+	uint64_t	warnings;
+} BkcCheckPlace;
+
+extern bool bkc_check_place(BkcStore *store, BkcCheckPlace *place, BkcError *err);
+
 /* For people, on standard output. */
 extern void bkc_check_print(const BkcCheckCluster *cluster);
 

@@ -32,6 +32,47 @@ moment(int64_t usec, char out[48])
 	return out;
 }
 
+/* ---- the place, for both ---- */
+
+static bool
+tell_place(void *arg, const BkcStoreFinding *finding, BkcError *err)
+{
+	static const char *const levels[] = {
+		[BKC_STORE_OK] = "ok",
+		[BKC_STORE_NOTE] = "note",
+		[BKC_STORE_WARNING] = "warning"
+	};
+	BkcCheckPlace *place = arg;
+	bool		warning = finding->level == BKC_STORE_WARNING;
+
+	place->warnings += warning;
+	if (place->print)
+	{
+		if (place->told++ == 0)
+			printf("repository\n");
+		printf("  %s%s: %s\n", warning ? "WARNING " : "", finding->what, finding->text);
+		if (finding->hint != NULL)
+			printf("    %s\n", finding->hint);
+	}
+	return place->array == NULL ||
+		bkc_json_append(place->array,
+						json_pack("{s:s, s:s, s:o, s:o}", "what", finding->what,
+								  "level", levels[finding->level],
+								  "text", bkc_json_text(finding->text),
+								  "hint", bkc_json_text(finding->hint))) ||
+		bkc_error_oom(err);
+}
+
+bool
+bkc_check_place(BkcStore *store, BkcCheckPlace *place, BkcError *err)
+{
+	if (!bkc_store_describe(store, tell_place, place, err))
+		return false;
+	if (place->told > 0)
+		putchar('\n');
+	return true;
+}
+
 /* ---- for people ---- */
 
 static void

@@ -19,6 +19,7 @@
 #include "pipe/object.h"
 
 #include "json.h"
+#include "keys.h"
 #include "list_wal.h"
 #include "progress.h"
 #include "report.h"
@@ -28,13 +29,15 @@ typedef enum RowState
 {
 	ROW_COMPLETE,
 	ROW_UNFINISHED,
-	ROW_DAMAGED
+	ROW_DAMAGED,
+	ROW_SEALED					/* and no key that opens it was given */
 } RowState;
 
 static const char *const state_names[] = {
 	[ROW_COMPLETE] = "complete",
 	[ROW_UNFINISHED] = "unfinished",
-	[ROW_DAMAGED] = "damaged"
+	[ROW_DAMAGED] = "damaged",
+	[ROW_SEALED] = "sealed"
 };
 
 /* What is shown of one backup. */
@@ -54,7 +57,7 @@ typedef struct Row
 	uint32_t	wal_segment_size;
 	bool		wal_in_archive;
 	BkcManifestTotals totals;
-	BkcError	error;			/* ROW_DAMAGED */
+	BkcError	error;			/* ROW_DAMAGED, ROW_SEALED */
 } Row;
 
 static bool
@@ -103,7 +106,7 @@ static bool
 is_damage(BkcErrorCode code)
 {
 	return code == BKC_ERR_CORRUPT || code == BKC_ERR_UNSUPPORTED || code == BKC_ERR_INVALID ||
-		code == BKC_ERR_NOT_FOUND;
+		code == BKC_ERR_NOT_FOUND || code == BKC_ERR_KEY;
 }
 
 static bool
@@ -122,7 +125,7 @@ read_row(BkcStore *store, uint64_t sysid, const BkcBackupRef *ref, Row *row, Bkc
 		ok = !ref->has_begin || read_begin(store, sysid, row, err);
 	if (ok || !is_damage(err->code))
 		return ok;
-	row->state = ROW_DAMAGED;
+	row->state = err->code == BKC_ERR_KEY ? ROW_SEALED : ROW_DAMAGED;
 	row->error = *err;
 	return true;
 }
@@ -193,6 +196,8 @@ print_row(const Row *row)
 		   size, stored, ratio, files);
 	if (row->state == ROW_DAMAGED)
 		printf("    damaged: %s\n", row->error.message);
+	if (row->state == ROW_SEALED)
+		printf("    %s. %s\n", row->error.message, row->error.detail);
 	if (row->state == ROW_UNFINISHED && row->host[0] != '\0')
 		printf("    begun on host %.100s\n", row->host);
 	if (row->state != ROW_COMPLETE)
@@ -223,7 +228,7 @@ row_json(const Row *row)
 					   "parent", bkc_json_text(row->parent[0] != '\0' ? row->parent : NULL));
 	if (object == NULL)
 		return NULL;
-	if (row->state == ROW_DAMAGED)
+	if (row->state == ROW_DAMAGED || row->state == ROW_SEALED)
 		bkc_json_set(object, "error", bkc_json_error_object(&row->error));
 	if (row->state != ROW_COMPLETE)
 		return object;
@@ -255,6 +260,7 @@ typedef struct Listing
 	json_t	   *clusters;		/* NULL without --json */
 	size_t		nbackups;
 	size_t		ndamaged;
+	size_t		nsealed;
 } Listing;
 
 /* What the WAL map wants to know of a complete backup. */
@@ -322,6 +328,7 @@ list_cluster(Listing *listing, const BkcClusterInfo *cluster, BkcError *err)
 			break;
 		listing->nbackups++;
 		listing->ndamaged += row.state == ROW_DAMAGED;
+		listing->nsealed += row.state == ROW_SEALED;
 		if (row.state == ROW_COMPLETE)
 			make_span(&row, &spans[nspans++]);
 		if (backups == NULL)
@@ -368,6 +375,8 @@ list_status(const Listing *listing)
 {
 	if (listing->ndamaged > 0)
 		return BKC_EXIT_CORRUPT;
+	if (listing->nsealed > 0)
+		return BKC_EXIT_KEY;
 	return listing->nbackups > 0 ? BKC_EXIT_OK : BKC_EXIT_NOT_FOUND;
 }
 
@@ -412,6 +421,7 @@ run_list(const BkcOptions *options)
 
 static const BkcOptionDef list_options[] = {
 	BKC_OPTION_REPO,
+	BKC_OPTION_KEYS,
 	{"cluster", 0, "ID", false, "only the cluster with this system identifier"},
 	BKC_OPTION_JSON,
 	BKC_OPTION_HELP,
@@ -422,7 +432,7 @@ const BkcCommand bkc_command_list = {
 	.name = "list",
 	.summary = "show the clusters, backups and WAL of a repository",
 	.options = list_options,
-	.notes = "Exit status 3 when there is no backup, 4 when a manifest is damaged (the others are\n"
-	"shown all the same).\n",
+	.notes = "Exit status 3 when there is no backup, 4 when a manifest is damaged, 10 when one is\n"
+	"sealed with a key that was not given (the others are shown all the same).\n",
 	.run = run_list
 };

@@ -20,7 +20,10 @@ static const BkcCommand *const commands[] = {
 	&bkc_command_verify,
 	&bkc_command_check,
 	&bkc_command_restore,
-	&bkc_command_wal_get
+	&bkc_command_wal_get,
+	&bkc_command_repo_setup,
+	&bkc_command_keygen,
+	&bkc_command_rotate_key
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -43,7 +46,7 @@ print_help(void)
 		   "It needs a repository URL and no server.\n\n"
 		   "Usage:\n  pg_backupctl COMMAND --repo URL [OPTION]...\n\nCommands:\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		printf("  %-10s%s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-12s%s\n", commands[i]->name, commands[i]->summary);
 	printf("\n  --help     show this help; \"pg_backupctl help COMMAND\" shows a command's\n"
 		   "  --version  show the version\n\n%s", bkc_exit_help);
 }

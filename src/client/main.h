@@ -12,5 +12,8 @@ extern const BkcCommand bkc_command_verify;
 extern const BkcCommand bkc_command_check;
 extern const BkcCommand bkc_command_restore;
 extern const BkcCommand bkc_command_wal_get;
+extern const BkcCommand bkc_command_repo_setup;
+extern const BkcCommand bkc_command_keygen;
+extern const BkcCommand bkc_command_rotate_key;
 
 #endif							/* BKC_CLIENT_MAIN_H */

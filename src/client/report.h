@@ -37,6 +37,7 @@ typedef enum BkcExit
 	BKC_EXIT_NO_SPACE = 7,
 	BKC_EXIT_CANCELLED = 8,
 	BKC_EXIT_OTHER = 9,
+	BKC_EXIT_KEY = 10,			/* sealed, and no key that opens it was given */
 	BKC_EXIT_COULD_NOT_ASK = 254	/* wal-get only: the answer is not known */
 } BkcExit;
 

@@ -16,6 +16,7 @@
 #include "format/names.h"
 
 #include "host.h"
+#include "keys.h"
 #include "main.h"
 #include "report.h"
 
@@ -191,6 +192,7 @@ run_restore(const BkcOptions *options)
 
 static const BkcOptionDef restore_options[] = {
 	BKC_OPTION_REPO,
+	BKC_OPTION_KEYS,
 	{"pgdata", 'D', "DIR", true, "the new data directory: empty or absent"},
 	BKC_OPTION_CLUSTER,
 	{"backup", 0, "LABEL", false, "a label, or \"latest\" (default): the newest one that ends\nbefore the target"},

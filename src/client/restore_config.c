@@ -15,6 +15,8 @@
 
 #include "base/text.h"
 
+#include "keys.h"
+
 #define MAIN_CONF	"postgresql.conf"
 #define AUTO_CONF	"postgresql.auto.conf"
 #define OUR_COMMENT "# pg_backupctl restore:"
@@ -134,6 +136,7 @@ put_restore_command(const BkcRestore *r, BkcBuffer *out, BkcError *err)
 	ok = put_word(&command, r->program, err) &&
 		bkc_buffer_append_str(&command, " wal-get --repo ", err) &&
 		put_word(&command, r->session.repo, err) &&
+		bkc_keys_put_options(r->options, &command, put_word, err) &&
 		bkc_buffer_printf(&command, err, " --cluster %" PRIu64 " --backup %s",
 						  header->system_identifier, header->label) &&
 		put_limits(r, &command, err) &&

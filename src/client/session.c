@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 
+#include "keys.h"
+
 bool
 bkc_session_open(BkcSession *session, const BkcOptions *options, BkcError *err)
 {
@@ -21,7 +23,9 @@ bkc_session_open(BkcSession *session, const BkcOptions *options, BkcError *err)
 		!bkc_store_check_url(&session->url, err))
 		return bkc_error_context(err, "--repo");
 	session->place = BKC_AT_REPOSITORY;
-	return bkc_store_open(&session->url, &session->store, err);
+	session->options = options;
+	return bkc_store_open(&session->url, &session->store, err) &&
+		bkc_keys_attach(options, &session->url, session->store, err);
 }
 
 void
@@ -35,7 +39,13 @@ bkc_session_close(BkcSession *session)
 bool
 bkc_session_another_store(const BkcSession *session, BkcStore **store, BkcError *err)
 {
-	return bkc_store_open(&session->url, store, err);
+	if (!bkc_store_open(&session->url, store, err))
+		return false;
+	if (bkc_keys_attach(session->options, &session->url, *store, err))
+		return true;
+	bkc_store_close(*store);
+	*store = NULL;
+	return false;
 }
 
 /* "7435718529102938471 (prod), ..." for a message; cut where it gets long. */

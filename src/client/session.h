@@ -19,6 +19,7 @@
 /* A zeroed BkcSession is closed. */
 typedef struct BkcSession
 {
+	const BkcOptions *options;
 	const char *repo;			/* the URL as given; belongs to the options */
 	BkcUrl		url;
 	BkcStore   *store;

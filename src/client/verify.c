@@ -25,6 +25,7 @@
 #include "crew.h"
 #include "host.h"
 #include "json.h"
+#include "keys.h"
 #include "progress.h"
 #include "report.h"
 #include "session.h"
@@ -117,7 +118,7 @@ static bool
 ends_the_work(BkcErrorCode code)
 {
 	return code == BKC_ERR_CANCELLED || code == BKC_ERR_NO_MEMORY || code == BKC_ERR_INTERNAL ||
-		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT;
+		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY;
 }
 
 static bool
@@ -444,6 +445,7 @@ run_verify(const BkcOptions *options)
 
 static const BkcOptionDef verify_options[] = {
 	BKC_OPTION_REPO,
+	BKC_OPTION_KEYS,
 	BKC_OPTION_CLUSTER,
 	{"backup", 0, "LABEL", false, "a label, \"latest\" or \"all\" (default: all complete ones)"},
 	BKC_OPTION_JOBS,

@@ -20,6 +20,7 @@
 #include "base/text.h"
 
 #include "host.h"
+#include "keys.h"
 #include "main.h"
 #include "report.h"
 
@@ -255,6 +256,7 @@ run_wal_get(const BkcOptions *options)
 
 static const BkcOptionDef wal_get_options[] = {
 	{"repo", 0, "URL", true, "a repository; given several times, they are asked in this order"},
+	BKC_OPTION_KEYS,
 	{"cluster", 0, "ID", false, "system identifier (default: the data directory's, or the only one)"},
 	{"backup", 0, "LABEL", false, "take segments out of this backup only (default: all, newest first)"},
 	{"timeline", 0, "N", false, "the timeline that recovery goes to"},

@@ -15,6 +15,7 @@
 #include "base/retry.h"
 #include "pipe/walobj.h"
 
+#include "keys.h"
 #include "report.h"
 
 #define FIRST_WAIT_MS	200
@@ -62,7 +63,9 @@ bkc_walget_open(BkcWalGet *w, size_t n, BkcSession *session, BkcError *err)
 		!bkc_store_check_url(&session->url, err))
 		return bkc_error_context(err, "--repo");
 	session->place = BKC_AT_REPOSITORY;
-	if (!bkc_store_open(&session->url, &session->store, err))
+	session->options = w->options;
+	if (!bkc_store_open(&session->url, &session->store, err) ||
+		!bkc_keys_attach(w->options, &session->url, session->store, err))
 		return false;
 	if (w->sysid != 0)
 	{

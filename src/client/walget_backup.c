@@ -200,7 +200,8 @@ forgivable(const BkcWalGet *w, BkcSession *session, const char *label, BkcError 
 	bool		archive;
 	bool		timeline;
 
-	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED)
+	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED &&
+		err->code != BKC_ERR_KEY)
 		return false;
 	if (w->history && w->label != NULL)
 		return strcmp(label, w->label) != 0;

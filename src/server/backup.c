@@ -40,6 +40,7 @@
 #include "format/documents.h"
 #include "format/names.h"
 #include "job.h"
+#include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "ownfiles.h"
@@ -77,6 +78,8 @@ typedef struct Leader
 	char		owner[BKC_OWNER_ID_MAX];
 	char		host[BKC_DOC_TEXT_MAX];
 	char		label[BKC_LABEL_MAX];
+	bool		sealed;
+	uint8		data_key[BKC_KEY_ID_SIZE];	/* its id, when sealed */
 	int64		id;
 	int64		start_time;
 	int64		stop_time;		/* of do_pg_backup_stop: from then on times can be restored */
@@ -176,12 +179,13 @@ preflight(Leader *l)
 	if (gethostname(l->host, sizeof(l->host)) < 0)
 		strlcpy(l->host, "unknown", sizeof(l->host));
 	l->host[sizeof(l->host) - 1] = '\0';
-	check(bkc_store_open(&l->repo->url, &l->store, &err), &err);
+	check(bkc_repo_open(l->repo, &l->store, &err), &err);
 	if (!bkc_store_probe(l->store, l->owner, &err))
 	{
 		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);
 		bkc_ereport(ERROR, &err);
 	}
+	check(bkc_keyring_seals(l->store, &l->sealed, &err), &err);
 	bkc_preflight_cluster(l->store, l->repo, l->sysid);
 	check(bkc_ownership_check(l->repo, l->store, &err), &err);
 	if (args->wal_in_archive)
@@ -216,6 +220,20 @@ wait_for_next_label(void)
 			CHECK_FOR_INTERRUPTS();
 			bkc_host->wait(LEADER_TICK_MS);
 		}
+}
+
+/* begin names it already, so that it is swept with the rest if this is as far as we get. */
+static void
+make_data_key(Leader *l)
+{
+	BkcError	err;
+
+	if (l->sealed)
+		check(bkc_keyring_make_backup(l->store, l->sysid, l->label, l->data_key, &err), &err);
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	l->job->sealed = l->sealed;
+	memcpy(l->job->data_key, l->data_key, sizeof(l->job->data_key));
+	LWLockRelease(bkc_shared->lock);
 }
 
 static void
@@ -255,12 +273,19 @@ announce_intent(Leader *l)
 	strlcpy(doc.host, l->host, sizeof(doc.host));
 	doc.system_identifier = l->sysid;
 	doc.start_time = l->start_time;
+	doc.sealed = l->sealed;
+	if (l->sealed)
+	{
+		check(bkc_random(l->data_key, sizeof(l->data_key), &err), &err);
+		memcpy(doc.data_key, l->data_key, sizeof(doc.data_key));
+	}
 	ok = bkc_name_begin(l->sysid, label, name, &err) &&
 		bkc_begindoc_encode(&doc, &text, &err) &&
 		bkc_document_put(l->store, name, BKC_KIND_BEGIN, bkc_buffer_str(&text), text.len, &err);
 	bkc_buffer_free(&text);
 	check(ok, &err);
 	fault_point(BKC_FAULT_LEADER_BEGIN);
+	make_data_key(l);
 }
 
 /* ---- file list ---- */
@@ -497,8 +522,29 @@ make_metadata(const Leader *l, const BkcManifestJob *m, int workers, double seco
 					 (unsigned long long) m->totals.bad_blocks);
 	if (m->damaged.len > 0)
 		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);
+	if (l->sealed)
+	{
+		char		key[BKC_KEY_ID_HEX];
+
+		bkc_hex_encode(l->data_key, BKC_KEY_ID_SIZE, key);
+		appendStringInfo(&out, ", \"data_key\": \"%s\"", key);
+	}
 	appendStringInfoChar(&out, '}');
 	return out.data;
+}
+
+/* Which key has to be kept to restore it? */
+static void
+fill_sealing(Leader *l, BkcCatalogDone *done)
+{
+	uint8_t		id[BKC_WRAP_ID_SIZE];
+	BkcError	err;
+
+	done->sealed = l->sealed;
+	if (!l->sealed)
+		return;
+	check(bkc_keyring_wrapping_id(l->store->keys, 0, l->sysid, id, &err), &err);
+	bkc_hex_encode(id, BKC_WRAP_ID_SIZE, done->key_id);
 }
 
 static void
@@ -592,6 +638,7 @@ complete(Leader *l, int workers)
 	done.done.header = &header;
 	done.done.totals = &l->totals;
 	done.done.metadata = make_metadata(l, &m, workers, seconds);
+	fill_sealing(l, &done.done);
 	check(bkc_fault(BKC_FAULT_LEADER_MANIFEST, &err), &err);
 
 	/* every backup asks for settling at its end, which mends the row if this fails */
@@ -686,7 +733,7 @@ surely_incomplete(const BkcJob *job)
 	if (!commit_tried)
 		return true;
 	repo = bkc_settings_repository(job->args.repository);
-	ok = bkc_store_open(&repo->url, &store, &err) &&
+	ok = bkc_repo_open(repo, &store, &err) &&
 		bkc_repo_backup_complete(store, GetSystemIdentifier(), job->label, &complete, &err);
 	bkc_store_close(store);
 	return ok && !complete;

@@ -162,7 +162,7 @@ bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *don
 {
 	const BkcManifestHeader *h = done->header;
 	const BkcManifestTotals *t = done->totals;
-	const char *values[9];
+	const char *values[10];
 	char		start[32];
 	char		stop[32];
 	char		finished[40];
@@ -179,12 +179,15 @@ bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *don
 	values[5] = stop;
 	values[6] = done->metadata;
 	values[7] = finished;
+	values[8] = done->sealed ? "AES-256-GCM" : "none";
+	values[9] = done->sealed ? done->key_id : NULL;
 	run("UPDATE %s.backup_catalog SET status = 'completed', error = NULL,"
 		" finished_at = $8::timestamptz,"
 		" backup_size_bytes = $2::bigint, original_size_bytes = $3::bigint,"
 		" timeline = $4::bigint, start_lsn = $5::pg_lsn, stop_lsn = $6::pg_lsn,"
+		" encryption_status = $9, encryption_key_id = $10,"
 		" metadata = metadata OPERATOR(pg_catalog.||) $7::jsonb"
-		" WHERE id OPERATOR(pg_catalog.=) $1::bigint", SPI_OK_UPDATE, 8, values);
+		" WHERE id OPERATOR(pg_catalog.=) $1::bigint", SPI_OK_UPDATE, 10, values);
 	values[1] = repository;
 	run("UPDATE %s.backup_copy SET status = 'completed'"
 		" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
@@ -292,6 +295,7 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 	run("SELECT id, label, repository FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'completed'"
 		" AND CASE WHEN $1 IS NULL THEN label IS NOT NULL"
+		" AND encryption_status OPERATOR(pg_catalog.<>) 'shredded'"
 		" ELSE id OPERATOR(pg_catalog.=) $1::bigint END"
 		" ORDER BY label DESC LIMIT 1", SPI_OK_SELECT, 1, values);
 	found = SPI_processed > 0;

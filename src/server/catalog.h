@@ -11,6 +11,8 @@
 
 #include "pgcompat.h"
 
+#include "crypto/keyfile.h"
+#include "format/envelope.h"
 #include "format/manifest.h"
 #include "shared.h"
 
@@ -27,6 +29,8 @@ typedef struct BkcCatalogDone
 	const BkcManifestHeader *header;
 	const BkcManifestTotals *totals;
 	const char *metadata;		/* JSON text, merged into the row's */
+	bool		sealed;
+	char		key_id[BKC_WRAP_ID_HEX];	/* of the wrapping key, "" when not sealed */
 } BkcCatalogDone;
 
 extern void bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *done);

@@ -398,11 +398,12 @@ bkc_claim_accept(BkcClaim *c, bool *was, BkcError *err)
 		return false;
 	if (!taken)
 	{
-		/* damage is no reason to keep anybody from taking over */
+		/* damage, or a lost key, is no reason to keep anybody from taking over */
 		*was = behind;
 		if (!find_beyond(c, &beyond, err))
 		{
-			if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED)
+			if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED &&
+				err->code != BKC_ERR_KEY)
 				return false;
 			*was = true;
 		}

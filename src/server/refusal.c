@@ -25,6 +25,12 @@ bkc_refuse_other(const BkcClaim *c, BkcError *err)
 bool
 bkc_refuse_damaged(const BkcClaim *c, BkcError *err)
 {
+	/* not damaged: the key is missing, and that is all there is to say */
+	if (c->damage.code == BKC_ERR_KEY)
+	{
+		*err = c->damage;
+		return bkc_error_context(err, "repository \"%s\" does not tell its owner", c->repo->name);
+	}
 	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" does not tell its owner",
 				  c->repo->name);
 	bkc_error_detail(err, "%s.", c->damage.message);

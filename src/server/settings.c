@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "errors.h"
+#include "pipe/keyring.h"
 #include "pipe/stages.h"
 #include "settings.h"
 #include "store/store.h"
@@ -24,6 +25,9 @@ char	   *bkc_set_database = NULL;
 bool		bkc_set_enabled = true;
 int			bkc_set_jobs = 1;
 char	   *bkc_set_compression = NULL;
+int			bkc_set_encryption = BKC_SEALING_ON;
+char	   *bkc_set_key_file = NULL;
+char	   *bkc_set_key_command = NULL;
 int			bkc_set_max_rate = 0;
 int			bkc_set_rpo_target = 10;
 int			bkc_set_wal_workers = 2;
@@ -33,6 +37,13 @@ char	   *bkc_set_fault = NULL;
 
 /* zstd:1 is as small as zstd:3 within 2 % on table data and much faster */
 #define DEFAULT_COMPRESSION "zstd:1"
+
+static const struct config_enum_entry encryption_options[] = {
+	{"off", BKC_SEALING_OFF, false},
+	{"on", BKC_SEALING_ON, false},
+	{"required", BKC_SEALING_REQUIRED, false},
+	{NULL, 0, false}
+};
 
 /* "zstd:3", "lz4" (level 1), "none" */
 static bool
@@ -104,6 +115,31 @@ check_repositories(char **newval, void **extra, GucSource source)
 	return ok || check_failed(&err);
 }
 
+/* Only the form: the file is the server's user's, and may come later. */
+static bool
+check_key_file(char **newval, void **extra, GucSource source)
+{
+	const char *p = *newval;
+
+	while (*p != '\0')
+	{
+		p += strspn(p, " ");
+		if (*p != '/')
+		{
+			GUC_check_errmsg("a key file must be an absolute path");
+			GUC_check_errhint("Several paths are separated by commas; the first key seals, all open.");
+			return false;
+		}
+		p += strcspn(p, ",");
+		if (*p == ',' && *++p == '\0')
+		{
+			GUC_check_errmsg("the list of key files ends in a comma");
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool
 check_fault(char **newval, void **extra, GucSource source)
 {
@@ -143,6 +179,21 @@ bkc_settings_define(bool preloaded)
 							   NULL,
 							   &bkc_set_compression, DEFAULT_COMPRESSION, PGC_SIGHUP, 0,
 							   check_compression, NULL, NULL);
+	DefineCustomEnumVariable("pg_backupctl.encryption",
+							 "Whether backups and WAL are sealed before they leave the server.",
+							 "on: when there is a key; required: nothing is written without one; off: a key is for reading only.",
+							 &bkc_set_encryption, BKC_SEALING_ON, encryption_options, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomStringVariable("pg_backupctl.encryption_key_file",
+							   "Files with the keys of sealed repositories, separated by commas.",
+							   "The first one seals, all open.",
+							   &bkc_set_key_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   check_key_file, NULL, NULL);
+	DefineCustomStringVariable("pg_backupctl.encryption_key_command",
+							   "Shell command that prints the key of sealed repositories.",
+							   "Each process that needs it runs it once.",
+							   &bkc_set_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_backupctl.max_rate",
 							"Bandwidth limit of a backup, in stored bytes per second; 0 means none.",
 							NULL,

@@ -15,6 +15,9 @@ extern char *bkc_set_database;
 extern bool bkc_set_enabled;
 extern int	bkc_set_jobs;
 extern char *bkc_set_compression;
+extern int	bkc_set_encryption; /* BkcSealing */
+extern char *bkc_set_key_file;
+extern char *bkc_set_key_command;
 extern int	bkc_set_max_rate;	/* kB per second, 0 = unlimited */
 extern int	bkc_set_rpo_target; /* seconds, 0 = no chunks */
 extern int	bkc_set_wal_workers;

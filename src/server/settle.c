@@ -16,12 +16,16 @@
 
 #include "base/fault.h"
 #include "base/host.h"
+#include "base/text.h"
 #include "catalog.h"
 #include "format/documents.h"
 #include "format/names.h"
+#include "keys.h"
 #include "miscadmin.h"
+#include "pipe/keycopies.h"
 #include "pipe/manifestio.h"
 #include "pipe/object.h"
+#include "pipe/owner.h"
 #include "pipe/unpack.h"
 #include "settings.h"
 #include "settle.h"
@@ -41,10 +45,23 @@ keep_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 	return true;
 }
 
+static bool
+read_sealing(BkcStore *store, const char *label, BkcCatalogDone *done, BkcError *err)
+{
+	uint8_t		id[BKC_KEY_ID_SIZE];
+	size_t		copies;
+
+	if (!bkc_repo_backup_key(store, GetSystemIdentifier(), label, &done->sealed, id, err))
+		return false;
+	if (!done->sealed)
+		return true;
+	return bkc_repo_key_copies(store, GetSystemIdentifier(), id, &copies, done->key_id, err);
+}
+
 /* What the repository says of a row: complete (then header and totals are filled) or not. */
 static bool
 read_backup(const BkcCatalogRow *row, bool *complete, BkcManifestHeader *header,
-			BkcManifestTotals *totals, BkcError *err)
+			BkcManifestTotals *totals, BkcCatalogDone *done, BkcError *err)
 {
 	const BkcRepoList *repos = bkc_settings_repositories();
 	const BkcRepoDef *repo = bkc_repolist_find(repos, row->repository);
@@ -56,12 +73,13 @@ read_backup(const BkcCatalogRow *row, bool *complete, BkcManifestHeader *header,
 	if (repo == NULL)
 		return bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" is not defined any more",
 							 row->repository);
-	ok = bkc_store_open(&repo->url, &store, err) &&
+	ok = bkc_repo_open(repo, &store, err) &&
 		bkc_name_manifest(GetSystemIdentifier(), row->label, name, err) &&
 		bkc_repo_backup_complete(store, GetSystemIdentifier(), row->label, complete, err) &&
 		(!*complete ||
 		 (bkc_store_sync(store, name, err) &&
-		  bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err)));
+		  bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err) &&
+		  read_sealing(store, row->label, done, err)));
 	bkc_store_close(store);
 	return ok;
 }
@@ -85,7 +103,7 @@ sweep_unbegun(const BkcCatalogRow *row, BkcError *err)
 		return true;
 	ok = bkc_name_begin(sysid, row->label, begin, err) &&
 		bkc_name_backup(sysid, row->label, prefix, err) &&
-		bkc_store_open(&repo->url, &store, err);
+		bkc_repo_open(repo, &store, err);
 	if (ok && !bkc_store_stat(store, begin, &size, err))
 		ok = err->code == BKC_ERR_NOT_FOUND && bkc_store_sweep(store, prefix, err);
 	bkc_store_close(store);
@@ -97,6 +115,7 @@ typedef struct RowArg
 	const BkcCatalogRow *row;
 	BkcManifestHeader header;
 	BkcManifestTotals totals;
+	BkcCatalogDone done;		/* how it is sealed */
 	bool		complete;
 	const char *error;
 } RowArg;
@@ -108,9 +127,10 @@ write_row(void *arg)
 
 	if (a->complete)
 	{
-		BkcCatalogDone done = {&a->header, &a->totals, "{\"settled\": true}"};
-
-		bkc_catalog_complete(a->row->id, a->row->repository, &done);
+		a->done.header = &a->header;
+		a->done.totals = &a->totals;
+		a->done.metadata = "{\"settled\": true}";
+		bkc_catalog_complete(a->row->id, a->row->repository, &a->done);
 	}
 	else
 		bkc_catalog_fail(a->row->id, "failed", a->error);
@@ -126,7 +146,7 @@ settle_row(const BkcCatalogRow *row, BkcError *err)
 {
 	RowArg		arg = {.row = row, .error = "interrupted"};
 
-	if (!read_backup(row, &arg.complete, &arg.header, &arg.totals, err))
+	if (!read_backup(row, &arg.complete, &arg.header, &arg.totals, &arg.done, err))
 	{
 		if (err->code != BKC_ERR_STATE && err->code != BKC_ERR_CORRUPT &&
 			err->code != BKC_ERR_UNSUPPORTED)
@@ -243,6 +263,40 @@ sweep_store(BkcStore *store, const char *owner, BkcError *err)
 	return ok;
 }
 
+/*
+ * Old uploads that crashed or lost connections have left, of WAL too, which no
+ * begin object claims.  Whose they are is known by ownership alone; a damaged
+ * owner document is told elsewhere.  Where this is not allowed it never will
+ * be: no reason to try again and again.
+ */
+static bool
+tidy_store(BkcStore *store, const char *owner, BkcError *err)
+{
+	uint64		sysid = GetSystemIdentifier();
+	char		prefix[BKC_NAME_MAX];
+	BkcOwnerDoc doc;
+	uint64_t	n = 0;
+	bool		found;
+
+	if (RecoveryInProgress())
+		return true;
+	if (!bkc_owner_current(store, sysid, &doc, &found, err))
+		return err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED;
+	if (!found || strcmp(doc.owner, owner) != 0)
+		return true;
+	snprintf(prefix, sizeof(prefix), "%llu/", (unsigned long long) sysid);
+	if (!bkc_store_tidy(store, prefix, BKC_STORE_OLD_SECONDS, &n, err))
+	{
+		if (err->code != BKC_ERR_ACCESS && err->code != BKC_ERR_UNSUPPORTED)
+			return false;
+		bkc_log(BKC_LOG_WARNING, "old unfinished uploads stay: %s", err->message);
+	}
+	if (n > 0)
+		bkc_log(BKC_LOG_INFO, "aborted %llu old unfinished upload%s in repository \"%s\"",
+				(unsigned long long) n, n == 1 ? "" : "s", store->location);
+	return true;
+}
+
 /* Every repository gets its turn; err is the first failure. */
 static bool
 sweep_repositories(BkcError *err)
@@ -256,8 +310,9 @@ sweep_repositories(BkcError *err)
 	{
 		BkcStore   *store = NULL;
 		BkcError	now;
-		bool		done = bkc_store_open(&repos->items[i].url, &store, &now) &&
-			sweep_store(store, owner, &now);
+		bool		done = bkc_repo_open(&repos->items[i], &store, &now) &&
+			sweep_store(store, owner, &now) &&
+			tidy_store(store, owner, &now);
 
 		bkc_store_close(store);
 		CHECK_FOR_INTERRUPTS();

@@ -21,6 +21,7 @@
 #include "pgcompat.h"
 
 #include "errors.h"
+#include "format/envelope.h"
 #include "format/label.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
@@ -115,6 +116,8 @@ typedef struct BkcJob
 	char		announce[256];	/* one line at the start of copying */
 	XLogRecPtr	start_lsn;		/* for the workers' page checks */
 	uint32		file_count;		/* records in the list */
+	bool		sealed;			/* what is stored is sealed, with the data key of that id */
+	uint8		data_key[BKC_KEY_ID_SIZE];
 
 	ConditionVariable cv;		/* broadcast at each change of the above */
 

@@ -11,6 +11,7 @@
 #include "base/host.h"
 #include "errors.h"
 #include "format/pgfiles.h"
+#include "keys.h"
 #include "knowncluster.h"
 #include "ownership.h"
 #include "pipe/walobj.h"
@@ -106,9 +107,11 @@ bkc_ship_store(const BkcRepoDef *def, BkcStore **store, BkcError *err)
 	bool		ok;
 
 	*store = NULL;
+	if (line->store != NULL && bkc_repo_keys_changed(def, line->store))
+		line_close(line);
 	if (line->store == NULL)
 	{
-		if (!bkc_store_open(&def->url, &line->store, err))
+		if (!bkc_repo_open(def, &line->store, err))
 			return false;
 		ok = bkc_known_cluster(def, line->store, err);
 	}

@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "format/names.h"
 #include "funcapi.h"
+#include "keys.h"
 #include "miscadmin.h"
 #include "pipe/object.h"
 #include "pipe/owner.h"
@@ -277,7 +278,7 @@ check_reachable(Check *c, const char *owner)
 {
 	BkcError	err;
 
-	if (!bkc_store_open(&c->repo->url, &c->store, &err) ||
+	if (!bkc_repo_open(c->repo, &c->store, &err) ||
 		!bkc_store_probe(c->store, psprintf("%s-check-%d", owner, MyProcPid), &err))
 	{
 		put_error(c, "repository", &err);
@@ -286,6 +287,31 @@ check_reachable(Check *c, const char *owner)
 	put(c, "repository", OK,
 		psprintf("%s can be written, read, listed and removed from", c->store->location), NULL);
 	return true;
+}
+
+/* Said only where somebody has thought of it. */
+static void
+check_encryption(Check *c)
+{
+	uint8_t		id[BKC_WRAP_ID_SIZE];
+	char		hex[BKC_WRAP_ID_HEX];
+	bool		seals;
+	BkcError	err;
+
+	if (!bkc_keyring_seals(c->store, &seals, &err))
+		put_error(c, "encryption", &err);
+	else if (bkc_keyring_nkeys(c->store->keys) == 0)
+		return;
+	else if (!seals)
+		put(c, "encryption", ATTENTION, "there is a key, but what is written is not sealed",
+			"Set pg_backupctl.encryption to on or required.");
+	else if (!bkc_keyring_wrapping_id(c->store->keys, 0, GetSystemIdentifier(), id, &err))
+		put_error(c, "encryption", &err);
+	else
+	{
+		bkc_hex_encode(id, sizeof(id), hex);
+		put(c, "encryption", OK, psprintf("what is written is sealed with key %s", hex), NULL);
+	}
 }
 
 static void
@@ -359,6 +385,89 @@ check_space(Check *c)
 			psprintf("Free space below \"%s\".", c->store->location));
 	else
 		put(c, "space", OK, psprintf("%s are free", size_text(bytes)), NULL);
+}
+
+/* ---- the place: a bucket's own settings ---- */
+
+/* Kept as plain memory: nothing of the server's may be called, and throw, inside the core. */
+typedef struct Finding
+{
+	char	   *what;
+	char	   *text;
+	char	   *hint;			/* or NULL */
+	bool		warning;
+} Finding;
+
+#define FINDINGS_MAX	64
+
+typedef struct Findings
+{
+	Finding		items[FINDINGS_MAX];
+	int			n;
+} Findings;
+
+static void
+findings_free(void *arg)
+{
+	Findings   *f = arg;
+
+	for (int i = 0; i < f->n; i++)
+	{
+		free(f->items[i].what);
+		free(f->items[i].text);
+		free(f->items[i].hint);
+	}
+	f->n = 0;
+}
+
+static bool
+keep_finding(void *arg, const BkcStoreFinding *finding, BkcError *err)
+{
+	Findings   *f = arg;
+	Finding    *item = &f->items[f->n];
+
+	if (f->n == FINDINGS_MAX)
+		return true;
+	item->what = strdup(finding->what);
+	item->text = strdup(finding->text);
+	item->hint = finding->hint != NULL ? strdup(finding->hint) : NULL;
+	item->warning = finding->level == BKC_STORE_WARNING;
+	f->n++;
+	return (item->what != NULL && item->text != NULL &&
+			(item->hint != NULL || finding->hint == NULL)) || bkc_error_oom(err);
+}
+
+static void
+check_place(Check *c)
+{
+	Findings   *f = palloc0(sizeof(*f));
+	BkcError	err;
+
+	bkc_guard(findings_free, f);
+	if (!bkc_store_describe(c->store, keep_finding, f, &err))
+		put_error(c, "bucket", &err);
+	for (int i = 0; i < f->n; i++)
+		put(c, f->items[i].what, f->items[i].warning ? ATTENTION : OK, f->items[i].text,
+			f->items[i].hint);
+	findings_free(f);
+}
+
+/* What the owner's start-up does as well; nobody else knows whose they are. */
+static void
+check_uploads(Check *c)
+{
+	char		prefix[BKC_NAME_MAX];
+	uint64_t	n;
+	BkcError	err;
+
+	if (!c->ours || !bkc_set_enabled || RecoveryInProgress())
+		return;
+	snprintf(prefix, sizeof(prefix), "%llu/", (unsigned long long) GetSystemIdentifier());
+	if (!bkc_store_tidy(c->store, prefix, BKC_STORE_OLD_SECONDS, &n, &err))
+		put_error(c, "unfinished uploads", &err);
+	else if (n > 0)
+		put(c, "unfinished uploads", OK,
+			psprintf("%llu older than 24 hours, now aborted", (unsigned long long) n), NULL);
 }
 
 /* ---- archiving ---- */
@@ -560,9 +669,12 @@ check_repository(Check *c, const BkcRepoDef *repo)
 	bkc_spool_owner(owner);
 	if (check_reachable(c, owner))
 	{
-		check_cluster(c);
+		check_encryption(c);
+	check_cluster(c);
 		check_owner(c, owner);
 		check_space(c);
+		check_uploads(c);
+		check_place(c);
 		check_archiver(c);
 		check_holdings(c);
 	}

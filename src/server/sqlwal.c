@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pipe/walmap.h"
@@ -189,7 +190,7 @@ windows_load(Windows *w, const BkcRepoDef *repo, BkcError *err)
 {
 	uint64		sysid = GetSystemIdentifier();
 
-	return bkc_store_open(&repo->url, &w->store, err) &&
+	return bkc_repo_open(repo, &w->store, err) &&
 		bkc_walmap_load(w->store, sysid, (uint32) wal_segment_size, &w->map, err) &&
 		bkc_repo_spans(w->store, sysid, &w->spans, &w->nspans, err) &&
 		bkc_recovery_windows(w->map, w->spans, w->nspans, &w->list, &w->n, err);
@@ -290,7 +291,7 @@ take_over(const BkcRepoDef *repo, BkcStore **store, const char *by, bool named)
 {
 	BkcError	err;
 
-	check(bkc_store_open(&repo->url, store, &err), &err);
+	check(bkc_repo_open(repo, store, &err), &err);
 	bkc_ownership_take(repo, *store, by, named);
 	bkc_ownership_forget();
 	bkc_walstatus_retry(repo);
@@ -431,7 +432,7 @@ resolve_in(Conflict *c, const BkcRepoDef *repo, BkcError *err)
 	int			level;
 
 	bkc_settings_codec(repo, NULL, &codec, &level);
-	if (!bkc_store_open(&repo->url, &c->store, err) ||
+	if (!bkc_repo_open(repo, &c->store, err) ||
 		!bkc_ownership_check(repo, c->store, err) ||
 		!bkc_walwriter_new(c->store, GetSystemIdentifier(), codec, level, &c->writer, err))
 	{

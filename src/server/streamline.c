@@ -20,6 +20,7 @@
 #include "base/host.h"
 #include "chunktidy.h"
 #include "errors.h"
+#include "keys.h"
 #include "knowncluster.h"
 #include "miscadmin.h"
 #include "ownership.h"
@@ -143,9 +144,11 @@ line_open(const BkcRepoDef *def, Line *line, BkcError *err)
 	BkcCodec	codec;
 	int			level;
 
+	if (line->store != NULL && bkc_repo_keys_changed(def, line->store))
+		line_close(line);
 	if (line->store == NULL)
 	{
-		if (!bkc_store_open(&def->url, &line->store, err))
+		if (!bkc_repo_open(def, &line->store, err))
 			return false;
 		if (!bkc_known_cluster(def, line->store, err))
 		{

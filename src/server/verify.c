@@ -15,6 +15,7 @@
 #include "catalog.h"
 #include "format/documents.h"
 #include "format/names.h"
+#include "keys.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -267,7 +268,7 @@ open_backup(Verify *v)
 	ConditionVariableBroadcast(&job->cv);
 	pgstat_report_activity(STATE_RUNNING, psprintf("verifying backup %s", v->row.label));
 	repo = bkc_settings_repository(v->row.repository);
-	if (!bkc_store_open(&repo->url, &v->store, &err))
+	if (!bkc_repo_open(repo, &v->store, &err))
 		bkc_ereport(ERROR, &err);
 	if (!bkc_repo_backup_complete(v->store, GetSystemIdentifier(), v->row.label, &complete, &err))
 		bkc_ereport(ERROR, &err);

@@ -67,6 +67,10 @@ typedef struct BkcRepoState
 	bool		guarded;		/* no foreign WAL was there beyond that */
 	bool		claimed;		/* the highest claim was once of our session */
 
+	/* the data key that is in use for what is written on that day; 0 = none */
+	int64		key_day;		/* since 1970 */
+	uint8		key_id[BKC_KEY_ID_SIZE];
+
 	/* segments that were missing before a fork when it was claimed; "" = none known */
 	bool		hole_recalled;	/* what an earlier life has left is known */
 	TimeLineID	hole_due;		/* to be looked for at the forks to it and later ones; 0 = not */

@@ -16,6 +16,7 @@
 #include "catalog.h"
 #include "copy.h"
 #include "job.h"
+#include "keys.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -234,6 +235,7 @@ worker_work(void)
 	BkcCopier **copier = palloc0(sizeof(*copier));
 	BkcFileList *list = palloc0(sizeof(*list));
 	BkcCopySpec spec = {0};
+	bool		sealed;
 	BkcError	err;
 
 	bkc_list_init(list);
@@ -248,9 +250,20 @@ worker_work(void)
 	spec.max_rate = (uint64) bkc_set_max_rate * 1024 / Max(1, worker_job->workers_wanted);
 	bkc_settings_codec(repo, args->compression[0] ? args->compression : NULL,
 					   &spec.codec, &spec.level);
-	if (!bkc_store_open(&repo->url, store, &err))
+	if (!bkc_repo_open(repo, store, &err))
 		bkc_ereport(ERROR, &err);
 	spec.store = *store;
+
+	/* whatever the settings have become, a backup is sealed as a whole or not at all */
+	if (!bkc_keyring_seals(*store, &sealed, &err))
+		bkc_ereport(ERROR, &err);
+	if (sealed != worker_job->sealed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_backupctl.encryption was changed while the backup started")));
+	if (sealed && !bkc_keyring_use_backup(*store, spec.system_identifier, spec.label,
+										  worker_job->data_key, &err))
+		bkc_ereport(ERROR, &err);
 	if (!bkc_list_open(worker_job->label, list, &err) ||
 		!bkc_copier_new(&spec, copier, &err) ||
 		!bkc_copier_run(*copier, list, &err) ||

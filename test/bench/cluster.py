@@ -81,6 +81,13 @@ class Cluster:
         self.psql("ALTER SYSTEM SET %s = '%s'" % (name, value.replace("'", "''")))
         self.psql('SELECT pg_reload_conf()')
 
+    def forget_repositories(self):
+        """A new, empty repository under an old name is refused; here it is on purpose."""
+        marks = os.path.join(self.folder, 'pg_backupctl')
+        for name in os.listdir(marks) if os.path.isdir(marks) else []:
+            if name.startswith('repository.'):
+                os.unlink(os.path.join(marks, name))
+
     def quiet(self):
         """Nothing left to write or to archive for whoever comes next."""
         self.psql('CHECKPOINT')

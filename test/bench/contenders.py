@@ -146,6 +146,7 @@ class Own(Contender):
     def prepare(self, cluster):
         self.installed = False
         super().prepare(cluster)
+        cluster.forget_repositories()
         cluster.psql('CREATE EXTENSION IF NOT EXISTS pg_backupctl')
         self.installed = True
 

@@ -183,16 +183,9 @@ class WalPhase:
         self.cluster.psql('CHECKPOINT; SELECT pg_switch_wal()')
         self.drain()
         contender.place.begin()
-        self.forget()
+        self.cluster.forget_repositories()
         if contender.before:
             contender.before()
-
-    def forget(self):
-        """A new, empty repository under an old name is refused; here it is on purpose."""
-        spool = os.path.join(self.cluster.folder, 'pg_backupctl')
-        for name in os.listdir(spool) if os.path.isdir(spool) else []:
-            if name.startswith('repository.'):
-                os.unlink(os.path.join(spool, name))
 
     def note(self, what, contender, value):
         self.samples.setdefault((what, contender.key), []).append(value)

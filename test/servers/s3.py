@@ -15,7 +15,7 @@
   put-many BUCKET PREFIX N          N small objects PREFIX00000, ...
   delete BUCKET KEY [VERSION [NAME:VALUE...]]
   tags | retention | hold BUCKET KEY
-  lifecycle BUCKET                  the bucket's rules, as XML
+  lifecycle BUCKET [RULES]          the bucket's rules, as XML; or set them: <Rule>...</Rule>...
   begin BUCKET KEY                  begin a multipart upload; prints its id
   sign FILE                         requests as JSON, one a line: prints the value of the
                                     Authorization header of each; needs no server
@@ -184,6 +184,9 @@ def main(command, bucket=None, *args):
         for e in ET.fromstring(text).iter() if text else ():
             if e.text and e.text.strip():
                 print(e.tag.split('}')[-1], e.text)
+    elif command == 'lifecycle' and args:
+        body = '<LifecycleConfiguration xmlns="%s">%s</LifecycleConfiguration>' % (NS[1:-1], args[0])
+        s3.call('PUT', bucket, None, [('lifecycle', '')], body.encode(), {'Content-MD5': md5(body.encode())})
     elif command == 'lifecycle':
         show(s3.call('GET', bucket, None, [('lifecycle', '')])[1])
     elif command == 'begin':

@@ -8,6 +8,7 @@
 #									BKC_S3_ABSENT	or why there is no S3: packages
 #									BKC_S3_FAILED	or why it did not start
 #									BKC_SERVERS		a copy of this folder
+#		servers_s3					starts S3 in any case
 #		servers_keep FOLDER			copies the servers' logs there
 #
 # What it has started ends with the stage, and also when this shell is killed.
@@ -15,12 +16,17 @@
 
 servers_begin()
 {
+	if [ $# -gt 0 ] && grep -qE '^use BkcS3\b|^#include "s3server\.h"' "$@"; then
+		servers_s3
+	fi
+	return 0
+}
+
+servers_s3()
+{
 	local text line missing
 
 	[ -z "${BKC_S3_URL:-}${BKC_S3_ABSENT:-}${BKC_S3_FAILED:-}" ] || return 0
-	if [ $# -eq 0 ] || ! grep -qE '^use BkcS3\b|^#include "s3server\.h"' "$@"; then
-		return 0
-	fi
 	cp -r "$TOP/test/servers" "$STAGE/servers" && chmod -R a+rX "$STAGE/servers"
 	export BKC_SERVERS=$STAGE/servers
 	missing=$("$BKC_SERVERS/ceph.sh" missing)

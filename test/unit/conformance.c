@@ -434,6 +434,74 @@ remove_many(void **state)
 	assert_object(f->other, "a/4", "4", 1);
 }
 
+static void
+remove_versions(void **state)
+{
+	Fixture    *f = *state;
+	const char *const gone[] = {"a/1", "missing", "b/c/d", "a/1"};
+	BkcError	err;
+
+	put_text(f->store, "a/1", "1");
+	put_text(f->store, "a/12", "12");
+	put_text(f->store, "a/1-2", "1-2");
+	put_text(f->store, "b/c/d", "2");
+	assert_ok(bkc_store_remove(f->store, gone, 1, &err), &err);
+	put_text(f->store, "a/1", "again");
+	assert_ok(bkc_store_remove_versions(f->other, NULL, 0, &err), &err);
+	assert_ok(bkc_store_remove_versions(f->other, gone, 4, &err), &err);
+	assert_names(f->store, "", true, "a/1-2 a/12 ");
+	assert_absent(f->store, "a/1");
+	put_text(f->store, "a/1", "anew");
+	assert_object(f->other, "a/1", "anew", 4);
+
+	/* nothing is removed by a call with a bad name */
+	assert_code(bkc_store_remove_versions(f->store, (const char *const[]) {"a/1", "a//b"}, 2, &err),
+				&err, BKC_ERR_INVALID);
+	assert_object(f->other, "a/1", "anew", 4);
+}
+
+/* Old unfinished writes only: a young one, and objects, are left alone. */
+static void
+tidy(void **state)
+{
+	Fixture    *f = *state;
+	BkcWriter  *writer;
+	uint64_t	n = 1;
+	BkcError	err;
+
+	put_text(f->store, "a/keep", "1");
+	assert_ok(bkc_store_open_write(f->store, "a/writing", 0, &writer, &err), &err);
+	assert_ok(bkc_writer_write(writer, "x", 1, &err), &err);
+	assert_ok(bkc_store_tidy(f->other, "", BKC_STORE_OLD_SECONDS, &n, &err), &err);
+	assert_int_equal(n, 0);
+	assert_ok(bkc_store_tidy(f->other, "nothing/here/", BKC_STORE_OLD_SECONDS, &n, &err), &err);
+	assert_code(bkc_store_tidy(f->other, "a", 0, &n, &err), &err, BKC_ERR_INVALID);
+	assert_ok(bkc_writer_commit(writer, &err), &err);
+	bkc_writer_close(writer);
+	assert_names(f->store, "", true, "a/keep a/writing ");
+}
+
+static bool
+well_said(void *arg, const BkcStoreFinding *finding, BkcError *err)
+{
+	++*(int *) arg;
+	assert_true(finding->what[0] != '\0' && finding->text[0] != '\0');
+	assert_true(finding->hint == NULL || finding->hint[strlen(finding->hint) - 1] == '.');
+	return true;
+}
+
+/* Whatever there is to say: it changes nothing. */
+static void
+describe(void **state)
+{
+	Fixture    *f = *state;
+	int			n = 0;
+	BkcError	err;
+
+	assert_ok(bkc_store_describe(f->store, well_said, &n, &err), &err);
+	assert_names(f->other, "", true, "");
+}
+
 /* Who reads goes on when the object is removed, or learns it by an error. */
 static void
 remove_while_reading(void **state)
@@ -643,8 +711,11 @@ static const struct
 	CASE(list_order),
 	CASE(list_many),
 	CASE(remove_many),
+	CASE(remove_versions),
 	CASE(remove_while_reading),
 	CASE(sweep),
+	CASE(tidy),
+	CASE(describe),
 	CASE(bad_names),
 	CASE(probe),
 	CASE(space),

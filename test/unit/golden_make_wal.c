@@ -35,7 +35,7 @@ write_content(int fd, const char *path, const GoldenWal *object, BkcError *err)
 static bool
 read_info(const GoldenWal *object, const char *name, BkcWalInfo *info, BkcError *err)
 {
-	return bkc_walinfo_decode(object->json, strlen(object->json), name, info, err);
+	return bkc_walinfo_decode(object->json, strlen(object->json), name, false, info, err);
 }
 
 static bool

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -126,9 +127,12 @@ answer(int fd, const HttpStubRule *rule, bool head)
 		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", len);
 	if (rule->status == 204 || rule->status == 304)
 		length[0] = '\0';
-	send_all(fd, text, (size_t) snprintf(text, sizeof(text), "HTTP/1.1 %d Status\r\n%s%s%s\r\n",
-										 rule->status, length, rule->headers,
+	send_all(fd, text, (size_t) snprintf(text, sizeof(text), "HTTP/1.1 %d Status\r\n%s%s",
+										 rule->status, length,
 										 rule->how == STUB_CLOSE_AFTER ? "Connection: close\r\n" : ""));
+	for (int i = 0; i <= rule->repeat; i++)
+		send_all(fd, rule->headers, strlen(rule->headers));
+	send_all(fd, "\r\n", 2);
 	if (rule->how == STUB_STALL || rule->how == STUB_CUT)
 		len /= 2;
 	if (!head && length[0] != '\0')
@@ -295,6 +299,7 @@ httpstub_start(HttpStub *stub)
 
 		if (connection < 0)
 			continue;
+		(void) setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &(int) {1}, sizeof(int));
 		if (fork() == 0)
 		{
 			(void) prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -39,6 +39,7 @@ typedef struct HttpStubRule
 	int			times;			/* that many of them; 0 = all */
 	int			status;
 	char		headers[512];	/* further ones, each with its CRLF */
+	int			repeat;			/* and that many times more */
 	char		body[12288];
 	size_t		generated;		/* not 0: a body of that many bytes of httpstub_byte() */
 	bool		chunked;		/* without Content-Length */

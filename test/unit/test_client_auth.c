@@ -11,6 +11,7 @@
 
 #include "../../src/client/conffile.c"
 #include "../../src/client/authfile.c"
+#include "../../src/client/keys.c"
 #include "../../src/client/options.c"
 #include "../../src/client/restore_config.c"
 #include "../../src/client/restore_confpath.c"

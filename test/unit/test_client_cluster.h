@@ -53,6 +53,7 @@ cluster_config(Cluster *c, const char *path, const char *text)
 static int
 cluster_setup(void **state)
 {
+	static const BkcOptions no_options;
 	Cluster    *c = calloc(1, sizeof(*c));
 
 	snprintf(c->path, sizeof(c->path), "/tmp/bkc_conf.XXXXXX");
@@ -67,6 +68,7 @@ cluster_setup(void **state)
 	for (size_t i = 0; i < 8; i++)
 		c->planned[i].dir = BKC_SKIP;
 	c->r.way.timeline = 1;
+	c->r.options = &no_options;
 	c->r.program = "/usr/bin/pg_backupctl";
 	c->r.session.repo = "file:///b%20c/it's";
 	c->backup.entries = c->entries;

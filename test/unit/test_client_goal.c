@@ -11,6 +11,7 @@
 
 #include "../../src/client/conffile.c"
 #include "../../src/client/json.c"
+#include "../../src/client/keys.c"
 #include "../../src/client/options.c"
 #include "../../src/client/report.c"
 #include "../../src/client/restore_choose.c"

@@ -21,6 +21,7 @@
 #include "../../src/client/crew.c"
 #include "../../src/client/host.c"
 #include "../../src/client/json.c"
+#include "../../src/client/keys.c"
 #include "../../src/client/options.c"
 #include "../../src/client/report.c"
 #include "../../src/client/session.c"

@@ -77,12 +77,14 @@ envelope_round_trip(void **state)
 		{
 			env.kind = (uint16_t) kind;
 			env.codec = (uint8_t) codec;
+			env.cipher = kind == BKC_KIND_KEY ? BKC_CIPHER_AES_256_GCM : BKC_CIPHER_NONE;
+			env.key_id[15] = kind == BKC_KIND_KEY;
 			bkc_envelope_encode(&env, out);
 			assert_true(bkc_envelope_decode(out, NAME, &back, &err));
 			assert_int_equal(back.version, BKC_FORMAT_VERSION);
 			assert_int_equal(back.kind, kind);
 			assert_int_equal(back.codec, codec);
-			assert_int_equal(back.cipher, BKC_CIPHER_NONE);
+			assert_int_equal(back.cipher, env.cipher);
 			assert_memory_equal(back.salt, env.salt, BKC_SALT_SIZE);
 			assert_memory_equal(back.key_id, env.key_id, BKC_KEY_ID_SIZE);
 		}
@@ -128,9 +130,10 @@ envelope_refuses_unknown(void **state)
 		{10, 0, BKC_ERR_UNSUPPORTED, "unknown kind 0"},
 		{10, 11, BKC_ERR_UNSUPPORTED, "unknown kind 11"},
 		{11, 1, BKC_ERR_UNSUPPORTED, "unknown kind"},
+		{10, 8, BKC_ERR_CORRUPT, "holds a key but is not sealed"},
 		{12, 4, BKC_ERR_UNSUPPORTED, "unknown codec 4"},
 		{12, 255, BKC_ERR_UNSUPPORTED, "unknown codec 255"},
-		{13, 1, BKC_ERR_UNSUPPORTED, "is sealed; this version cannot open it"},
+		{13, 1, BKC_ERR_CORRUPT, "is sealed but names no key"},
 		{13, 2, BKC_ERR_UNSUPPORTED, "unknown cipher 2"},
 		{14, 0, BKC_ERR_UNSUPPORTED, "digest algorithm"},
 		{14, 2, BKC_ERR_UNSUPPORTED, "digest algorithm"},

@@ -107,7 +107,7 @@ decode(const BkcBuffer *text, const char *name, BkcWalInfo *info, BkcError *err)
 
 	assert_non_null(copy);
 	memcpy(copy, text->data, text->len);
-	ok = bkc_walinfo_decode(copy, text->len, name, info, err);
+	ok = bkc_walinfo_decode(copy, text->len, name, false, info, err);
 	free(copy);
 	return ok;
 }
@@ -398,7 +398,7 @@ names_must_fit(void **state)
 		if (!ok)
 			assert_int_equal(err.code, BKC_ERR_CORRUPT);
 	}
-	assert_false(bkc_walinfo_decode("{}", 2, "1/cluster", &back, &err));
+	assert_false(bkc_walinfo_decode("{}", 2, "1/cluster", false, &back, &err));
 	assert_int_equal(err.code, BKC_ERR_INVALID);
 	bkc_buffer_free(&out);
 }
@@ -478,7 +478,7 @@ hostile_texts(void **state)
 		assert_true(bkc_buffer_append_str(&text, cases[i].text, &err));
 		for (size_t c = 0; c < text.len; c++)
 			text.data[c] = text.data[c] == '\'' ? '"' : text.data[c];
-		ok = bkc_walinfo_decode(bkc_buffer_str(&text), text.len, SEGMENT_NAME, &info, &err);
+		ok = bkc_walinfo_decode(bkc_buffer_str(&text), text.len, SEGMENT_NAME, false, &info, &err);
 		bkc_buffer_free(&text);
 		if (ok != (cases[i].code == BKC_OK))
 			fail_msg("case %zu: %s", i, ok ? "accepted" : err.message);

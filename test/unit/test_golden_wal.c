@@ -55,7 +55,8 @@ test_core_objects(void **state)
 
 		assert_true(content != NULL && file != NULL);
 		name_of(object, name);
-		assert_ok(bkc_walinfo_decode(object->json, strlen(object->json), name, &expected, &err));
+		assert_ok(bkc_walinfo_decode(object->json, strlen(object->json), name, false,
+									 &expected, &err));
 		assert_ok(bkc_wal_info(repo->store, name, &info, &err));
 		assert_memory_equal(&info, &expected, sizeof(info));
 		assert_ok(bkc_wal_read(repo->store, name, UINT64_MAX, fileno(file), name, &info, &err));

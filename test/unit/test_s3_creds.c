@@ -300,7 +300,8 @@ test_file_permissions(void **state)
 	{
 		write_file("creds", 0600, TWO);
 		assert_int_equal(chown("creds", 65534, 65534), 0);
-		assert_fails(BKC_ERR_ACCESS, "belongs to another user", "");
+		make_chain(in_dir("creds"), NULL);
+		assert_true(bkc_s3_creds_get(chain, &got, &err));	/* root may use everybody's */
 	}
 }
 
@@ -593,6 +594,46 @@ test_sts_away(void **state)
 	setenv("AWS_ENDPOINT_URL_STS", url, 1);
 	assert_fails(BKC_ERR_UNAVAILABLE, "could not connect", url);
 	assert_string_equal(err.hint, "");
+}
+
+/* The region's address, by the proxy of the store; but no proxy for what is near. */
+static void
+test_sts_address(void **state)
+{
+	static const struct
+	{
+		const char *region;
+		const char *host;
+	}			cases[] = {
+		{"eu-central-1", "sts.eu-central-1.amazonaws.com:443"},
+		{"cn-north-1", "sts.cn-north-1.amazonaws.com.cn:443"},
+	};
+	char		dead[64];
+	char		expected[128];
+
+	use_sts();
+	unsetenv("AWS_ENDPOINT_URL_STS");
+	httpstub_on(&stub, "CONNECT", "", 403, "");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		bkc_s3_creds_free(chain);
+		assert_true(bkc_s3_creds_new(NULL, NULL, cases[i].region,
+									 &(BkcHttpOptions) {.proxy = stub.url}, &chain, &err));
+		assert_fails(BKC_ERR_UNAVAILABLE, "by web identity: https://sts.", "");
+		snprintf(expected, sizeof(expected), "CONNECT %s HTTP/1.1\r\n", cases[i].host);
+		assert_memory_equal(stub.shared->last, expected, strlen(expected));
+	}
+	setenv("AWS_ENDPOINT_URL_STS", "http://sts.example.invalid///", 1);
+	httpstub_on(&stub, "POST", "http://sts.example.invalid/", 200,
+				xml("ASIA", "tok", clock_us + 60 * MINUTE));
+	assert_creds("ASIA", SECRET, "tok", "web identity");
+
+	snprintf(dead, sizeof(dead), "http://127.0.0.1:%d", httpstub_dead_port());
+	bkc_s3_creds_free(chain);
+	assert_true(bkc_s3_creds_new(NULL, NULL, "x", &(BkcHttpOptions) {.proxy = dead}, &chain, &err));
+	setenv("AWS_ENDPOINT_URL_STS", stub.url, 1);
+	httpstub_on(&stub, "POST", "/", 200, xml("NEAR", "tok", clock_us + 60 * MINUTE));
+	assert_creds("NEAR", SECRET, "tok", "web identity");
 }
 
 /* ---- containers ---- */
@@ -937,6 +978,7 @@ main(void)
 		T(test_file), T(test_file_permissions), T(test_file_again),
 		T(test_environment), T(test_shared), T(test_shared_closed),
 		T(test_sts), T(test_sts_refuses), T(test_sts_garbage), T(test_sts_away),
+		T(test_sts_address),
 		T(test_container), T(test_container_addresses), T(test_container_garbage),
 		T(test_container_trouble),
 		T(test_instance), T(test_instance_refuses), T(test_none_found),

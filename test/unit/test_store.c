@@ -71,7 +71,7 @@ bad_urls(void **state)
 		{"file://localhost", "file:///var/backups/pg"},
 		{"file:///a?region=x", "region"},
 		{"file:///a?region=x", "compression"},
-		{"file:///a?encryption=on", "encryption"},
+		{"file:///a?encryption=maybe", "encryption"},
 		{"file:///a?key_file=", "key_file"},
 	};
 

@@ -16,15 +16,15 @@
 
 #define SLURP_STEP		(64 * 1024)
 
-int
-bkc_file_open_read(const char *path, BkcError *err)
+static int
+open_read(const char *path, int flags, BkcError *err)
 {
 	struct stat st;
 	int			fd;
 
 	/* Non-blocking, because opening a FIFO would otherwise wait for a writer. */
 	do
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 	{
@@ -42,6 +42,12 @@ bkc_file_open_read(const char *path, BkcError *err)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int
+bkc_file_open_read(const char *path, BkcError *err)
+{
+	return open_read(path, O_NOFOLLOW, err);
 }
 
 /*
@@ -166,11 +172,11 @@ too_large(const char *path, size_t max, BkcError *err)
 	return bkc_error_set(err, BKC_ERR_INVALID, "file \"%s\" is larger than %zu bytes", path, max);
 }
 
-/* May only its owner, who is we or root, read it? */
+/* May only its owner read it, who is we or root?  Root may use everybody's. */
 static bool
 check_secret(const char *path, const struct stat *st, BkcError *err)
 {
-	if (st->st_uid != geteuid() && st->st_uid != 0)
+	if (st->st_uid != geteuid() && st->st_uid != 0 && geteuid() != 0)
 	{
 		bkc_error_set(err, BKC_ERR_ACCESS, "file \"%s\" holds a secret and belongs to another user",
 					  path);
@@ -197,7 +203,8 @@ slurp(const char *path, size_t max, bool secret, BkcBuffer *buf, BkcError *err)
 	bool		ok = false;
 	int			fd;
 
-	fd = bkc_file_open_read(path, err);
+	/* secrets are mounted as links in some places (Kubernetes); what counts is what they lead to */
+	fd = open_read(path, secret ? 0 : O_NOFOLLOW, err);
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &st) != 0)

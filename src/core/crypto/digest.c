@@ -1,6 +1,6 @@
 /*
  * digest.c
- *		SHA-256, HMAC, HKDF and MD5, by OpenSSL's EVP interface.
+ *		SHA-256, HMAC, HKDF, scrypt and MD5, by OpenSSL's EVP interface.
  *
  * The algorithm is fetched once per context: an implicit fetch at every begin
  * costs more than hashing a small message.
@@ -17,6 +17,8 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+#include "crypto/inner.h"
+
 #define HKDF_MAX_OUTPUT		(255 * BKC_SHA256_SIZE)
 
 struct BkcSha256
@@ -26,9 +28,8 @@ struct BkcSha256
 	bool		active;			/* between begin and end */
 };
 
-/* Take OpenSSL's reason from its queue, which is left empty. */
-static bool
-openssl_error(BkcError *err, BkcErrorCode code, const char *what)
+bool
+bkc_crypto_error(BkcError *err, BkcErrorCode code, const char *what)
 {
 	unsigned long number = ERR_get_error();
 	char		reason[256];
@@ -55,7 +56,7 @@ bkc_sha256_new(BkcError *err)
 	h->md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (h->md == NULL)
 	{
-		openssl_error(err, BKC_ERR_UNSUPPORTED, "OpenSSL does not offer SHA-256");
+		bkc_crypto_error(err, BKC_ERR_UNSUPPORTED, "OpenSSL does not offer SHA-256");
 		bkc_sha256_free(h);
 		return NULL;
 	}
@@ -75,7 +76,7 @@ bkc_sha256_begin(BkcSha256 *h, BkcError *err)
 {
 	h->active = EVP_DigestInit_ex2(h->ctx, h->md, NULL) == 1;
 	if (!h->active)
-		return openssl_error(err, BKC_ERR_INTERNAL, "could not begin a SHA-256 digest");
+		return bkc_crypto_error(err, BKC_ERR_INTERNAL, "could not begin a SHA-256 digest");
 	return true;
 }
 
@@ -85,7 +86,7 @@ bkc_sha256_update(BkcSha256 *h, const void *data, size_t len, BkcError *err)
 	if (!h->active)
 		return bkc_error_set(err, BKC_ERR_INTERNAL, "SHA-256 digest was not begun");
 	if (len > 0 && EVP_DigestUpdate(h->ctx, data, len) != 1)
-		return openssl_error(err, BKC_ERR_INTERNAL, "could not compute a SHA-256 digest");
+		return bkc_crypto_error(err, BKC_ERR_INTERNAL, "could not compute a SHA-256 digest");
 	return true;
 }
 
@@ -96,7 +97,7 @@ bkc_sha256_end(BkcSha256 *h, uint8_t out[BKC_SHA256_SIZE], BkcError *err)
 		return bkc_error_set(err, BKC_ERR_INTERNAL, "SHA-256 digest was not begun");
 	h->active = false;
 	if (EVP_DigestFinal_ex(h->ctx, out, NULL) != 1)
-		return openssl_error(err, BKC_ERR_INTERNAL, "could not finish a SHA-256 digest");
+		return bkc_crypto_error(err, BKC_ERR_INTERNAL, "could not finish a SHA-256 digest");
 	return true;
 }
 
@@ -127,13 +128,13 @@ bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE], BkcError 
 
 bool
 bkc_hmac_sha256(const void *key, size_t keylen, const void *data, size_t len,
-				uint8_t out[BKC_SHA256_SIZE], BkcError *err)
+				uint8_t		out[BKC_SHA256_SIZE], BkcError *err)
 {
 	size_t		outlen = 0;
 
 	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, keylen, data, len, out,
 				  BKC_SHA256_SIZE, &outlen) == NULL || outlen != BKC_SHA256_SIZE)
-		return openssl_error(err, BKC_ERR_INTERNAL, "could not compute an HMAC-SHA-256");
+		return bkc_crypto_error(err, BKC_ERR_INTERNAL, "could not compute an HMAC-SHA-256");
 	return true;
 }
 
@@ -143,7 +144,7 @@ bkc_md5(const void *data, size_t len, uint8_t out[BKC_MD5_SIZE], BkcError *err)
 	size_t		outlen = 0;
 
 	if (EVP_Q_digest(NULL, "MD5", NULL, data, len, out, &outlen) != 1 || outlen != BKC_MD5_SIZE)
-		return openssl_error(err, BKC_ERR_UNSUPPORTED, "could not compute an MD5 digest");
+		return bkc_crypto_error(err, BKC_ERR_UNSUPPORTED, "could not compute an MD5 digest");
 	return true;
 }
 
@@ -181,7 +182,7 @@ bkc_hkdf_sha256(const uint8_t *ikm, size_t ikmlen,
 	kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	if (kdf == NULL)
 	{
-		openssl_error(err, BKC_ERR_UNSUPPORTED, "OpenSSL does not offer HKDF");
+		bkc_crypto_error(err, BKC_ERR_UNSUPPORTED, "OpenSSL does not offer HKDF");
 		goto done;
 	}
 	ctx = EVP_KDF_CTX_new(kdf);
@@ -194,7 +195,7 @@ bkc_hkdf_sha256(const uint8_t *ikm, size_t ikmlen,
 	if (EVP_KDF_derive(ctx, okm, okmlen, params) != 1)
 	{
 		bkc_wipe(okm, okmlen);
-		openssl_error(err, BKC_ERR_INTERNAL, "could not derive a key by HKDF-SHA-256");
+		bkc_crypto_error(err, BKC_ERR_INTERNAL, "could not derive a key by HKDF-SHA-256");
 		goto done;
 	}
 	ok = true;
@@ -203,6 +204,25 @@ done:
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return ok;
+}
+
+/* RFC 7914; what it needs is 128 * n * r bytes and little more. */
+bool
+bkc_scrypt(const void *pass, size_t passlen, const void *salt, size_t saltlen,
+		   uint64_t n, uint32_t r, uint32_t p, void *out, size_t outlen, BkcError *err)
+{
+	uint64_t	maxmem = 128 * (uint64_t) r * (n + p + 2);
+
+	if (EVP_PBE_scrypt(pass, passlen, salt, saltlen, n, r, p, maxmem, out, outlen) == 1)
+		return true;
+	bkc_wipe(out, outlen);
+	return bkc_crypto_error(err, BKC_ERR_UNSUPPORTED, "could not derive a key by scrypt");
+}
+
+bool
+bkc_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
 }
 
 void

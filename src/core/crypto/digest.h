@@ -1,7 +1,7 @@
 /*
  * digest.h
- *		SHA-256, HMAC and HKDF with it, and MD5 where a protocol asks for it, by
- *		OpenSSL's EVP interface.
+ *		SHA-256, HMAC and HKDF with it, scrypt, and MD5 where a protocol asks for it,
+ *		by OpenSSL's EVP interface.
  */
 #ifndef BKC_CRYPTO_DIGEST_H
 #define BKC_CRYPTO_DIGEST_H
@@ -30,7 +30,7 @@ extern bool bkc_sha256(const void *data, size_t len, uint8_t out[BKC_SHA256_SIZE
 
 /* RFC 2104 with SHA-256. */
 extern bool bkc_hmac_sha256(const void *key, size_t keylen, const void *data, size_t len,
-							uint8_t out[BKC_SHA256_SIZE], BkcError *err);
+							uint8_t		out[BKC_SHA256_SIZE], BkcError *err);
 
 /*
  * One message at once, against accidents only: S3 wants it for some requests.
@@ -44,6 +44,14 @@ extern bool bkc_hkdf_sha256(const uint8_t *ikm, size_t ikmlen,
 							const uint8_t *salt, size_t saltlen,
 							const uint8_t *info, size_t infolen,
 							uint8_t *okm, size_t okmlen, BkcError *err);
+
+/* RFC 7914. */
+extern bool bkc_scrypt(const void *pass, size_t passlen, const void *salt, size_t saltlen,
+					   uint64_t n, uint32_t r, uint32_t p, void *out, size_t outlen,
+					   BkcError *err);
+
+/* Takes the same time wherever they differ. */
+extern bool bkc_equal(const void *a, const void *b, size_t len);
 
 /* memset that is not optimised away. */
 extern void bkc_wipe(void *p, size_t len);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "format/fields.h"
 #include "format/names.h"
 
@@ -111,6 +112,7 @@ check_begin(const BkcBeginDoc *doc, BkcErrorCode code, BkcError *err)
 bool
 bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 {
+	char		key[BKC_KEY_ID_HEX];
 	json_t	   *object;
 
 	if (!bkc_fields_check_array("label", doc->label, sizeof(doc->label), err) ||
@@ -120,6 +122,7 @@ bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 		!bkc_fields_check_array("host", doc->host, sizeof(doc->host), err) ||
 		!check_begin(doc, BKC_ERR_INVALID, err))
 		return false;
+	bkc_hex_encode(doc->data_key, BKC_KEY_ID_SIZE, key);
 	object = json_pack("{}");
 	return bkc_fields_finish(object, object != NULL &&
 							 bkc_fields_put_int(object, "pg_backupctl_begin", DOCUMENT_VERSION) &&
@@ -131,7 +134,16 @@ bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err)
 												  doc->system_identifier) &&
 							 bkc_fields_put_text(object, "owner", doc->owner) &&
 							 bkc_fields_put_text(object, "host", doc->host) &&
-							 bkc_fields_put_time(object, "start_time", doc->start_time), out, err);
+							 bkc_fields_put_time(object, "start_time", doc->start_time) &&
+							 (!doc->sealed || bkc_fields_put_text(object, "data_key", key)),
+							 out, err);
+}
+
+static bool
+read_data_key(BkcFields *f, BkcBeginDoc *doc, BkcError *err)
+{
+	doc->sealed = json_object_get(f->object, "data_key") != NULL;
+	return !doc->sealed || bkc_fields_hex(f, "data_key", doc->data_key, BKC_KEY_ID_SIZE, err);
 }
 
 bool
@@ -151,6 +163,7 @@ bkc_begindoc_decode(const char *text, size_t len, const char *name,
 		bkc_fields_array(&f, "owner", doc->owner, sizeof(doc->owner), err) &&
 		bkc_fields_array(&f, "host", doc->host, sizeof(doc->host), err) &&
 		bkc_fields_time(&f, "start_time", &doc->start_time, err) &&
+		read_data_key(&f, doc, err) &&
 		bkc_fields_end(&f, err) &&
 		check_begin(doc, BKC_ERR_CORRUPT, err);
 	return close_document(&f, ok, name, err);
@@ -221,6 +234,58 @@ bkc_verifynote_decode(const char *text, size_t len, const char *name,
 		bkc_fields_array(&f, "first_failure", note->first_failure, sizeof(note->first_failure),
 						 err) &&
 		check_verify(note, BKC_ERR_CORRUPT, err);
+	return close_document(&f, ok, name, err);
+}
+
+static bool
+check_shred(const BkcShredNote *note, BkcErrorCode code, BkcError *err)
+{
+	if (!bkc_label_valid(note->label))
+		return bkc_fields_impossible("label", code, err);
+	if (note->time < 0)
+		return bkc_fields_impossible("time", code, err);
+	if (note->reason[0] == '\0')
+		return bkc_fields_impossible("reason", code, err);
+	return note->by[0] != '\0' || bkc_fields_impossible("by", code, err);
+}
+
+bool
+bkc_shrednote_encode(const BkcShredNote *note, BkcBuffer *out, BkcError *err)
+{
+	char		key[BKC_KEY_ID_HEX];
+	json_t	   *object;
+
+	if (!bkc_fields_check_array("label", note->label, sizeof(note->label), err) ||
+		!bkc_fields_check_array("reason", note->reason, sizeof(note->reason), err) ||
+		!bkc_fields_check_array("role", note->by, sizeof(note->by), err) ||
+		!check_shred(note, BKC_ERR_INVALID, err))
+		return false;
+	bkc_hex_encode(note->data_key, BKC_KEY_ID_SIZE, key);
+	object = json_pack("{}");
+	return bkc_fields_finish(object, object != NULL &&
+							 bkc_fields_put_int(object, "pg_backupctl_shred", DOCUMENT_VERSION) &&
+							 bkc_fields_put_text(object, "label", note->label) &&
+							 bkc_fields_put_time(object, "time", note->time) &&
+							 bkc_fields_put_text(object, "reason", note->reason) &&
+							 bkc_fields_put_text(object, "by", note->by) &&
+							 bkc_fields_put_text(object, "data_key", key), out, err);
+}
+
+bool
+bkc_shrednote_decode(const char *text, size_t len, const char *name, BkcShredNote *note,
+					 BkcError *err)
+{
+	BkcFields	f = {0};
+	bool		ok;
+
+	memset(note, 0, sizeof(*note));
+	ok = bkc_fields_open(&f, "pg_backupctl_shred", DOCUMENT_VERSION, text, len, err) &&
+		bkc_fields_array(&f, "label", note->label, sizeof(note->label), err) &&
+		bkc_fields_time(&f, "time", &note->time, err) &&
+		bkc_fields_array(&f, "reason", note->reason, sizeof(note->reason), err) &&
+		bkc_fields_array(&f, "by", note->by, sizeof(note->by), err) &&
+		bkc_fields_hex(&f, "data_key", note->data_key, BKC_KEY_ID_SIZE, err) &&
+		check_shred(note, BKC_ERR_CORRUPT, err);
 	return close_document(&f, ok, name, err);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "format/envelope.h"
 #include "format/label.h"
 
 #define BKC_OWNER_ID_MAX	40		/* hex id of a data directory, with the zero byte */
@@ -41,6 +42,8 @@ typedef struct BkcBeginDoc
 	char		owner[BKC_OWNER_ID_MAX];
 	char		host[BKC_DOC_TEXT_MAX];
 	int64_t		start_time;
+	bool		sealed;
+	uint8_t		data_key[BKC_KEY_ID_SIZE];	/* its id, where sealed */
 } BkcBeginDoc;
 
 extern bool bkc_begindoc_encode(const BkcBeginDoc *doc, BkcBuffer *out, BkcError *err);
@@ -63,6 +66,20 @@ typedef struct BkcVerifyNote
 extern bool bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, BkcError *err);
 extern bool bkc_verifynote_decode(const char *text, size_t len, const char *name,
 								  BkcVerifyNote *note, BkcError *err);
+
+/* backups/<label>/notes/<time>-shred: written before its data key is destroyed */
+typedef struct BkcShredNote
+{
+	char		label[BKC_LABEL_MAX];
+	int64_t		time;
+	char		reason[BKC_DOC_TEXT_MAX];	/* not empty */
+	char		by[BKC_DOC_TEXT_MAX];	/* role, not empty */
+	uint8_t		data_key[BKC_KEY_ID_SIZE];
+} BkcShredNote;
+
+extern bool bkc_shrednote_encode(const BkcShredNote *note, BkcBuffer *out, BkcError *err);
+extern bool bkc_shrednote_decode(const char *text, size_t len, const char *name,
+								 BkcShredNote *note, BkcError *err);
 
 /*
  * <sysid>/owner/<number>: from this number on that data directory may write

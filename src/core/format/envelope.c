@@ -41,6 +41,7 @@
 #define FRAME_ZERO				14
 #define FRAME_DIGEST			16
 
+_Static_assert(FRAME_DIGEST == BKC_FRAME_FIELDS_SIZE, "the digest follows what is authenticated");
 _Static_assert((1 << FRAME_PLAIN_LOG2) == BKC_FRAME_PLAIN_MAX, "frame size and its logarithm");
 _Static_assert(ENV_SALT + BKC_SALT_SIZE == ENV_RESERVED, "salt ends where reserved bytes begin");
 _Static_assert(sizeof(XXH128_canonical_t) == BKC_DIGEST_SIZE, "digest is XXH3-128");
@@ -133,10 +134,7 @@ check_supported(const uint8_t *in, const char *name, const BkcEnvelope *env, Bkc
 	if (bkc_codec_name(env->codec) == NULL)
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "object \"%s\" uses unknown codec %u",
 							 name, env->codec);
-	if (env->cipher == BKC_CIPHER_AES_256_GCM)
-		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
-							 "object \"%s\" is sealed; this version cannot open it", name);
-	if (env->cipher != BKC_CIPHER_NONE)
+	if (env->cipher != BKC_CIPHER_NONE && env->cipher != BKC_CIPHER_AES_256_GCM)
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "object \"%s\" uses unknown cipher %u",
 							 name, env->cipher);
 	if (in[ENV_DIGEST_ALGORITHM] != DIGEST_XXH3_128)
@@ -151,9 +149,15 @@ check_supported(const uint8_t *in, const char *name, const BkcEnvelope *env, Bkc
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED,
 							 "envelope of object \"%s\" has bytes this version does not know",
 							 name);
+	if (env->cipher != BKC_CIPHER_NONE)
+		return !all_zero(env->key_id, BKC_KEY_ID_SIZE) ||
+			bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" is sealed but names no key", name);
 	if (!all_zero(env->key_id, BKC_KEY_ID_SIZE))
 		return bkc_error_set(err, BKC_ERR_CORRUPT,
 							 "object \"%s\" names a key but is not sealed", name);
+	if (env->kind == BKC_KIND_KEY)
+		return bkc_error_set(err, BKC_ERR_CORRUPT,
+							 "object \"%s\" holds a key but is not sealed", name);
 	return true;
 }
 
@@ -192,8 +196,8 @@ bkc_frame_seed(const BkcEnvelope *env, const char *name)
 	return XXH3_128bits(text, BKC_SALT_SIZE + len).high64;
 }
 
-static void
-frame_put_fields(const BkcFrameHeader *hdr, uint8_t out[FRAME_DIGEST])
+void
+bkc_frame_fields(const BkcFrameHeader *hdr, uint8_t out[BKC_FRAME_FIELDS_SIZE])
 {
 	bkc_put_u32(out + FRAME_NUMBER, hdr->number);
 	bkc_put_u32(out + FRAME_STORED_LEN, hdr->stored_len);
@@ -216,8 +220,15 @@ void
 bkc_frame_encode(BkcFrameHeader *hdr, const void *payload, uint64_t seed,
 				 uint8_t out[BKC_FRAME_HEADER_SIZE])
 {
-	frame_put_fields(hdr, out);
+	bkc_frame_fields(hdr, out);
 	frame_digest(out, payload, hdr->stored_len, seed, hdr->digest);
+	memcpy(out + FRAME_DIGEST, hdr->digest, BKC_DIGEST_SIZE);
+}
+
+void
+bkc_frame_encode_tagged(const BkcFrameHeader *hdr, uint8_t out[BKC_FRAME_HEADER_SIZE])
+{
+	bkc_frame_fields(hdr, out);
 	memcpy(out + FRAME_DIGEST, hdr->digest, BKC_DIGEST_SIZE);
 }
 
@@ -262,7 +273,7 @@ bkc_frame_check(const BkcFrameHeader *hdr, const void *payload, uint64_t seed,
 	uint8_t		fields[FRAME_DIGEST];
 	uint8_t		digest[BKC_DIGEST_SIZE];
 
-	frame_put_fields(hdr, fields);
+	bkc_frame_fields(hdr, fields);
 	frame_digest(fields, payload, hdr->stored_len, seed, digest);
 	if (memcmp(digest, hdr->digest, BKC_DIGEST_SIZE) != 0)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "frame %u of object \"%s\" is damaged",

@@ -27,11 +27,16 @@
 #define BKC_FORMAT_VERSION		1
 #define BKC_ENVELOPE_SIZE		128
 #define BKC_FRAME_HEADER_SIZE	32
+#define BKC_FRAME_FIELDS_SIZE	16	/* of it, before the digest or tag */
 #define BKC_FRAME_PLAIN_MAX		(1024 * 1024)
 #define BKC_FRAME_STORED_MAX	BKC_FRAME_PLAIN_MAX /* what does not shrink is stored plain */
 #define BKC_SALT_SIZE			32
 #define BKC_DIGEST_SIZE			16
 #define BKC_KEY_ID_SIZE			16
+#define BKC_KEY_ID_HEX			(2 * BKC_KEY_ID_SIZE + 1)
+
+/* The bytes of the envelope that its digest covers, and that sealing binds an object's key to. */
+#define BKC_ENVELOPE_BOUND		(BKC_ENVELOPE_SIZE - BKC_DIGEST_SIZE)
 
 typedef enum BkcKind
 {
@@ -94,9 +99,9 @@ typedef struct BkcFrameHeader
 extern void bkc_envelope_encode(const BkcEnvelope *env, uint8_t out[BKC_ENVELOPE_SIZE]);
 
 /*
- * Check magic, own digest, version, known kind, codec and cipher.  name is
- * for messages.  BKC_ERR_CORRUPT, or BKC_ERR_UNSUPPORTED for what a newer
- * version may have written.
+ * Check magic, own digest, version, known kind, codec and cipher; that a key is named if and only
+ * if the object is sealed, which an object with a key always is.  name is for messages.
+ * BKC_ERR_CORRUPT, or BKC_ERR_UNSUPPORTED for what a newer version may have written.
  */
 extern bool bkc_envelope_decode(const uint8_t in[BKC_ENVELOPE_SIZE], const char *name,
 								BkcEnvelope *env, BkcError *err);
@@ -107,6 +112,13 @@ extern uint64_t bkc_frame_seed(const BkcEnvelope *env, const char *name);
 /* Fills hdr->digest from the other fields and the payload, and writes the header. */
 extern void bkc_frame_encode(BkcFrameHeader *hdr, const void *payload, uint64_t seed,
 							 uint8_t out[BKC_FRAME_HEADER_SIZE]);
+
+/* The 16 bytes before the digest: what a sealed frame's tag authenticates besides its payload. */
+extern void bkc_frame_fields(const BkcFrameHeader *hdr, uint8_t out[BKC_FRAME_FIELDS_SIZE]);
+
+/* Writes the header of a sealed frame; hdr->digest is its tag. */
+extern void bkc_frame_encode_tagged(const BkcFrameHeader *hdr,
+									uint8_t		out[BKC_FRAME_HEADER_SIZE]);
 
 /*
  * Take a header apart and check every field on its own: lengths within the

@@ -183,20 +183,6 @@ bkc_name_parse_sysid(const char *component, uint64_t *sysid)
 	return true;
 }
 
-/* The system identifier before the first slash. */
-static bool
-parse_first_sysid(const char *name, uint64_t *sysid)
-{
-	char		component[24];
-	size_t		len = strcspn(name, "/");
-
-	if (name[len] == '\0' || len >= sizeof(component))
-		return false;
-	memcpy(component, name, len);
-	component[len] = '\0';
-	return bkc_name_parse_sysid(component, sysid);
-}
-
 bool
 bkc_name_parse_pack(const char *base, uint32_t *worker, uint32_t *n)
 {
@@ -454,7 +440,7 @@ bkc_name_parse_wal(const char *name, BkcWalName *parsed)
 	bool		ok;
 
 	memset(parsed, 0, sizeof(*parsed));
-	if (!bkc_name_valid(name) || !parse_first_sysid(name, &sysid) || !parse_base(name, parsed))
+	if (!bkc_name_valid(name) || !bkc_name_parse_cluster(name, &sysid) || !parse_base(name, parsed))
 		return false;
 	if (parsed->type == BKC_WALNAME_CHUNK)
 		ok = bkc_name_wal_chunk(sysid, parsed->file, parsed->generation, parsed->offset, again,

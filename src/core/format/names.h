@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "format/label.h"
 #include "format/pgfiles.h"
 
 #define BKC_NAME_MAX	256		/* with the zero byte */
@@ -116,6 +117,28 @@ extern bool bkc_name_parse_chunks(const char *folder, char segment[BKC_WAL_NAME_
 extern bool bkc_name_owners(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *err);
 extern bool bkc_name_owner(uint64_t sysid, uint32_t number, char out[BKC_NAME_MAX], BkcError *err);
 extern bool bkc_name_parse_owner(const char *component, uint32_t *number);
+
+/* ---- keys ---- */
+
+/* <sysid>/keys/ and <sysid>/keys/<data key id>/ (prefixes), and <wrapping key id> in it */
+extern bool bkc_name_keys(uint64_t sysid, char out[BKC_NAME_MAX], BkcError *err);
+extern bool bkc_name_key_copies(uint64_t sysid, const uint8_t id[16], char out[BKC_NAME_MAX],
+								BkcError *err);
+extern bool bkc_name_key(uint64_t sysid, const uint8_t id[16], const uint8_t wrapping[8],
+						 char out[BKC_NAME_MAX], BkcError *err);
+
+/* false when the name is none of the third sort. */
+extern bool bkc_name_parse_key(const char *name, uint64_t *sysid, uint8_t id[16],
+							   uint8_t wrapping[8]);
+
+/*
+ * Is it an object with a backup's content (manifest, data, map), and of which backup?  Everything
+ * else that may be said of a backup is not its content.
+ */
+extern bool bkc_name_parse_content(const char *name, char label[BKC_LABEL_MAX]);
+
+/* The cluster that an object of any name belongs to; false when it is of none. */
+extern bool bkc_name_parse_cluster(const char *name, uint64_t *sysid);
 
 /* First component of a name as a system identifier (decimal, no leading zero). */
 extern bool bkc_name_parse_sysid(const char *component, uint64_t *sysid);

@@ -138,7 +138,7 @@ wrong_object(const char *what, BkcError *err)
 /* All that the name says must be what the info says. */
 static bool
 check_against_name(const BkcWalInfo *info, const char *name, const BkcWalName *parsed,
-				   BkcError *err)
+				   bool sealed, BkcError *err)
 {
 	char		plain[BKC_NAME_MAX];
 	char		hash[2 * BKC_SHA256_SIZE + 1];
@@ -155,7 +155,7 @@ check_against_name(const BkcWalInfo *info, const char *name, const BkcWalName *p
 	if ((info->reason[0] != '\0') != parsed->conflict)
 		return wrong_object("reason", err);
 	bkc_hex_encode(info->sha256, BKC_SHA256_SIZE, hash);
-	if (parsed->hash[0] != '\0' && strncmp(hash, parsed->hash, BKC_WAL_HASH_DIGITS) != 0)
+	if (parsed->hash[0] != '\0' && !sealed && strncmp(hash, parsed->hash, BKC_WAL_HASH_DIGITS) != 0)
 		return wrong_object("sha256", err);
 	if (!has_place(info))
 		return true;
@@ -190,8 +190,8 @@ read_fields(BkcFields *f, BkcWalInfo *info, const BkcWalName *parsed, BkcError *
 }
 
 bool
-bkc_walinfo_decode(const char *text, size_t len, const char *name, BkcWalInfo *info,
-				   BkcError *err)
+bkc_walinfo_decode(const char *text, size_t len, const char *name, bool sealed,
+				   BkcWalInfo *info, BkcError *err)
 {
 	BkcFields	f = {0};
 	BkcWalName	parsed;
@@ -203,7 +203,7 @@ bkc_walinfo_decode(const char *text, size_t len, const char *name, BkcWalInfo *i
 	ok = bkc_fields_open(&f, "pg_backupctl_wal", INFO_VERSION, text, len, err) &&
 		read_fields(&f, info, &parsed, err) &&
 		check_info(info, BKC_ERR_CORRUPT, err) &&
-		check_against_name(info, name, &parsed, err);
+		check_against_name(info, name, &parsed, sealed, err);
 	bkc_fields_free(&f);
 	return ok || bkc_error_context(err, "object \"%s\"", name);
 }

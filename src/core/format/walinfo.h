@@ -49,9 +49,10 @@ extern bool bkc_walinfo_encode(const BkcWalInfo *info, BkcBuffer *out, BkcError 
  * name is the object's.  Checks that everything fits together: file name against
  * timeline, LSNs against segment size and number, size against LSNs; and all of it
  * against the name (cluster, file, a chunk's offset, the hash of the content, reason and by if and
- * only if it is a conflict object).  A whole segment has segment_size bytes.
+ * only if it is a conflict object).  A whole segment has segment_size bytes.  The hash in a name
+ * says nothing that could be compared when the object is sealed.
  */
-extern bool bkc_walinfo_decode(const char *text, size_t len, const char *name,
+extern bool bkc_walinfo_decode(const char *text, size_t len, const char *name, bool sealed,
 							   BkcWalInfo *info, BkcError *err);
 
 #endif							/* BKC_FORMAT_WALINFO_H */

@@ -1,6 +1,6 @@
 /*
  * object.c
- *		Writing and reading objects: envelope, numbered frames, digests.
+ *		Writing and reading objects: envelope, numbered frames, digests or seals.
  *
  * Large payloads go from the caller's buffer straight to the store.  Headers
  * and small payloads are gathered first, because a backup of tens of
@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "crypto/digest.h"
+#include "pipe/seal.h"
 
 #define GATHER_SIZE		(256 * 1024)
 #define GATHER_PAYLOAD	(32 * 1024) /* larger ones are not worth the copy */
@@ -21,13 +23,14 @@ struct BkcObjectWriter
 {
 	BkcWriter  *out;
 	char		name[BKC_NAME_MAX];
-	uint64_t	seed;			/* of the frame digests */
+	BkcSeal		seal;
 	uint64_t	size;			/* bytes so far, gathered ones included */
 	uint32_t	number;			/* of the next frame */
 	bool		last;			/* the last frame was put */
 	bool		failed;			/* what is stored has a hole: nothing but close may follow */
 	size_t		gathered;
 	uint8_t    *gather;			/* GATHER_SIZE bytes */
+	BkcBuffer	sealed;			/* payload of the present frame */
 };
 
 struct BkcObjectReader
@@ -35,7 +38,7 @@ struct BkcObjectReader
 	BkcReader  *in;
 	char		name[BKC_NAME_MAX];
 	BkcEnvelope env;
-	uint64_t	seed;
+	BkcSeal		seal;
 	uint32_t	number;			/* of the next frame */
 	bool		last;			/* the last frame was read */
 	BkcBuffer	payload;
@@ -93,8 +96,7 @@ bkc_object_create(BkcStore *store, const char *name, BkcKind kind, BkcCodec code
 	BkcEnvelope env = {
 		.version = BKC_FORMAT_VERSION,
 		.kind = (uint16_t) kind,
-		.codec = (uint8_t) codec,
-		.cipher = BKC_CIPHER_NONE
+		.codec = (uint8_t) codec
 	};
 	uint8_t		bytes[BKC_ENVELOPE_SIZE];
 
@@ -112,9 +114,8 @@ bkc_object_create(BkcStore *store, const char *name, BkcKind kind, BkcCodec code
 		return bkc_error_oom(err);
 	}
 	memcpy(new->name, name, strlen(name) + 1);
-	new->seed = bkc_frame_seed(&env, name);
-	bkc_envelope_encode(&env, bytes);
-	if (!bkc_store_open_write(store, name, expected_size, &new->out, err) ||
+	if (!bkc_seal_begin(&new->seal, store, name, &env, bytes, err) ||
+		!bkc_store_open_write(store, name, expected_size, &new->out, err) ||
 		!writer_gather(new, bytes, sizeof(bytes), err))
 	{
 		bkc_object_close(new);
@@ -122,6 +123,20 @@ bkc_object_create(BkcStore *store, const char *name, BkcKind kind, BkcCodec code
 	}
 	*w = new;
 	return true;
+}
+
+static bool
+seal_frame(BkcObjectWriter *w, BkcFrameHeader *hdr, const uint8_t *data, const uint8_t **payload,
+		   uint8_t header[BKC_FRAME_HEADER_SIZE], BkcError *err)
+{
+	*payload = data;
+	if (!bkc_seal_active(&w->seal))
+		return bkc_seal_frame(&w->seal, hdr, data, NULL, header, err);
+	bkc_buffer_reset(&w->sealed);
+	if (!bkc_buffer_reserve(&w->sealed, hdr->stored_len, err))
+		return false;
+	*payload = w->sealed.data;
+	return bkc_seal_frame(&w->seal, hdr, data, w->sealed.data, header, err);
 }
 
 bool
@@ -136,6 +151,7 @@ bkc_object_put(BkcObjectWriter *w, const BkcFrame *frame, bool last,
 		.flags = (uint8_t) (frame->flags & BKC_FRAME_STORED)
 	};
 	uint8_t		bytes[BKC_FRAME_HEADER_SIZE];
+	const uint8_t *payload;
 	uint64_t	offset = w->size;
 
 	if (w->failed || w->last)
@@ -146,12 +162,18 @@ bkc_object_put(BkcObjectWriter *w, const BkcFrame *frame, bool last,
 		return bkc_error_set(err, BKC_ERR_INTERNAL,
 							 "frame of %u bytes for %u put into object \"%s\"",
 							 frame->len, frame->plain_len, w->name);
+	if (w->number == UINT32_MAX)
+		return bkc_error_set(err, BKC_ERR_INVALID, "object \"%s\" has too many frames", w->name);
 	if (last)
 		hdr.flags |= BKC_FRAME_LAST;
-	bkc_frame_encode(&hdr, frame->data, w->seed, bytes);
-	if (!writer_gather(w, bytes, sizeof(bytes), err) ||
-		!writer_payload(w, frame->data, frame->len, err))
+
+	/* a number that was used for sealing is never used again, whatever fails below */
+	w->failed = true;
+	if (!seal_frame(w, &hdr, frame->data, &payload, bytes, err) ||
+		!writer_gather(w, bytes, sizeof(bytes), err) ||
+		!writer_payload(w, payload, frame->len, err))
 		return false;
+	w->failed = false;
 	w->number++;
 	w->last = last;
 	if (entry != NULL)
@@ -197,6 +219,8 @@ bkc_object_close(BkcObjectWriter *w)
 	if (w == NULL)
 		return;
 	bkc_writer_close(w->out);
+	bkc_seal_free(&w->seal);
+	bkc_buffer_free(&w->sealed);
 	free(w->gather);
 	free(w);
 }
@@ -247,12 +271,8 @@ bkc_object_open_head(BkcStore *store, const char *name, BkcKind kind, uint64_t m
 					  name, (unsigned) new->env.kind, (unsigned) kind);
 		goto fail;
 	}
-	if (new->env.cipher != BKC_CIPHER_NONE)
-	{
-		bkc_error_set(err, BKC_ERR_UNSUPPORTED, "object \"%s\" is encrypted", name);
+	if (!bkc_seal_resume(&new->seal, store, name, &new->env, bytes, err))
 		goto fail;
-	}
-	new->seed = bkc_frame_seed(&new->env, name);
 	*r = new;
 	return true;
 
@@ -306,7 +326,7 @@ bkc_object_next(BkcObjectReader *r, BkcFrame *frame, size_t footer_size, bool *e
 	bkc_buffer_reset(&r->payload);
 	if (!bkc_buffer_reserve(&r->payload, hdr.stored_len, err) ||
 		!reader_exact(r, r->payload.data, hdr.stored_len, what, err) ||
-		!bkc_frame_check(&hdr, r->payload.data, r->seed, r->name, err))
+		!bkc_seal_open(&r->seal, &hdr, r->payload.data, r->payload.data, r->name, err))
 		return false;
 	r->number++;
 	r->last = (hdr.flags & BKC_FRAME_LAST) != 0;
@@ -324,6 +344,9 @@ bkc_object_reader_close(BkcObjectReader *r)
 	if (r == NULL)
 		return;
 	bkc_reader_close(r->in);
+	bkc_seal_free(&r->seal);
+	if (r->env.kind == BKC_KIND_KEY && r->payload.data != NULL)
+		bkc_wipe(r->payload.data, r->payload.cap);
 	bkc_buffer_free(&r->payload);
 	free(r);
 }

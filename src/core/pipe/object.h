@@ -2,8 +2,8 @@
  * object.h
  *		Objects as envelope plus frames, on top of a store.
  *
- * The writer numbers the frames, computes their digests (or will seal them)
- * and streams them to the store; the reader checks all of that.
+ * The writer numbers the frames, computes their digests or seals them (pipe/seal.h), and
+ * streams them to the store; the reader checks all of that.
  */
 #ifndef BKC_PIPE_OBJECT_H
 #define BKC_PIPE_OBJECT_H

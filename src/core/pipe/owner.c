@@ -57,7 +57,8 @@ bkc_owner_current(BkcStore *store, uint64_t sysid, BkcOwnerDoc *doc, bool *found
 		return true;
 	ok = read_owner(store, sysid, highest, &text, doc, err);
 	bkc_buffer_free(&text);
-	*found = ok || err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED;
+	*found = ok || err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED ||
+		err->code == BKC_ERR_KEY;
 	if (!ok)
 	{
 		memset(doc, 0, sizeof(*doc));

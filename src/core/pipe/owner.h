@@ -14,7 +14,7 @@
 
 /*
  * *found = false: nobody has claimed it yet.  Also set, with doc->number, when the highest
- * document is there but cannot be read (BKC_ERR_CORRUPT, BKC_ERR_UNSUPPORTED); nothing else of
+ * document is there but cannot be read (BKC_ERR_CORRUPT, _UNSUPPORTED, _KEY); nothing else of
  * it is filled in then.
  */
 extern bool bkc_owner_current(BkcStore *store, uint64_t sysid, BkcOwnerDoc *doc, bool *found,

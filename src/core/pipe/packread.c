@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/host.h"
+#include "pipe/seal.h"
 #include "pipe/stages.h"
 
 #define TAIL_GUESS		(64 * 1024) /* holds footer and index of most packs, or a whole small one */
@@ -24,7 +25,7 @@ struct BkcPackReader
 	BkcStore   *store;
 	char		name[BKC_NAME_MAX];
 	BkcEnvelope env;
-	uint64_t	seed;
+	BkcSeal		seal;
 	BkcPackFooter footer;
 	BkcPackEntry *entries;		/* footer.nframes */
 	BkcReader  *stream;			/* NULL: none open */
@@ -32,6 +33,7 @@ struct BkcPackReader
 	uint32_t	have_first;		/* frames in the buffer: have_first .. have_end - 1 */
 	uint32_t	have_end;
 	uint8_t    *buffer;			/* BUFFER_SIZE bytes */
+	uint8_t    *plain;			/* of sealed packs: the present frame, opened */
 };
 
 /* ---- opening ---- */
@@ -69,17 +71,21 @@ pack_take_envelope(BkcPackReader *r, const uint8_t *bytes, BkcError *err)
 	if (r->env.kind != BKC_KIND_PACK)
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" is of kind %u instead of %u",
 							 r->name, (unsigned) r->env.kind, (unsigned) BKC_KIND_PACK);
-	if (r->env.cipher != BKC_CIPHER_NONE)
-		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "object \"%s\" is encrypted", r->name);
-	r->seed = bkc_frame_seed(&r->env, r->name);
-	return true;
+	if (!bkc_seal_resume(&r->seal, r->store, r->name, &r->env, bytes, err))
+		return false;
+	if (!bkc_seal_active(&r->seal))
+		return true;
+
+	/* frames are not opened in place: one that is in the buffer may be asked for again */
+	r->plain = malloc(BKC_FRAME_STORED_MAX);
+	return r->plain != NULL || bkc_error_oom(err);
 }
 
 /* bytes: the index frame and nothing else. */
 static bool
-pack_take_index(BkcPackReader *r, const uint8_t *bytes, size_t len, BkcError *err)
+pack_take_index(BkcPackReader *r, uint8_t *bytes, size_t len, BkcError *err)
 {
-	const uint8_t *payload = bytes + BKC_FRAME_HEADER_SIZE;
+	uint8_t    *payload = bytes + BKC_FRAME_HEADER_SIZE;
 	BkcFrameHeader hdr;
 	uint8_t    *plain;
 	bool		ok = false;
@@ -92,7 +98,7 @@ pack_take_index(BkcPackReader *r, const uint8_t *bytes, size_t len, BkcError *er
 		hdr.stored_len != len - BKC_FRAME_HEADER_SIZE ||
 		hdr.plain_len != r->footer.nframes * BKC_PACK_ENTRY_SIZE)
 		return pack_corrupt(r, "has a wrong index frame", err);
-	if (!bkc_frame_check(&hdr, payload, r->seed, r->name, err))
+	if (!bkc_seal_open(&r->seal, &hdr, payload, payload, r->name, err))
 		return false;
 
 	plain = malloc(hdr.plain_len);
@@ -255,7 +261,7 @@ pack_fill(BkcPackReader *r, uint32_t i, uint32_t end, BkcError *err)
 
 /* Check the frame at bytes against the index and its digest. */
 static bool
-pack_check_frame(const BkcPackReader *r, uint32_t i, const uint8_t *bytes,
+pack_check_frame(BkcPackReader *r, uint32_t i, const uint8_t *bytes,
 				 BkcFrame *frame, BkcError *err)
 {
 	const BkcPackEntry *entry = &r->entries[i];
@@ -271,9 +277,9 @@ pack_check_frame(const BkcPackReader *r, uint32_t i, const uint8_t *bytes,
 	if (hdr.type != BKC_FRAME_DATA || (hdr.flags & BKC_FRAME_LAST))
 		return bkc_error_set(err, BKC_ERR_CORRUPT,
 							 "frame %u of \"%s\" is not a data frame", i, r->name);
-	if (!bkc_frame_check(&hdr, payload, r->seed, r->name, err))
+	if (!bkc_seal_open(&r->seal, &hdr, payload, r->plain, r->name, err))
 		return false;
-	frame->data = payload;
+	frame->data = r->plain != NULL ? r->plain : payload;
 	frame->len = hdr.stored_len;
 	frame->plain_len = hdr.plain_len;
 	frame->type = hdr.type;
@@ -323,6 +329,8 @@ bkc_packreader_close(BkcPackReader *r)
 	if (r == NULL)
 		return;
 	bkc_reader_close(r->stream);
+	bkc_seal_free(&r->seal);
+	free(r->plain);
 	free(r->buffer);
 	free(r->entries);
 	free(r);

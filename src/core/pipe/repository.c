@@ -118,10 +118,14 @@ cluster_read(BkcStore *store, uint64_t sysid, BkcClusterInfo *info, bool *found,
 	if (ok && doc.system_identifier != sysid)
 		ok = bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" is that of cluster %llu",
 						   name, (unsigned long long) doc.system_identifier);
-	if (!ok && (err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED))
+	if (!ok && (err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_UNSUPPORTED ||
+				err->code == BKC_ERR_KEY))
 	{
-		/* the folder's name says which cluster it is; its backups may be intact */
-		bkc_log(BKC_LOG_WARNING, "%s", err->message);
+		/*
+		 * The folder's name says which cluster it is; its backups may be intact.  Without a key the
+		 * name is all that is known; who needs more of it will say which one is missing.
+		 */
+		bkc_log(err->code == BKC_ERR_KEY ? BKC_LOG_DEBUG : BKC_LOG_WARNING, "%s", err->message);
 		memset(&doc, 0, sizeof(doc));
 		ok = true;
 	}
@@ -305,6 +309,35 @@ bkc_repo_backup_complete(BkcStore *store, uint64_t sysid, const char *label, boo
 	return bkc_error_hint(err, "Is it mounted?");
 }
 
+bool
+bkc_repo_remove_key(BkcStore *store, uint64_t sysid, const uint8_t id[BKC_KEY_ID_SIZE],
+					BkcError *err)
+{
+	char		prefix[BKC_NAME_MAX];
+
+	return bkc_name_key_copies(sysid, id, prefix, err) &&
+		remove_below(store, prefix, "", err) &&
+		bkc_store_sweep(store, prefix, err);
+}
+
+/*
+ * The key that its content was sealed with, as far as begin can be read; where it
+ * cannot, a key stays behind that opens nothing any more.
+ */
+static void
+find_data_key(BkcStore *store, const char *begin, uint8_t id[BKC_KEY_ID_SIZE], bool *found)
+{
+	BkcBuffer	text = {0};
+	BkcBeginDoc doc;
+	BkcError	ignored;
+
+	*found = bkc_document_get(store, begin, BKC_KIND_BEGIN, &text, &ignored) &&
+		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, begin, &doc, &ignored) && doc.sealed;
+	if (*found)
+		memcpy(id, doc.data_key, BKC_KEY_ID_SIZE);
+	bkc_buffer_free(&text);
+}
+
 /*
  * begin goes last, after unfinished writes, too: as long as anything is left
  * it says whose it is, so that an interrupted removal is taken up again.
@@ -317,12 +350,17 @@ bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcEr
 	char		manifest[BKC_NAME_MAX];
 	const char *first = manifest;
 	const char *last = begin;
+	uint8_t		key[BKC_KEY_ID_SIZE];
+	bool		sealed;
 
-	return bkc_name_backup(sysid, label, prefix, err) &&
-		bkc_name_begin(sysid, label, begin, err) &&
-		bkc_name_manifest(sysid, label, manifest, err) &&
-		bkc_store_remove(store, &first, 1, err) &&
+	if (!bkc_name_backup(sysid, label, prefix, err) ||
+		!bkc_name_begin(sysid, label, begin, err) ||
+		!bkc_name_manifest(sysid, label, manifest, err))
+		return false;
+	find_data_key(store, begin, key, &sealed);
+	return bkc_store_remove(store, &first, 1, err) &&
 		remove_below(store, prefix, begin, err) &&
 		bkc_store_sweep(store, prefix, err) &&
+		(!sealed || bkc_repo_remove_key(store, sysid, key, err)) &&
 		bkc_store_remove(store, &last, 1, err);
 }

@@ -123,10 +123,14 @@ extern bool bkc_repo_backup_complete(BkcStore *store, uint64_t sysid, const char
 
 /*
  * Every object of a backup: manifest first, because without it there is no
- * backup, then data, then begin last, which tells what the rest is; then
+ * backup, then data, then the data key, then begin last, which tells what the rest is; then
  * sweep.  Safe to call again after a failure; success when nothing is there.
  */
 extern bool bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label,
 								   BkcError *err);
+
+/* Every wrapped copy of a data key: what was sealed with it is destroyed. */
+extern bool bkc_repo_remove_key(BkcStore *store, uint64_t sysid,
+								const uint8_t id[BKC_KEY_ID_SIZE], BkcError *err);
 
 #endif							/* BKC_PIPE_UNPACK_H */

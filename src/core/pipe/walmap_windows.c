@@ -41,6 +41,16 @@ read_span(BkcStore *store, uint64_t sysid, const char *label, BkcBackupSpan *spa
 	return true;
 }
 
+/* A backup that is sealed with an old key hinders nobody who has the key of a newer one. */
+static void
+pass_sealed(BkcError *sealed)
+{
+	if (sealed->code == BKC_OK)
+		return;
+	bkc_log(BKC_LOG_WARNING, "a backup is passed over: %s", sealed->message);
+	bkc_error_clear(sealed);
+}
+
 bool
 bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n, BkcError *err)
 {
@@ -48,8 +58,10 @@ bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n
 	BkcBackupSpan *list;
 	size_t		nrefs;
 	size_t		count = 0;
+	BkcError	sealed;
 	bool		ok;
 
+	bkc_error_clear(&sealed);
 	*spans = NULL;
 	*n = 0;
 	if (!bkc_repo_backups(store, sysid, &refs, &nrefs, err))
@@ -62,7 +74,16 @@ bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n
 			continue;
 		ok = bkc_host_check(err) && read_span(store, sysid, refs[i].label, &list[count], err);
 		if (ok)
+		{
+			pass_sealed(&sealed);
 			count++;
+		}
+		else if (err->code == BKC_ERR_KEY)
+		{
+			pass_sealed(&sealed);
+			sealed = *err;
+			ok = true;
+		}
 		else if (bkc_walmap_is_damage(err->code))
 		{
 			bkc_log(BKC_LOG_WARNING, "backup \"%s\" is passed over: %s", refs[i].label, err->message);
@@ -71,6 +92,13 @@ bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n
 		}
 	}
 	free(refs);
+
+	/* the newest one is nothing to be passed over */
+	if (ok && sealed.code != BKC_OK)
+	{
+		*err = sealed;
+		ok = false;
+	}
 	if (!ok)
 	{
 		free(list);

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "base/text.h"
+#include "pipe/keyring.h"
 #include "pipe/object.h"
 #include "pipe/walobj_content.h"
 #include "pipe/walobj_reader.h"
@@ -198,23 +199,21 @@ open_file(const BkcWalFile *file, Put *put, BkcError *err)
 static bool
 name_object(const BkcWalWriter *w, Put *put, BkcError *err)
 {
-	char		hash[SHA256_HEX];
+	char		hash[BKC_WAL_HASH_DIGITS + 1];
 
 	if (!put->partial)
 		return bkc_name_wal_file(w->sysid, put->info.file, NULL, put->name, err);
-	bkc_hex_encode(put->info.sha256, BKC_SHA256_SIZE, hash);
-	hash[BKC_WAL_HASH_DIGITS] = '\0';
-	return bkc_name_wal_file(w->sysid, put->info.file, hash, put->name, err);
+	return bkc_keyring_hash(w->store, w->sysid, put->info.sha256, hash, err) &&
+		bkc_name_wal_file(w->sysid, put->info.file, hash, put->name, err);
 }
 
 static bool
 name_conflict(const BkcWalWriter *w, const Put *put, char name[BKC_NAME_MAX], BkcError *err)
 {
-	char		hash[SHA256_HEX];
+	char		hash[BKC_WAL_HASH_DIGITS + 1];
 
-	bkc_hex_encode(put->info.sha256, BKC_SHA256_SIZE, hash);
-	hash[BKC_WAL_HASH_DIGITS] = '\0';
-	return bkc_name_wal_conflict(w->sysid, put->info.file, hash, name, err);
+	return bkc_keyring_hash(w->store, w->sysid, put->info.sha256, hash, err) &&
+		bkc_name_wal_conflict(w->sysid, put->info.file, hash, name, err);
 }
 
 static bool

@@ -48,7 +48,8 @@ open_object(BkcStore *store, const char *name, uint64_t max, BkcObjectReader **o
 					  "object \"%s\" does not begin with what it holds", name);
 		goto fail;
 	}
-	if (bkc_walinfo_decode((const char *) frame.data, frame.len, name, info, err))
+	if (bkc_walinfo_decode((const char *) frame.data, frame.len, name,
+						   bkc_object_envelope(*object)->cipher != BKC_CIPHER_NONE, info, err))
 		return true;
 
 fail:

@@ -176,11 +176,36 @@ faulty_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err
 }
 
 static bool
+faulty_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "remove_versions", err) &&
+		bkc_store_remove_versions(f->inner, names, n, err);
+}
+
+static bool
 faulty_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
 	FaultyStore *f = (FaultyStore *) store;
 
 	return pass(f, "sweep", err) && bkc_store_sweep(f->inner, prefix, err);
+}
+
+static bool
+faulty_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "tidy", err) && bkc_store_tidy(f->inner, prefix, seconds, n, err);
+}
+
+static bool
+faulty_describe(BkcStore *store, BkcStoreFindingEach each, void *arg, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "describe", err) && bkc_store_describe(f->inner, each, arg, err);
 }
 
 static bool
@@ -205,7 +230,10 @@ static const BkcStoreOps faulty_ops = {
 	.sync = faulty_sync,
 	.list = faulty_list,
 	.remove = faulty_remove,
+	.remove_versions = faulty_remove_versions,
 	.sweep = faulty_sweep,
+	.tidy = faulty_tidy,
+	.describe = faulty_describe,
 	.space = faulty_space,
 	.close = faulty_close,
 };

@@ -24,7 +24,7 @@ static const BkcStoreDriver *const drivers[] = {
 
 #define NDRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
-const char *const bkc_store_common_params[] = {"compression", NULL};
+const char *const bkc_store_common_params[] = {"compression", "encryption", "key_file", NULL};
 
 static const BkcStoreDriver *
 find_driver(const BkcUrl *url, BkcError *err)
@@ -61,12 +61,32 @@ check_params(const BkcStoreDriver *driver, const BkcUrl *url, BkcError *err)
 	return bkc_url_check_params(url, known, err);
 }
 
+/* What encryption= and key_file= mean is decided by those who make key rings. */
+static bool
+check_common(const BkcUrl *url, BkcError *err)
+{
+	const char *encryption = bkc_url_param(url, "encryption");
+	const char *key_file = bkc_url_param(url, "key_file");
+
+	if (encryption != NULL && strcmp(encryption, "off") != 0 && strcmp(encryption, "on") != 0 &&
+		strcmp(encryption, "required") != 0)
+		return bkc_error_set(err, BKC_ERR_INVALID,
+							 "parameter \"encryption\" of repository URL must be off, on or required");
+	if (key_file != NULL && key_file[0] != '/')
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "parameter \"key_file\" of repository URL must be an absolute path");
+		return bkc_error_hint(err, "Several paths are separated by commas, which are written %%2C in a list of repositories.");
+	}
+	return true;
+}
+
 bool
 bkc_store_check_url(const BkcUrl *url, BkcError *err)
 {
 	const BkcStoreDriver *driver = find_driver(url, err);
 
-	return driver != NULL && check_params(driver, url, err) && driver->check(url, err);
+	return driver != NULL && check_params(driver, url, err) && check_common(url, err) &&
+		driver->check(url, err);
 }
 
 bool
@@ -76,7 +96,8 @@ bkc_store_open(const BkcUrl *url, BkcStore **store, BkcError *err)
 	char	   *location;
 
 	*store = NULL;
-	if (driver == NULL || !check_params(driver, url, err) || !driver->check(url, err))
+	if (driver == NULL || !check_params(driver, url, err) || !check_common(url, err) ||
+		!driver->check(url, err))
 		return false;
 	location = strndup(url->text, strcspn(url->text, "?"));
 	if (location == NULL)
@@ -99,6 +120,8 @@ bkc_store_close(BkcStore *store)
 	if (store == NULL)
 		return;
 	location = store->location;
+	if (store->release_keys != NULL)
+		store->release_keys(store->keys);
 	store->ops->close(store);
 	free(location);
 }
@@ -255,18 +278,35 @@ bkc_store_list(BkcStore *store, const char *prefix, bool deep,
 		store->ops->list(store, prefix, deep, each, arg, err);
 }
 
-bool
-bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+/* All names first: nothing is removed by a call that cannot be right. */
+static bool
+check_names(const char *const *names, size_t n, BkcError *err)
 {
-	/* all names first: nothing is removed by a call that cannot be right */
 	for (size_t i = 0; i < n; i++)
 	{
 		if (!check_name(names[i], err))
 			return false;
 	}
-	return bkc_host_check(err) &&
+	return true;
+}
+
+bool
+bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+{
+	return check_names(names, n, err) &&
+		bkc_host_check(err) &&
 		bkc_fault(BKC_FAULT_STORE_REMOVE, err) &&
 		(n == 0 || store->ops->remove(store, names, n, err));
+}
+
+bool
+bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcError *err)
+{
+	if (store->ops->remove_versions == NULL)
+		return bkc_store_remove(store, names, n, err);
+	return check_names(names, n, err) &&
+		bkc_host_check(err) &&
+		(n == 0 || store->ops->remove_versions(store, names, n, err));
 }
 
 bool
@@ -275,6 +315,22 @@ bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
 	return check_prefix(prefix, err) &&
 		bkc_host_check(err) &&
 		store->ops->sweep(store, prefix, err);
+}
+
+bool
+bkc_store_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n, BkcError *err)
+{
+	*n = 0;
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		(store->ops->tidy == NULL || store->ops->tidy(store, prefix, seconds, n, err));
+}
+
+bool
+bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg, BkcError *err)
+{
+	return bkc_host_check(err) &&
+		(store->ops->describe == NULL || store->ops->describe(store, each, arg, err));
 }
 
 bool

@@ -51,6 +51,26 @@ typedef struct BkcReader BkcReader;
 #define BKC_CAP_CREATE_ONLY		0x01	/* of two racing commits exactly one wins */
 #define BKC_CAP_SPACE			0x02	/* bkc_store_space() knows the free space */
 
+/* What bkc_store_describe() tells. */
+typedef enum BkcStoreLevel
+{
+	BKC_STORE_OK,
+	BKC_STORE_NOTE,				/* could be better, or could not be asked */
+	BKC_STORE_WARNING			/* backups are in danger, or writing will fail */
+} BkcStoreLevel;
+
+typedef struct BkcStoreFinding
+{
+	const char *what;			/* a short word: "versioning" */
+	BkcStoreLevel level;
+	const char *text;			/* as in a message: lower case, no full stop */
+	const char *hint;			/* a sentence, or NULL */
+} BkcStoreFinding;
+
+typedef bool (*BkcStoreFindingEach) (void *arg, const BkcStoreFinding *finding, BkcError *err);
+
+typedef struct BkcStoreSetupOps BkcStoreSetupOps;	/* setup.h */
+
 typedef struct BkcStoreDriver
 {
 	const char *scheme;			/* "file" */
@@ -71,7 +91,14 @@ typedef struct BkcStoreOps
 						 bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 						 void *arg, BkcError *err);
 	bool		(*remove) (BkcStore *store, const char *const *names, size_t n, BkcError *err);
+	bool		(*remove_versions) (BkcStore *store, const char *const *names, size_t n,
+									BkcError *err); /* or NULL: as remove */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
+	bool		(*tidy) (BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
+						 BkcError *err);	/* or NULL: nothing to do */
+	bool		(*describe) (BkcStore *store, BkcStoreFindingEach each, void *arg,
+							 BkcError *err);	/* or NULL: nothing to say */
+	const BkcStoreSetupOps *setup;	/* or NULL */
 	bool		(*space) (BkcStore *store, uint64_t *free_bytes, BkcError *err);
 	void		(*close) (BkcStore *store);
 } BkcStoreOps;
@@ -95,6 +122,10 @@ struct BkcStore
 	const BkcStoreOps *ops;
 	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
 	char	   *location;		/* URL without parameters, for messages; set and freed below */
+
+	/* what seals and opens its objects (pipe/keyring.h); NULL: no key.  Released by close. */
+	struct BkcKeyring *keys;
+	void		(*release_keys) (struct BkcKeyring *keys);
 };
 
 struct BkcWriter
@@ -162,11 +193,38 @@ extern bool bkc_store_list(BkcStore *store, const char *prefix, bool deep,
 extern bool bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
 
 /*
+ * Remove objects for good: also former versions of them that the repository
+ * keeps, and the marks it makes of their removal.  BKC_ERR_STATE when an object
+ * lock forbids it, with the time until when; that object's newer versions and
+ * the names after it are left as they are.
+ */
+extern bool bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n,
+									  BkcError *err);
+
+/*
  * Remove what unfinished writes below prefix have left behind (temporary
  * files, multipart uploads) and empty folders.  Only for prefixes that the
  * caller owns and to which nobody is writing.
  */
 extern bool bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err);
+
+/*
+ * The same for unfinished writes that began more than that many seconds ago by
+ * the clock of the repository, so that others may be writing meanwhile: old
+ * ones are nobody's any more.  *n is how many there were.  Only drivers whose
+ * unfinished writes cost money have something to do.
+ */
+#define BKC_STORE_OLD_SECONDS	86400
+extern bool bkc_store_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
+						   BkcError *err);
+
+/*
+ * What the place of the repository says about itself: each() is called for
+ * every finding, and may end it with its error.  What must not be asked is a
+ * finding, too; false means that the repository does not answer.  Read only.
+ */
+extern bool bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg,
+							   BkcError *err);
 
 /* Free bytes for BKC_CAP_SPACE stores; BKC_ERR_UNSUPPORTED otherwise. */
 extern bool bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err);

@@ -31,7 +31,7 @@
 
 #include <sys/types.h>
 
-#include "store/store.h"
+#include "store/setup.h"
 
 extern const BkcStoreDriver bkc_store_file_driver;
 
@@ -104,5 +104,6 @@ extern bool bkc_file_list(BkcStore *store, const char *prefix, bool deep,
 						  void *arg, BkcError *err);
 extern bool bkc_file_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
 extern bool bkc_file_sweep(BkcStore *store, const char *prefix, BkcError *err);
+extern const BkcStoreSetupOps bkc_file_setup_ops;
 
 #endif							/* BKC_STORE_FILE_FILE_H */

@@ -136,6 +136,7 @@ static const BkcStoreOps file_store_ops = {
 	.list = bkc_file_list,
 	.remove = bkc_file_remove,
 	.sweep = bkc_file_sweep,
+	.setup = &bkc_file_setup_ops,
 	.space = file_space,
 	.close = file_store_close,
 };

@@ -206,11 +206,12 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
 	SET(CURLOPT_USERAGENT, "pg_backupctl/" BKC_VERSION);
 
-	/* a name service that hangs does not hold up who gives up: its thread is left to end by itself */
+	/* a name service that hangs holds up nobody who gives up: its thread may end by itself */
 #if LIBCURL_VERSION_NUM >= 0x075700
 	SET(CURLOPT_QUICK_EXIT, 1L);
 #endif
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
+	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_ERRORBUFFER, call->curl_text);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) http->connect_ms);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -316,6 +317,10 @@ end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 
 	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
 	call->reached = sent > 0;
+
+	/* for libcurl the end of a connection may also end a reply's headers */
+	if (code == CURLE_OK && !call->headed)
+		code = CURLE_PARTIAL_FILE;
 	if (code == CURLE_OK)
 		call->ok = true;
 	else if (call->error.code == BKC_OK)

@@ -263,6 +263,30 @@ retry_after(const BkcS3Call *call)
 	return (int) seconds * 1000;
 }
 
+bool
+bkc_s3_call_date(const BkcS3Call *call, int64_t *usec)
+{
+	char		text[64];
+	struct tm	tm = {0};
+
+	if (!bkc_http_header(&call->http, "date", text, sizeof(text)) ||
+		strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
+		return false;
+	*usec = (int64_t) timegm(&tm) * 1000000;
+	return true;
+}
+
+bool
+bkc_s3_parse_time(const char *text, int64_t *usec)
+{
+	char		whole[sizeof("2026-11-20T12:03:01.000000Z")];
+
+	if (strlen(text) < 20 || text[strlen(text) - 1] != 'Z')
+		return false;
+	snprintf(whole, sizeof(whole), "%.19sZ", text);
+	return bkc_parse_time(whole, usec);
+}
+
 /*
  * The server refuses the time of our signature.  Its own is in the reply: go
  * by that from now on, and say so.
@@ -270,16 +294,12 @@ retry_after(const BkcS3Call *call)
 static bool
 learn_skew(BkcS3Store *store, BkcS3Call *call)
 {
-	static const char format[] = "%a, %d %b %Y %H:%M:%S GMT";
-	char		text[64];
-	struct tm	tm = {0};
+	int64_t		theirs;
 	int64_t		ahead;
 
-	if (strcmp(call->s3_code, "RequestTimeTooSkewed") != 0 ||
-		!bkc_http_header(&call->http, "date", text, sizeof(text)) ||
-		strptime(text, format, &tm) == NULL)
+	if (strcmp(call->s3_code, "RequestTimeTooSkewed") != 0 || !bkc_s3_call_date(call, &theirs))
 		return false;
-	ahead = (int64_t) timegm(&tm) * 1000000 - bkc_host->now();
+	ahead = theirs - bkc_host->now();
 	bkc_error_set(&call->error, BKC_ERR_ACCESS,
 				  "the clock of this machine is %" PRId64 " seconds %s that of S3, which refuses requests for it",
 				  (ahead < 0 ? -ahead : ahead) / 1000000, ahead < 0 ? "ahead of" : "behind");

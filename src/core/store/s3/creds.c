@@ -157,7 +157,8 @@ bkc_s3_creds_get(BkcS3CredsChain *chain, const BkcS3Creds **creds, BkcError *err
 	*creds = &chain->creds;
 
 	/* a clock that was set back says nothing about how old they are */
-	if (chain->source != BKC_S3_SOURCE_NONE && !chain->forced && now >= chain->asked && now < chain->next)
+	if (chain->source != BKC_S3_SOURCE_NONE && !chain->forced &&
+		now >= chain->asked && now < chain->next)
 		return true;
 	chain->asked = now;
 	if (renew(chain, err))

@@ -102,12 +102,13 @@ bkc_s3_creds_near(const char *url)
 bool
 bkc_s3_creds_http(const char *url, const BkcHttpOptions *options, BkcHttp **http, BkcError *err)
 {
+	bool		near = bkc_s3_creds_near(url);
 	BkcHttpOptions own = *options;
 
-	if (bkc_s3_creds_near(url))
+	if (near)
 		own.proxy = NULL;
-	own.connect_ms = own.proxy == NULL && bkc_s3_creds_near(url) ? NEAR_CONNECT_MS : FAR_CONNECT_MS;
-	own.stall_ms = bkc_s3_creds_near(url) ? NEAR_STALL_MS : FAR_STALL_MS;
+	own.connect_ms = near ? NEAR_CONNECT_MS : FAR_CONNECT_MS;
+	own.stall_ms = near ? NEAR_STALL_MS : FAR_STALL_MS;
 	return bkc_http_new(&own, http, err);
 }
 

@@ -1,6 +1,8 @@
 /*
  * list.c
  *		Listings, page by page: objects, and uploads that were never completed.
+ *
+ * The age of an upload is taken between two times of the server.
  */
 #include "store/s3/s3.h"
 
@@ -16,12 +18,14 @@ typedef struct Entry
 	char	   *key;
 	char	   *id;				/* of an upload, else NULL */
 	uint64_t	size;
+	int64_t		begun;			/* an upload; 0 when not known */
 } Entry;
 
 typedef struct Page
 {
 	bool		encoded;		/* keys are percent-encoded */
 	bool		truncated;
+	int64_t		now;			/* the server's clock; 0 when not known */
 	char	   *token;			/* where the next page begins */
 	char	   *id_marker;
 	Entry	   *entries;
@@ -124,6 +128,12 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 		return keep(&e->key, text, err);
 	if (strcmp(path, "Upload/UploadId") == 0)
 		return keep(&e->id, text, err);
+	if (strcmp(path, "Upload/Initiated") == 0)
+	{
+		if (!bkc_s3_parse_time(text, &e->begun))
+			e->begun = 0;
+		return true;
+	}
 	if (strcmp(path, "Contents/Size") == 0)
 		return bkc_parse_u64(text, INT64_MAX, &e->size) ||
 			bkc_error_set(err, BKC_ERR_CORRUPT, "S3 lists an object of size \"%.32s\"", text);
@@ -173,6 +183,8 @@ get_page(BkcS3Store *store, const char *prefix, bool deep, bool uploads, Page *p
 			bkc_s3_call_param(&call, "prefix", full, err);
 	ok = ok && bkc_s3_call_run(store, &call, err);
 	page_reset(page);
+	page->now = 0;
+	(void) bkc_s3_call_date(&call, &page->now);
 	ok = ok && bkc_s3_xml(call.http.reply.data, call.http.reply.len, take_element, page, err);
 	bkc_s3_call_free(store, &call);
 	if (!ok)
@@ -186,7 +198,8 @@ get_page(BkcS3Store *store, const char *prefix, bool deep, bool uploads, Page *p
 		bkc_s3_decode(page->token);
 
 	/* objects and folders come in two lists, each sorted */
-	qsort(page->entries, page->n, sizeof(Entry), by_key);
+	if (page->n > 1)
+		qsort(page->entries, page->n, sizeof(Entry), by_key);
 	return true;
 }
 
@@ -236,24 +249,64 @@ bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
 	return ok;
 }
 
-bool
-bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err)
+/* ---- uploads ---- */
+
+/* One whose age is not known is young. */
+static bool
+is_old(const Page *page, const Entry *upload, uint64_t seconds)
 {
-	BkcS3Store *s3 = (BkcS3Store *) store;
+	return seconds == 0 ||
+		(page->now != 0 && upload->begun != 0 && page->now > upload->begun &&
+		 (uint64_t) (page->now - upload->begun) / 1000000 >= seconds);
+}
+
+/* Count uploads of names of ours that are that old, and abort them. */
+static bool
+walk_uploads(BkcS3Store *s3, const char *prefix, uint64_t seconds, bool abort, uint64_t *n,
+			 BkcError *err)
+{
 	Page		page = {0};
 	bool		ok;
 
+	*n = 0;
 	do
 	{
 		ok = get_page(s3, prefix, true, true, &page, err);
 		for (size_t i = 0; ok && i < page.n; i++)
 		{
-			if (name_of(s3, page.entries[i].key) != NULL && page.entries[i].id != NULL)
-				ok = bkc_s3_multipart_abort(s3, page.entries[i].key, true, page.entries[i].id, err) ||
-					bkc_error_context(err, "could not abort the upload of \"%s\" in repository \"%s\"",
-									  page.entries[i].key, store->location);
+			const Entry *upload = &page.entries[i];
+			const char *name = name_of(s3, upload->key);
+
+			/* a server that passes over the prefix must not cost others their uploads */
+			if (name == NULL || strncmp(name, prefix, strlen(prefix)) != 0 || upload->id == NULL ||
+				!is_old(&page, upload, seconds))
+				continue;
+			ok = !abort || bkc_s3_multipart_abort(s3, upload->key, true, upload->id, err) ||
+				bkc_error_context(err, "could not abort the upload of \"%s\" in repository \"%s\"",
+								  upload->key, s3->base.location);
+			*n += ok;
 		}
 	} while (ok && page.truncated);
 	page_free(&page);
 	return ok;
+}
+
+bool
+bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err)
+{
+	uint64_t	n;
+
+	return walk_uploads((BkcS3Store *) store, prefix, 0, true, &n, err);
+}
+
+bool
+bkc_s3_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n, BkcError *err)
+{
+	return walk_uploads((BkcS3Store *) store, prefix, seconds, true, n, err);
+}
+
+bool
+bkc_s3_count_uploads(BkcS3Store *store, uint64_t seconds, uint64_t *n, BkcError *err)
+{
+	return walk_uploads(store, "", seconds, false, n, err);
 }

@@ -257,7 +257,7 @@ bkc_s3_multipart_complete(BkcS3Multipart *m, BkcError *err)
 		if (!ok && (err->code == BKC_ERR_EXISTS || err->code == BKC_ERR_NOT_FOUND))
 			ok = bkc_s3_head(m->store, m->name, m->upload, &ours, NULL, &look) && ours;
 		if (!ok && err->code == BKC_ERR_NOT_FOUND)
-			err->code = BKC_ERR_STATE;	/* the upload was aborted; about the object it says nothing */
+			err->code = BKC_ERR_STATE;	/* that is about the upload, not about the object */
 	}
 	m->completed = ok;
 	bkc_s3_call_free(m->store, &call);

@@ -9,7 +9,7 @@
 
 typedef struct BkcS3Multipart BkcS3Multipart;
 
-/* Starts the upload.  upload is the id in the object's metadata; name and upload stay the caller's. */
+/* Starts the upload.  upload is the id in the object's metadata; both texts stay the caller's. */
 extern bool bkc_s3_multipart_begin(BkcS3Store *store, const char *name, const char *upload,
 								   BkcS3Multipart **m, BkcError *err);
 

@@ -185,6 +185,12 @@ extern void bkc_s3_call_free(BkcS3Store *store, BkcS3Call *call);
  */
 extern bool bkc_s3_call_again(BkcS3Store *store, BkcS3Call *call, BkcError *err);
 
+/* The server's time when it answered; false when the reply does not say it. */
+extern bool bkc_s3_call_date(const BkcS3Call *call, int64_t *usec);
+
+/* "2026-11-20T12:03:01.123Z", with any fraction of a second, which is left out. */
+extern bool bkc_s3_parse_time(const char *text, int64_t *usec);
+
 /* ---- meaning.c: what a reply means ---- */
 
 /* true for a success; otherwise call->error and s3_code are set. */
@@ -202,6 +208,12 @@ extern bool bkc_s3_meaning(BkcS3Store *store, BkcS3Call *call);
 typedef bool (*BkcS3XmlEach) (void *arg, const char *path, const char *text, BkcError *err);
 extern bool bkc_s3_xml(const void *data, size_t len, BkcS3XmlEach each, void *arg, BkcError *err);
 
+/* The same document as bytes: where each element below the root begins and ends (exclusive). */
+typedef bool (*BkcS3XmlRange) (void *arg, const char *path, size_t start, size_t end,
+							   BkcError *err);
+extern bool bkc_s3_xml_ranges(const void *data, size_t len, BkcS3XmlRange range, void *arg,
+							  BkcError *err);
+
 /* Decode percent-encoding and '+' in place. */
 extern void bkc_s3_decode(char *text);
 
@@ -213,7 +225,7 @@ extern bool bkc_s3_xml_escape(BkcBuffer *out, const char *text, BkcError *err);
 extern bool bkc_s3_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 							  BkcWriter **writer, BkcError *err);
 
-/* Storage class, encryption, lock, tags, metadata: of a single PUT or of a multipart upload's begin. */
+/* Storage class, encryption, lock, tags, metadata: for a PUT or the begin of a multipart upload. */
 extern bool bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name,
 								  const char *upload, BkcError *err);
 
@@ -242,7 +254,7 @@ extern bool bkc_s3_ask(BkcS3Store *store, const char *name, BkcError *err);
 
 #define BKC_S3_META_UPLOAD	"x-amz-meta-pg-backupctl-upload"
 
-/* ---- read.c, list.c, remove.c ---- */
+/* ---- read.c, list.c, remove.c, versions.c ---- */
 
 extern bool bkc_s3_open_read(BkcStore *store, const char *name, uint64_t offset, uint64_t length,
 							 BkcReader **reader, BkcError *err);
@@ -250,6 +262,13 @@ extern bool bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
 						bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 						void *arg, BkcError *err);
 extern bool bkc_s3_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
+extern bool bkc_s3_remove_versions(BkcStore *store, const char *const *names, size_t n,
+								   BkcError *err);
 extern bool bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err);
+extern bool bkc_s3_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
+						BkcError *err);
+
+/* How many unfinished uploads below the repository are older than that. */
+extern bool bkc_s3_count_uploads(BkcS3Store *store, uint64_t seconds, uint64_t *n, BkcError *err);
 
 #endif							/* BKC_STORE_S3_S3_H */

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "store/s3/bucket.h"
 
 static bool
 s3_check(const BkcUrl *url, BkcError *err)
@@ -62,7 +63,11 @@ static const BkcStoreOps s3_store_ops = {
 	.stat = s3_stat,
 	.list = bkc_s3_list,
 	.remove = bkc_s3_remove,
+	.remove_versions = bkc_s3_remove_versions,
 	.sweep = bkc_s3_sweep,
+	.tidy = bkc_s3_tidy,
+	.describe = bkc_s3_describe,
+	.setup = &bkc_s3_setup_ops,
 	.space = s3_space,
 	.close = s3_close,
 };

@@ -16,12 +16,14 @@
 typedef struct Parse
 {
 	XML_Parser	parser;
-	BkcS3XmlEach each;
+	BkcS3XmlEach each;			/* or */
+	BkcS3XmlRange range;
 	void	   *arg;
 	BkcError   *err;
 	bool		failed;			/* err is set */
 	int			depth;			/* elements that are open */
 	size_t		starts[DEPTH_MAX];	/* length of path before each */
+	size_t		places[DEPTH_MAX];	/* of its first byte in the document */
 	char		path[PATH_MAX_LEN];
 	BkcBuffer	text;
 	bool		leaf;			/* no child was seen since the last start */
@@ -48,13 +50,14 @@ on_start(void *arg, const XML_Char *name, const XML_Char **attributes)
 		stop(p);
 		return;
 	}
+	p->places[p->depth] = (size_t) XML_GetCurrentByteIndex(p->parser);
 	p->starts[p->depth++] = len;
 	bkc_buffer_reset(&p->text);
 	p->leaf = true;
 	if (p->depth == 1)
 	{
 		/* the root: its name, with an empty path */
-		if (!p->each(p->arg, "", name, p->err))
+		if (p->each != NULL && !p->each(p->arg, "", name, p->err))
 			stop(p);
 		return;
 	}
@@ -79,6 +82,16 @@ on_text(void *arg, const XML_Char *text, int len)
 		stop(p);
 }
 
+static bool
+tell_end(Parse *p)
+{
+	if (p->each != NULL)
+		return p->each(p->arg, p->path, p->leaf ? bkc_buffer_str(&p->text) : NULL, p->err);
+	return p->range(p->arg, p->path, p->places[p->depth - 1],
+					(size_t) (XML_GetCurrentByteIndex(p->parser) +
+							  XML_GetCurrentByteCount(p->parser)), p->err);
+}
+
 static void XMLCALL
 on_end(void *arg, const XML_Char *name)
 {
@@ -86,34 +99,44 @@ on_end(void *arg, const XML_Char *name)
 
 	if (p->failed)
 		return;
-	if (p->depth > 1 &&
-		!p->each(p->arg, p->path, p->leaf ? bkc_buffer_str(&p->text) : NULL, p->err))
+	if (p->depth > 1 && !tell_end(p))
 		stop(p);
 	p->path[p->starts[--p->depth]] = '\0';
 	p->leaf = false;
 	bkc_buffer_reset(&p->text);
 }
 
+static bool
+parse(Parse *p, const void *data, size_t len)
+{
+	bool		ok;
+
+	p->parser = XML_ParserCreate(NULL);
+	if (p->parser == NULL)
+		return bkc_error_oom(p->err);
+	XML_SetUserData(p->parser, p);
+	XML_SetElementHandler(p->parser, on_start, on_end);
+	XML_SetCharacterDataHandler(p->parser, on_text);
+	ok = XML_Parse(p->parser, data, (int) len, XML_TRUE) == XML_STATUS_OK && !p->failed;
+	if (!ok && !p->failed)
+		bkc_error_set(p->err, BKC_ERR_CORRUPT, "the reply is not well-formed XML: %s",
+					  XML_ErrorString(XML_GetErrorCode(p->parser)));
+	XML_ParserFree(p->parser);
+	bkc_wipe(p->text.data, p->text.cap);	/* STS's replies hold keys */
+	bkc_buffer_free(&p->text);
+	return ok;
+}
+
 bool
 bkc_s3_xml(const void *data, size_t len, BkcS3XmlEach each, void *arg, BkcError *err)
 {
-	Parse		p = {.each = each, .arg = arg, .err = err};
-	bool		ok;
+	return parse(&(Parse) {.each = each, .arg = arg, .err = err}, data, len);
+}
 
-	p.parser = XML_ParserCreate(NULL);
-	if (p.parser == NULL)
-		return bkc_error_oom(err);
-	XML_SetUserData(p.parser, &p);
-	XML_SetElementHandler(p.parser, on_start, on_end);
-	XML_SetCharacterDataHandler(p.parser, on_text);
-	ok = XML_Parse(p.parser, data, (int) len, XML_TRUE) == XML_STATUS_OK && !p.failed;
-	if (!ok && !p.failed)
-		bkc_error_set(err, BKC_ERR_CORRUPT, "the reply is not well-formed XML: %s",
-					  XML_ErrorString(XML_GetErrorCode(p.parser)));
-	XML_ParserFree(p.parser);
-	bkc_wipe(p.text.data, p.text.cap);	/* STS's replies hold keys */
-	bkc_buffer_free(&p.text);
-	return ok;
+bool
+bkc_s3_xml_ranges(const void *data, size_t len, BkcS3XmlRange range, void *arg, BkcError *err)
+{
+	return parse(&(Parse) {.range = range, .arg = arg, .err = err}, data, len);
 }
 
 bool

@@ -1,0 +1,344 @@
+/*
+ * sqlkeys.c
+ *		The functions about keys that SQL calls: replacing the wrapping key, and
+ *		destroying a backup's data key.
+ *
+ * They ask repositories in the caller's backend and transaction, as those in sqlwal.c. What
+ * they have done in a repository stays done when that transaction is rolled
+ * back; both may be called again.
+ */
+#include "pgcompat.h"
+
+#include "access/xlog_internal.h"
+#include "base/host.h"
+#include "base/text.h"
+#include "errors.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "format/documents.h"
+#include "funcapi.h"
+#include "keys.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "ownership.h"
+#include "pipe/keycopies.h"
+#include "pipe/manifestio.h"
+#include "pipe/object.h"
+#include "pipe/unpack.h"
+#include "pipe/walobj.h"
+#include "pipe/walproof.h"
+#include "settings.h"
+#include "shared.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(bkc_sql_rotate_key);
+PG_FUNCTION_INFO_V1(bkc_sql_shred_keys);
+
+static void
+check(bool ok, const BkcError *err)
+{
+	if (!ok)
+		bkc_ereport(ERROR, err);
+}
+
+/* action: "replace a key" */
+static void
+require_rights(const char *action)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to %s", action)));
+	bkc_require_preload();
+	if (RecoveryInProgress() || !bkc_set_enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server cannot %s", action),
+				 errdetail("It is a standby, or pg_backupctl.enabled is off."),
+				 errhint("Call the function on the server that writes into the repository.")));
+}
+
+/* Store and keys of one call. */
+typedef struct Work
+{
+	const char *by;
+	BkcStore   *store;
+	BkcKeyring *keys;
+} Work;
+
+static void
+work_close(void *arg)
+{
+	Work	   *w = arg;
+
+	bkc_store_close(w->store);
+	w->store = NULL;
+	bkc_keyring_free(w->keys);
+	w->keys = NULL;
+}
+
+static Work *
+work_begin(void)
+{
+	Work	   *w = palloc0(sizeof(*w));
+
+	w->by = GetUserNameFromId(GetUserId(), false);
+	bkc_guard(work_close, w);
+	return w;
+}
+
+/* ---- backup_rotate_key ---- */
+
+/* The new key in front of all that open what there is now. */
+static void
+add_new_key(Work *w, const BkcRepoDef *repo, const char *file)
+{
+	const char *files = bkc_repo_key_files(repo);
+	BkcError	err;
+
+	if (files[0] != '\0')
+		files = psprintf("%s,%s", file, files);
+	else
+		files = file;
+	check(bkc_repo_keyring(repo, files, &w->keys, &err), &err);
+}
+
+/*
+ * As long as the server seals with another key it makes data keys that only that
+ * one opens: whoever removes the old copies would believe it to be of no use any more.
+ */
+static void
+require_in_use(Work *w, const BkcRepoDef *repo, const char *file)
+{
+	uint8_t		current[BKC_WRAP_ID_SIZE];
+	uint8_t		new[BKC_WRAP_ID_SIZE];
+	BkcStore   *store = w->store;
+	BkcError	err;
+
+	if (bkc_keyring_nkeys(store->keys) > 0)
+	{
+		check(bkc_keyring_wrapping_id(store->keys, 0, GetSystemIdentifier(), current, &err), &err);
+		check(bkc_keyring_wrapping_id(w->keys, 0, GetSystemIdentifier(), new, &err), &err);
+		if (memcmp(current, new, sizeof(current)) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("what is written to repository \"%s\" is not sealed with the new key yet",
+					repo->name),
+			 errhint("Put it first: pg_backupctl.encryption_key_file = '%s, <the old one>'.  Reload the configuration, and call the function again.",
+					 file)));
+}
+
+/* The catalog names the key that is to be kept. */
+static void
+note_key(FunctionCallInfo fcinfo, const char *repository, const char *id)
+{
+	const char *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	char	   *sql = psprintf("UPDATE %s.backup_catalog SET encryption_key_id = $1"
+							   " WHERE repository OPERATOR(pg_catalog.=) $2"
+							   " AND encryption_status OPERATOR(pg_catalog.=) 'AES-256-GCM'",
+							   quote_identifier(schema));
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(id), CStringGetTextDatum(repository)};
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not note the key in the catalog");
+	SPI_finish();
+}
+
+static void
+rotate(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, const char *file, bool remove_old)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint64		sysid = GetSystemIdentifier();
+	uint8_t		id[BKC_WRAP_ID_SIZE];
+	char		hex[BKC_WRAP_ID_HEX];
+	Datum		values[5];
+	bool		nulls[5] = {false};
+	BkcRotation done;
+	BkcError	err;
+
+	check(bkc_repo_open(repo, &w->store, &err), &err);
+	check(bkc_ownership_check(repo, w->store, &err), &err);
+	add_new_key(w, repo, file);
+	if (remove_old)
+		require_in_use(w, repo, file);
+	bkc_keyring_attach(w->keys, w->store);
+	check(bkc_keyring_wrapping_id(w->keys, 0, sysid, id, &err), &err);
+	check(bkc_keys_rotate(w->store, sysid, 0, remove_old, &done, &err), &err);
+	bkc_hex_encode(id, sizeof(id), hex);
+	ereport(LOG,
+			(errmsg("role \"%s\" made key %s open all %llu data keys of this cluster in repository \"%s\"",
+					w->by, hex, (unsigned long long) done.keys, repo->name),
+			 errdetail("%llu copies were added, %llu of other keys removed.",
+					   (unsigned long long) done.added, (unsigned long long) done.removed)));
+	note_key(fcinfo, repo->name, hex);
+	values[0] = CStringGetTextDatum(repo->name);
+	values[1] = CStringGetTextDatum(hex);
+	values[2] = Int64GetDatum((int64) done.keys);
+	values[3] = Int64GetDatum((int64) done.added);
+	values[4] = Int64GetDatum((int64) done.removed);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	work_close(w);
+}
+
+Datum
+bkc_sql_rotate_key(PG_FUNCTION_ARGS)
+{
+	const BkcRepoList *list;
+	const char *file;
+	bool		remove_old;
+	Work	   *w;
+
+	require_rights("replace a key");
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the new key's file must be given")));
+	file = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	remove_old = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	if (file[0] != '/' || strchr(file, ',') != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the new key's file must be an absolute path without a comma")));
+	w = work_begin();
+	if (!PG_ARGISNULL(1))
+	{
+		rotate(fcinfo, w, bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(1))), file,
+			   remove_old);
+		return (Datum) 0;
+	}
+	(void) bkc_settings_repository(NULL);	/* is there any? */
+	list = bkc_settings_repositories();
+	for (size_t i = 0; i < list->count; i++)
+		rotate(fcinfo, w, &list->items[i], file, remove_old);
+	return (Datum) 0;
+}
+
+/* ---- backup_shred ---- */
+
+/* Whoever believes the data gone must know what else has them. */
+static void
+tell_wal(Work *w, const BkcRepoDef *repo, const BkcManifestHeader *header)
+{
+	char		first[BKC_WAL_NAME_MAX];
+	char		last[BKC_WAL_NAME_MAX];
+	uint64_t	from;
+	uint64_t	to;
+	bool		there = false;
+	BkcError	err;
+
+	if (!bkc_walproof_range(header, &from, &to, &err))
+		return;
+	bkc_wal_segment_name(header->timeline, from, header->wal_segment_size, first);
+	bkc_wal_segment_name(header->timeline, to, header->wal_segment_size, last);
+	if (!bkc_wal_there(w->store, header->system_identifier, first, &there, &err) ||
+		(!there && !bkc_wal_there(w->store, header->system_identifier, last, &there, &err)))
+		bkc_ereport(WARNING, &err);
+	if (there)
+		ereport(NOTICE,
+				(errmsg("the WAL of its time is still in repository \"%s\"", repo->name),
+				 errdetail("Segments from %s to %s, and those before and after them, hold what was changed then; they are sealed with keys of their days.",
+						   first, last)));
+}
+
+static void
+put_note(Work *w, const char *label, const char *reason, const uint8_t *key)
+{
+	BkcShredNote note = {0};
+	BkcBuffer	text = {0};
+	char		name[BKC_NAME_MAX];
+	BkcError	err;
+	bool		ok;
+
+	strlcpy(note.label, label, sizeof(note.label));
+	strlcpy(note.reason, reason, sizeof(note.reason));
+	strlcpy(note.by, w->by, sizeof(note.by));
+	note.time = bkc_host->now();
+	memcpy(note.data_key, key, sizeof(note.data_key));
+	ok = bkc_name_note(GetSystemIdentifier(), label, note.time, "shred", name, &err) &&
+		bkc_shrednote_encode(&note, &text, &err) &&
+		bkc_document_put(w->store, name, BKC_KIND_NOTE, bkc_buffer_str(&text), text.len, &err);
+	bkc_buffer_free(&text);
+	check(ok, &err);
+}
+
+static void
+shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason, char hex[])
+{
+	uint64		sysid = GetSystemIdentifier();
+	BkcManifestHeader header;
+	uint8_t		key[BKC_KEY_ID_SIZE];
+	char		first[BKC_WRAP_ID_HEX];
+	bool		known;
+	bool		sealed;
+	size_t		copies;
+	BkcError	err;
+
+	check(bkc_repo_backup_key(w->store, sysid, label, &sealed, key, &err), &err);
+	if (!sealed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("backup %s in repository \"%s\" is not sealed, and has no key to be destroyed",
+						label, repo->name),
+				 errhint("Delete its folder instead.")));
+	bkc_hex_encode(key, BKC_KEY_ID_SIZE, hex);
+	known = bkc_manifest_peek(w->store, sysid, label, &header, &err);
+	if (!known && err.code != BKC_ERR_CORRUPT && err.code != BKC_ERR_KEY)
+		bkc_ereport(ERROR, &err);
+	check(bkc_repo_key_copies(w->store, sysid, key, &copies, first, &err), &err);
+
+	/* first why, then what; without copies it was done before */
+	if (copies > 0)
+		put_note(w, label, reason, key);
+	check(bkc_repo_remove_key(w->store, sysid, key, &err), &err);
+	check(bkc_repo_key_copies(w->store, sysid, key, &copies, first, &err), &err);
+	if (copies > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%zu copies of data key %s are still in repository \"%s\"",
+						copies, hex, repo->name),
+				 errhint("Call the function again.")));
+	ereport(LOG,
+			(errmsg("role \"%s\" destroyed the data key of backup %s in repository \"%s\"",
+					w->by, label, repo->name),
+			 errdetail("Data key %s. Reason: %s", hex, reason)));
+	if (known)
+	{
+		tell_wal(w, repo, &header);
+		bkc_manifest_header_free(&header);
+	}
+}
+
+Datum
+bkc_sql_shred_keys(PG_FUNCTION_ARGS)
+{
+	const char *label = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const char *reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	const BkcRepoDef *repo;
+	char		hex[BKC_KEY_ID_HEX];
+	Work	   *w;
+	BkcError	err;
+
+	require_rights("destroy a backup's key");
+	if (!bkc_label_valid(label))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not the label of a backup", label)));
+	if (reason[strspn(reason, " \t\r\n")] == '\0' || strlen(reason) >= BKC_DOC_TEXT_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a reason of 1 to %d bytes must be given", BKC_DOC_TEXT_MAX - 1),
+				 errhint("It is kept in the repository and in the server's log.")));
+	repo = bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	w = work_begin();
+	check(bkc_repo_open(repo, &w->store, &err), &err);
+	check(bkc_ownership_check(repo, w->store, &err), &err);
+	shred(w, repo, label, reason, hex);
+	work_close(w);
+	PG_RETURN_TEXT_P(cstring_to_text(hex));
+}
