@@ -312,7 +312,7 @@ race_of_completions(void **state)
 
 	assert_non_null(data);
 	store_pattern(data, 2 * PART, 5);
-	s3proxy_start(&proxy, false);
+	s3proxy_start(&proxy);
 	s3proxy_set(&proxy, "{\"match\": \"^POST .*uploadId=\", \"delay_ms\": 1500}");
 	pid = fork();
 	assert_true(pid >= 0);

@@ -224,7 +224,7 @@ corrupted_tls(void **state)
 
 	assert_non_null(data);
 	store_pattern(data, 100000, 8);
-	s3proxy_start(&proxy, true);
+	s3proxy_start_tls(&proxy);
 	snprintf(more, sizeof(more), "&endpoint=https://127.0.0.1:%d&stall_timeout=1", proxy.port);
 	for (size_t i = 0; i < 2 * sizeof(offsets) / sizeof(offsets[0]); i++)
 	{
