@@ -110,7 +110,10 @@ begin(S3Reader *r, BkcError *err)
 	return take_length(r, err);
 }
 
-/* The body broke off: go on from there.  A reply that does not even begin was waited for long enough. */
+/*
+ * The body broke off: go on from there.  A reply that does not even begin was waited for long
+ * enough.
+ */
 static bool
 go_on(S3Reader *r, BkcError *err)
 {
