@@ -261,8 +261,8 @@ s3server_open(S3Way way, const char *bucket, const char *prefix, const char *mor
 
 /* ---- the proxy ---- */
 
-void
-s3proxy_start(S3Proxy *proxy, bool tls)
+static void
+start_proxy(S3Proxy *proxy, bool tls)
 {
 	static int	number;
 	char		program[256];
@@ -296,6 +296,18 @@ s3proxy_start(S3Proxy *proxy, bool tls)
 	assert_int_equal(sscanf(line, "ready %d", &proxy->port), 1);
 	fclose(ready);
 	s3proxy_set(proxy, "");
+}
+
+void
+s3proxy_start(S3Proxy *proxy)
+{
+	start_proxy(proxy, false);
+}
+
+void
+s3proxy_start_tls(S3Proxy *proxy)
+{
+	start_proxy(proxy, true);
 }
 
 void

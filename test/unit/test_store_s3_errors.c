@@ -207,6 +207,44 @@ wrong_clock(void **state)
 	bkc_host_set(&(BkcHost) {0});
 }
 
+/* ---- bits that change on the way ---- */
+
+/* TLS notices it, and a new connection does better. */
+static void
+corrupted_tls(void **state)
+{
+	static const int offsets[] = {3, 400, 1000, 2500, 20000, 60000};
+	S3Proxy		proxy;
+	char		more[128];
+	char		control[128];
+	char		name[32];
+	uint8_t    *data = malloc(100000);
+	BkcStore   *store;
+	BkcError	err;
+
+	assert_non_null(data);
+	store_pattern(data, 100000, 8);
+	s3proxy_start_tls(&proxy);
+	snprintf(more, sizeof(more), "&endpoint=https://127.0.0.1:%d&stall_timeout=1", proxy.port);
+	for (size_t i = 0; i < 2 * sizeof(offsets) / sizeof(offsets[0]); i++)
+	{
+		snprintf(control, sizeof(control), "{\"corrupt_%s\": %d, \"times\": 1}",
+				 i % 2 ? "up" : "down", offsets[i / 2]);
+		s3proxy_set(&proxy, control);
+		snprintf(name, sizeof(name), "tls/%zu", i);
+		store = s3server_open(S3_TLS_PATH, bucket, "corrupted", more);
+		assert_ok(store_put(store, name, data, 100000, 0, &err), &err);
+		assert_object(store, name, data, 100000);
+		bkc_store_close(store);
+		s3proxy_set(&proxy, control);
+		store = s3server_open(S3_TLS_PATH, bucket, "corrupted", more);
+		assert_object(store, name, data, 100000);
+		bkc_store_close(store);
+	}
+	s3proxy_stop(&proxy);
+	free(data);
+}
+
 /* ---- signatures: ours and those of test/servers/s3.py are the same ---- */
 
 #define SAMPLES	60
@@ -315,6 +353,7 @@ main(void)
 		cmocka_unit_test(certificates),
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(wrong_clock),
+		cmocka_unit_test(corrupted_tls),
 		cmocka_unit_test(signatures),
 	};
 	int			status;

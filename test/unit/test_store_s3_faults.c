@@ -531,7 +531,7 @@ run_operation(size_t i)
 	snprintf(names[2], sizeof(names[2]), "%s_nothing_is_left", operation->name);
 	store_pattern(data, sizeof(data), (unsigned) i);
 	s3server_bucket(bucket, false);
-	s3proxy_start(&proxy, false);
+	s3proxy_start(&proxy);
 	failures = cmocka_run_group_tests_name(operation->name, tests, NULL, NULL);
 	s3proxy_stop(&proxy);
 	s3server_end();
