@@ -122,7 +122,8 @@ parse(Parse *p, const void *data, size_t len)
 	XML_SetUserData(p->parser, p);
 	XML_SetElementHandler(p->parser, on_start, on_end);
 	XML_SetCharacterDataHandler(p->parser, on_text);
-	ok = XML_Parse(p->parser, text + p->blanks, (int) (len - p->blanks), XML_TRUE) == XML_STATUS_OK && !p->failed;
+	ok = XML_Parse(p->parser, text + p->blanks, (int) (len - p->blanks),
+				   XML_TRUE) == XML_STATUS_OK && !p->failed;
 	if (!ok && !p->failed)
 		bkc_error_set(p->err, BKC_ERR_CORRUPT, "the reply is not well-formed XML: %s",
 					  XML_ErrorString(XML_GetErrorCode(p->parser)));
