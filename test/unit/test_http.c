@@ -472,6 +472,26 @@ test_window(void **state)
 	free(piece);
 }
 
+/* The reason why nothing comes is taken by nobody: it has a limit, and an end. */
+static void
+test_window_refused(void **state)
+{
+	HttpStubRule *rule = httpstub_on(&stub, "GET", "/w", 503, "");
+	BkcHttpCall call;
+
+	rule->generated = 200000;
+	prepare(&call, "GET", at("/w"));
+	call.window = 1000;
+	call.reply_max = 200000;
+	finish(&call);
+	assert_true(call.ok);
+	assert_int_equal(call.reply.len, 200000);
+	call.reply_max = 199999;
+	finish(&call);
+	assert_failed(&call, BKC_ERR_CORRUPT, "more than 199999 bytes", true);
+	bkc_http_drop(http, &call);
+}
+
 /* One that waits for somebody to take what it has keeps nobody else from moving. */
 static void
 test_window_beside_others(void **state)
@@ -776,7 +796,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_keep_alive), T(test_many), T(test_request),
 		T(test_headers), T(test_interim), T(test_without_body), T(test_redirect),
-		T(test_reply_max), T(test_head_max), T(test_window), T(test_window_beside_others),
+		T(test_reply_max), T(test_head_max), T(test_window), T(test_window_refused),
+		T(test_window_beside_others),
 		T(test_broken), T(test_nobody_there), T(test_stall), T(test_pause_is_no_stall),
 		T(test_connect_timeout), T(test_cancel), T(test_close), T(test_proxies),
 	};

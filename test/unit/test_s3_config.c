@@ -113,6 +113,13 @@ test_addresses(void **state)
 		{"s3://b-1?endpoint=https://minio.example.org", "https://minio.example.org", true},
 		{"s3://b-1?endpoint=minio.example.org:9000", "https://minio.example.org:9000", true},
 		{"s3://b-1?endpoint=http://[::1]:9000", "http://[::1]:9000", true},
+
+		/* a port that no client sends, which the signature must not have either */
+		{"s3://b-1?endpoint=https://minio.example.org:443", "https://minio.example.org", true},
+		{"s3://b-1?endpoint=http://minio.example.org:80", "http://minio.example.org", true},
+		{"s3://b-1?endpoint=http://minio.example.org:443", "http://minio.example.org:443", true},
+		{"s3://b-1?endpoint=https://minio.example.org:80&style=host", "https://b-1.minio.example.org:80", false},
+		{"s3://b-1?endpoint=https://[::1]:443", "https://[::1]", true},
 		{"s3://b-1?endpoint=https://r2.example.org&style=host", "https://b-1.r2.example.org", false},
 		{"s3://b-1?endpoint=https://r2.example.org&style=HOST", "https://b-1.r2.example.org", false},
 	};

@@ -67,6 +67,8 @@ test_documents(void **state)
 		"=a;b= x&y <A ;e=<&>;"},
 		{"<a>\n  <b>\n    <c>1</c>\n  </b>\n</a>", "=a;b/c=1;b;"},
 		{"<a><b></b><c/></a>", "=a;b=;c=;"},
+		/* servers send blanks while they work, so that the connection stays */
+		{" \r\n  <?xml version=\"1.0\"?><a><b>1</b></a>", "=a;b=1;"},
 		{"<a><b>\xC3\xA4</b></a>", "=a;b=\xC3\xA4;"},
 		/* text beside elements is no text of theirs */
 		{"<a><b>x<c>1</c>y</b></a>", "=a;b/c=1;b;"},
@@ -250,6 +252,11 @@ test_successes(void **state)
 	assert_true(mean(&call, "DELETE", 204, "", ""));
 	forget(&call);
 	assert_true(mean(&call, "GET", 206, "", "<Error><Code>InternalError</Code></Error>"));
+	forget(&call);
+
+	/* but nothing is stored by a reply that says so */
+	assert_false(mean(&call, "PUT", 200, "", "<Error><Code>AccessDenied</Code></Error>"));
+	assert_int_equal(call.error.code, BKC_ERR_UNAVAILABLE);
 	forget(&call);
 }
 

@@ -13,6 +13,7 @@
 #include <curl/curl.h>
 
 #include "base/host.h"
+#include "crypto/digest.h"
 #include "store/http/inner.h"
 
 #define CONNECT_MS		10000
@@ -119,7 +120,7 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	BkcHttpCall *call = arg;
 	size_t		len = size * n;
 
-	if (call->window > 0)
+	if (call->window > 0 && call->status / 100 == 2)
 	{
 		if (call->reply.len - call->taken >= call->window)
 		{
@@ -210,6 +211,7 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 #if LIBCURL_VERSION_NUM >= 0x075700
 	SET(CURLOPT_QUICK_EXIT, 1L);
 #endif
+	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
 	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_ERRORBUFFER, call->curl_text);
@@ -294,6 +296,15 @@ unlink_call(BkcHttp *http, BkcHttpCall *call)
 	}
 }
 
+/* Tokens and keys are in headers. */
+static void
+free_headers(struct curl_slist *list)
+{
+	for (struct curl_slist *at = list; at != NULL; at = at->next)
+		bkc_wipe(at->data, strlen(at->data));
+	curl_slist_free_all(list);
+}
+
 /* The easy handle has done its work. */
 static void
 release(BkcHttp *http, BkcHttpCall *call)
@@ -305,7 +316,7 @@ release(BkcHttp *http, BkcHttpCall *call)
 		curl_easy_cleanup(call->easy);
 		call->easy = NULL;
 	}
-	curl_slist_free_all(call->header_list);
+	free_headers(call->header_list);
 	call->header_list = NULL;
 	call->paused = false;
 }

@@ -49,7 +49,8 @@ typedef struct BkcHttpCall
 	const void *body;			/* with body_len 0 none, but "Content-Length: 0" where it belongs */
 	size_t		body_len;
 	size_t		reply_max;		/* a longer reply is an error */
-	size_t		window;			/* not 0: hold about that many bytes that nobody has taken */
+	size_t		window;			/* not 0: of a reply 2xx, which has no such limit then, hold
+								 * about that many bytes that nobody has taken */
 	int			total_ms;		/* of the whole transfer; 0 = no limit but connect and stall */
 
 	/* the reply */

@@ -19,6 +19,7 @@
 #include "base/host.h"
 #include "base/text.h"
 
+#define RETRY_AFTER_MAX	300		/* seconds */
 #define SKEW_NOTABLE	(60 * INT64_C(1000000)) /* microseconds */
 #define EMPTY_SHA256	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -135,9 +136,15 @@ make_lines(BkcS3Call *call, const BkcS3Header *headers, size_t n, const char *au
 {
 	size_t		starts[sizeof(call->header_lines) / sizeof(call->header_lines[0])];
 	size_t		count = 0;
+	size_t		room = strlen(authorization) + 32;
 
+	/* all the room at once: memory that moves leaves copies of a token behind */
 	bkc_wipe(call->header_text.data, call->header_text.len);
-	bkc_buffer_reset(&call->header_text);
+	bkc_buffer_free(&call->header_text);
+	for (size_t i = 0; i < n; i++)
+		room += strlen(headers[i].name) + strlen(headers[i].value) + 4;
+	if (!bkc_buffer_reserve(&call->header_text, room, err))
+		return false;
 	for (size_t i = 0; i < n; i++)
 	{
 		/* libcurl makes this one from the URL, which says the same */
@@ -177,7 +184,6 @@ sign_attempt(BkcS3Store *store, BkcS3Call *call, const char *path, BkcError *err
 		return false;
 	if (gmtime_r(&seconds, &tm) == NULL || strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm) == 0)
 		return bkc_error_set(err, BKC_ERR_INTERNAL, "the clock shows a time that has no date");
-	call->signed_at = now;
 	memcpy(headers, call->headers, n * sizeof(headers[0]));
 	headers[n++] = (BkcS3Header) {(char *) "host", store->config.host};
 	headers[n++] = (BkcS3Header) {(char *) "x-amz-content-sha256", (char *) hash};
@@ -250,7 +256,7 @@ wait_for(BkcS3Store *store, BkcS3Call *call, int ms)
 	store->waiting = call;
 }
 
-/* "Retry-After: 3"; its other form, a date, is not used by S3. */
+/* "Retry-After: 3"; its other form, a date, is not used by S3.  A long one ends the attempts. */
 static int
 retry_after(const BkcS3Call *call)
 {
@@ -258,9 +264,9 @@ retry_after(const BkcS3Call *call)
 	uint64_t	seconds;
 
 	if (!bkc_http_header(&call->http, "retry-after", text, sizeof(text)) ||
-		!bkc_parse_u64(text, 300, &seconds))
+		!bkc_parse_u64(text, UINT32_MAX, &seconds))
 		return 0;
-	return (int) seconds * 1000;
+	return (int) (seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX) * 1000;
 }
 
 bool
@@ -304,7 +310,9 @@ learn_skew(BkcS3Store *store, BkcS3Call *call)
 				  "the clock of this machine is %" PRId64 " seconds %s that of S3, which refuses requests for it",
 				  (ahead < 0 ? -ahead : ahead) / 1000000, ahead < 0 ? "ahead of" : "behind");
 	bkc_error_hint(&call->error, "Set the clock of this machine.");
-	if (call->skew_learned || (ahead > -SKEW_NOTABLE && ahead < SKEW_NOTABLE))
+
+	/* what counts is what was signed with: our clock may have been set meanwhile */
+	if (call->skew_learned || llabs(ahead - store->clock_ahead) < SKEW_NOTABLE)
 		return false;
 	if (store->clock_ahead == 0)
 		bkc_log(BKC_LOG_WARNING, "%s; its time is used for signatures", call->error.message);
@@ -394,12 +402,14 @@ bkc_s3_drive(BkcS3Store *store, int wait_ms, BkcError *err)
 			continue;
 		}
 		unlink_waiting(store, call);
-		if (!attempt(store, call, &call->error))
-			call->done = true;
+		if (attempt(store, call, &call->error))
+			continue;
+
+		/* who gives credentials may be back in a moment */
+		call->s3_code[0] = '\0';
+		(void) decide(store, call);
 	}
-	if (!bkc_http_drive(store->http, wait_ms, err))
-		return false;
-	return true;
+	return bkc_http_drive(store->http, wait_ms, err);
 }
 
 bool

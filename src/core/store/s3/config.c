@@ -121,6 +121,17 @@ take_path(const BkcUrl *url, const char *key, char **out, BkcError *err)
 
 /* ---- parts of the URL ---- */
 
+/* Length of a host's name without a port that goes without saying: nobody sends that one. */
+static size_t
+host_length(const char *scheme, const char *host)
+{
+	const char *port = strcmp(scheme, "https://") == 0 ? ":443" : ":80";
+	size_t		len = strlen(host);
+	size_t		end = strlen(port);
+
+	return len > end && strcmp(host + len - end, port) == 0 ? len - end : len;
+}
+
 /* AWS's rules for new buckets: 3 to 63 of a-z 0-9 - ., with a letter or digit at both ends. */
 static bool
 check_bucket(const BkcUrl *url, BkcError *err)
@@ -170,6 +181,7 @@ take_endpoint(const BkcUrl *url, BkcS3Config *c, BkcError *err)
 	char		aws[128];
 	const char *scheme = "https://";
 	const char *host;
+	int			len;
 	bool		ok;
 
 	if (value == NULL)
@@ -181,8 +193,6 @@ take_endpoint(const BkcUrl *url, BkcS3Config *c, BkcError *err)
 	}
 	else
 	{
-		size_t		len;
-
 		host = value;
 		if (strncmp(value, "https://", 8) == 0)
 			host += 8;
@@ -193,9 +203,8 @@ take_endpoint(const BkcUrl *url, BkcS3Config *c, BkcError *err)
 		}
 		else if (strstr(value, "://") != NULL)
 			return bad_value(url, "endpoint", hint, err);
-		len = strlen(host);
-		if (len == 0 || len > 255 ||
-			strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.:[]") != len)
+		if (host[0] == '\0' || strlen(host) > 255 ||
+			host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.:[]")] != '\0')
 			return bad_value(url, "endpoint", hint, err);
 	}
 	if (!take_word(url, "style", styles, "It is \"path\" (https://host/bucket) or \"host\" (https://bucket.host).",
@@ -209,9 +218,10 @@ take_endpoint(const BkcUrl *url, BkcS3Config *c, BkcError *err)
 	c->path_style = style != NULL ? strcmp(style, "path") == 0
 		: value != NULL || strchr(c->bucket, '.') != NULL;
 	free(style);
+	len = (int) host_length(scheme, host);
 	if (c->path_style)
-		c->host = strdup(host);
-	else if (asprintf(&c->host, "%s.%s", c->bucket, host) < 0)
+		c->host = strndup(host, (size_t) len);
+	else if (asprintf(&c->host, "%s.%.*s", c->bucket, len, host) < 0)
 		c->host = NULL;
 	ok = c->host != NULL && asprintf(&c->origin, "%s%s", scheme, c->host) >= 0;
 	if (!ok)

@@ -47,6 +47,9 @@ page_reset(Page *page)
 	free(page->building.id);
 	memset(&page->building, 0, sizeof(page->building));
 	page->encoded = page->truncated = false;
+	free(page->token);
+	free(page->id_marker);
+	page->token = page->id_marker = NULL;
 }
 
 static void
@@ -54,8 +57,6 @@ page_free(Page *page)
 {
 	page_reset(page);
 	free(page->entries);
-	free(page->token);
-	free(page->id_marker);
 	memset(page, 0, sizeof(*page));
 }
 
@@ -190,7 +191,7 @@ get_page(BkcS3Store *store, const char *prefix, bool deep, bool uploads, Page *p
 	if (!ok)
 		return bkc_error_context(err, "could not list \"%s\" in repository \"%s\"", prefix,
 								 store->base.location);
-	if (page->truncated && page->token == NULL)
+	if (page->truncated && (page->token == NULL || page->token[0] == '\0'))
 		return bkc_error_set(err, BKC_ERR_CORRUPT, "S3 cut a listing without saying where it goes on");
 	for (size_t i = 0; page->encoded && i < page->n; i++)
 		bkc_s3_decode(page->entries[i].key);

@@ -20,7 +20,6 @@ typedef struct Document
 	char		message[256];
 	char		request_id[128];
 	char		region[64];
-	char		server_time[64];
 } Document;
 
 static const struct
@@ -98,7 +97,6 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 		{"Message", d->message, sizeof(d->message)},
 		{"RequestId", d->request_id, sizeof(d->request_id)},
 		{"Region", d->region, sizeof(d->region)},
-		{"ServerTime", d->server_time, sizeof(d->server_time)},
 	};
 
 	if (path[0] == '\0')
@@ -184,12 +182,13 @@ bkc_s3_meaning(BkcS3Store *store, BkcS3Call *call)
 	bool		document;
 
 	call->s3_code[0] = '\0';
-	if (call->http.status >= 200 && call->http.status < 300 && !call->error_in_200)
-		return true;
+	if (call->http.status >= 200 && call->http.status < 300 && !call->error_in_200 &&
+		strcmp(call->method, "GET") == 0)
+		return true;			/* of an object, which may look like anything */
 	document = read_document(call, &d);
 	if (call->http.status >= 200 && call->http.status < 300)
 	{
-		if (document && !d.is_error)
+		if (call->error_in_200 ? document && !d.is_error : !document || !d.is_error)
 			return true;
 		if (!document)
 		{

@@ -256,8 +256,6 @@ bkc_s3_multipart_complete(BkcS3Multipart *m, BkcError *err)
 		/* a reply that was lost: the upload is gone, or the name taken, because it is done */
 		if (!ok && (err->code == BKC_ERR_EXISTS || err->code == BKC_ERR_NOT_FOUND))
 			ok = bkc_s3_head(m->store, m->name, m->upload, &ours, NULL, &look) && ours;
-		if (!ok && err->code == BKC_ERR_NOT_FOUND)
-			err->code = BKC_ERR_STATE;	/* that is about the upload, not about the object */
 	}
 	m->completed = ok;
 	bkc_s3_call_free(m->store, &call);

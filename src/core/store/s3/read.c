@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/host.h"
 #include "base/text.h"
@@ -23,10 +24,10 @@ typedef struct S3Reader
 	char		name[BKC_NAME_MAX];
 	uint64_t	offset;			/* of the next byte that nobody has had */
 	uint64_t	end;			/* exclusive; UINT64_MAX = that of the object */
+	bool		end_known;		/* end is where the first reply said that it is */
 	bool		empty;			/* nothing of the object lies in the range */
 	bool		open;			/* call is one of bkc_s3_call_init() */
 	BkcS3Call	call;
-	uint64_t	call_end;		/* where this reply ends: known from its headers */
 	char		etag[128];		/* "" before the first reply */
 	BkcRetry	retry;			/* of bodies that broke off */
 	uint64_t	progress;		/* bytes since it was begun or made new */
@@ -46,23 +47,66 @@ failed(S3Reader *r, BkcError *err)
 							 r->store->base.location);
 }
 
-/* Where the body that begins at r->offset will end. */
+static bool
+replaced(BkcError *err)
+{
+	return bkc_error_set(err, BKC_ERR_CORRUPT, "the object was replaced while it was being read");
+}
+
+/* "bytes 5-9/20": where the part begins, and how long the object is ("*": UINT64_MAX). */
+static bool
+parse_range(const char *text, uint64_t *from, uint64_t *size)
+{
+	char		copy[96];
+	char	   *dash;
+	char	   *slash;
+
+	if (strncasecmp(text, "bytes ", 6) != 0 || strlen(text) >= sizeof(copy))
+		return false;
+	memcpy(copy, text + 6, strlen(text + 6) + 1);
+	dash = strchr(copy, '-');
+	slash = strchr(copy, '/');
+	if (dash == NULL || slash == NULL)
+		return false;
+	*dash = *slash = '\0';
+	*size = UINT64_MAX;
+	return bkc_parse_u64(copy, INT64_MAX, from) &&
+		(strcmp(slash + 1, "*") == 0 || bkc_parse_u64(slash + 1, INT64_MAX, size));
+}
+
+/*
+ * Does the body begin at r->offset?  Where the range ends is what the first
+ * reply says; a later one that says less is about another object, and one that
+ * brings less is gone on with like one that was cut off.
+ */
 static bool
 take_length(S3Reader *r, BkcError *err)
 {
-	char		text[32];
+	bool		part = r->call.http.status == 206;
+	char		text[96];
+	uint64_t	from = 0;
+	uint64_t	size = UINT64_MAX;
 	uint64_t	length;
 
 	if (!bkc_http_header(&r->call.http, "content-length", text, sizeof(text)) ||
 		!bkc_parse_u64(text, INT64_MAX, &length))
 		return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "S3 does not say how long the reply is");
+	if (!part)
+		size = length;
+	else if (!bkc_http_header(&r->call.http, "content-range", text, sizeof(text)) ||
+			 !parse_range(text, &from, &size))
+		return bkc_error_set(err, BKC_ERR_UNAVAILABLE, "S3 does not say which range its reply is");
 
 	/* a server that passes over the range would hand out other bytes than asked for */
-	if (r->call.http.status != 206 && r->offset > 0)
+	if (from != r->offset)
 		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "S3 did not answer with the range asked for");
-	r->call_end = r->offset + length;
-	if (r->end != UINT64_MAX && r->call_end > r->end)
-		r->call_end = r->end;
+	if (size == UINT64_MAX)
+		size = r->end_known ? r->end : r->offset + length;
+	if (r->end_known)
+		return size >= r->end || replaced(err);
+	if (r->end > size)
+		r->end = size;
+	r->end_known = true;
 	return true;
 }
 
@@ -96,13 +140,13 @@ begin(S3Reader *r, BkcError *err)
 	if (r->call.done && !r->call.ok && r->call.http.status / 100 != 2)
 	{
 		*err = r->call.error;
-		if (err->http_status == RANGE_ERROR)
+		if (err->http_status == RANGE_ERROR && !r->end_known)
 		{
 			r->empty = true;
 			return true;
 		}
-		if (err->code == BKC_ERR_EXISTS)
-			bkc_error_set(err, BKC_ERR_CORRUPT, "the object was replaced while it was being read");
+		if (err->code == BKC_ERR_EXISTS || err->http_status == RANGE_ERROR)
+			return replaced(err);
 		return false;
 	}
 	if (r->etag[0] == '\0')
@@ -128,13 +172,13 @@ s3_read(BkcReader *reader, void *buf, size_t len, size_t *got, BkcError *err)
 	bool		ok = true;
 
 	bkc_host->wait_event(BKC_WAIT_STORE_READ);
-	while (ok && *got < len && !r->empty && r->offset < r->call_end)
+	while (ok && *got < len && !r->empty && r->offset < r->end)
 	{
 		size_t		want = len - *got;
 		size_t		n;
 
-		if (want > r->call_end - r->offset)
-			want = (size_t) (r->call_end - r->offset);
+		if (want > r->end - r->offset)
+			want = (size_t) (r->end - r->offset);
 		n = bkc_http_take(&r->call.http, (uint8_t *) buf + *got, want);
 		*got += n;
 		r->offset += n;

@@ -18,7 +18,15 @@ typedef struct Refusal
 	char		first[512];		/* the first one as a sentence */
 	size_t		n;
 	bool		access;			/* one was for want of permission */
+	bool		lasting;		/* one was not for passing trouble */
 } Refusal;
+
+static bool
+is_passing(const char *code)
+{
+	return strcmp(code, "InternalError") == 0 || strcmp(code, "SlowDown") == 0 ||
+		strcmp(code, "ServiceUnavailable") == 0 || strcmp(code, "OperationAborted") == 0;
+}
 
 static bool
 take_element(void *arg, const char *path, const char *text, BkcError *err)
@@ -40,9 +48,25 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 		if (r->n++ == 0)
 			snprintf(r->first, sizeof(r->first), "\"%s\": %s (%s)", r->key, r->code, r->message);
 		r->access = r->access || strcmp(r->code, "AccessDenied") == 0;
+		r->lasting = r->lasting || !is_passing(r->code);
 		r->key[0] = r->code[0] = r->message[0] = '\0';
 	}
 	return true;
+}
+
+/* What the reply says about single objects. */
+static bool
+read_refusals(const BkcS3Call *call, size_t n, BkcError *err)
+{
+	Refusal		refusal = {.n = 0};
+
+	if (!bkc_s3_xml(call->http.reply.data, call->http.reply.len, take_element, &refusal, err))
+		return false;
+	if (refusal.n == 0)
+		return true;
+	bkc_error_set(err, refusal.access ? BKC_ERR_ACCESS : refusal.lasting ? BKC_ERR_IO
+				  : BKC_ERR_UNAVAILABLE, "S3 did not remove %zu of %zu objects", refusal.n, n);
+	return bkc_error_detail(err, "The first is %s.", refusal.first);
 }
 
 static bool
@@ -50,7 +74,6 @@ remove_batch(BkcS3Store *store, const char *const *names, size_t n, BkcError *er
 {
 	BkcBuffer	xml = {0};
 	BkcS3Call	call;
-	Refusal		refusal = {.n = 0};
 	bool		ok;
 
 	bkc_s3_call_init(&call, "POST", NULL);
@@ -69,17 +92,14 @@ remove_batch(BkcS3Store *store, const char *const *names, size_t n, BkcError *er
 	{
 		call.body = xml.data;
 		call.body_len = xml.len;
-		ok = bkc_s3_call_run(store, &call, err) &&
-			bkc_s3_xml(call.http.reply.data, call.http.reply.len, take_element, &refusal, err);
+		ok = bkc_s3_call_run(store, &call, err);
+
+		/* those that are gone already are no trouble the next time */
+		while (ok && !read_refusals(&call, n, err))
+			ok = bkc_s3_call_again(store, &call, err) && bkc_s3_call_finish(store, &call, err);
 	}
 	bkc_s3_call_free(store, &call);
 	bkc_buffer_free(&xml);
-	if (ok && refusal.n > 0)
-	{
-		ok = bkc_error_set(err, refusal.access ? BKC_ERR_ACCESS : BKC_ERR_IO,
-						   "S3 did not remove %zu of %zu objects", refusal.n, n);
-		bkc_error_detail(err, "The first is %s.", refusal.first);
-	}
 	return ok;
 }
 

@@ -146,7 +146,6 @@ typedef struct BkcS3Call
 	BkcBuffer	header_text;
 	char		own_sha256[2 * BKC_SHA256_SIZE + 1];
 	char		own_md5[32];
-	int64_t		signed_at;
 	int			refreshed;		/* times that credentials were fetched anew for it */
 	bool		skew_learned;
 	struct BkcS3Call *next;		/* in the store's list of waiting ones */

@@ -55,9 +55,14 @@ hash_request(const BkcS3SignInput *in, char hex[2 * BKC_SHA256_SIZE + 1], BkcErr
 {
 	BkcBuffer	text = {0};
 	uint8_t		hash[BKC_SHA256_SIZE];
+	size_t		room = strlen(in->method) + strlen(in->path) + strlen(in->query) + 128;
 	bool		ok;
 
-	ok = bkc_buffer_printf(&text, err, "%s\n%s\n%s\n", in->method, in->path, in->query);
+	/* a token and an SSE-C key may be among the headers: memory that moves leaves copies behind */
+	for (size_t i = 0; i < in->nheaders; i++)
+		room += 2 * strlen(in->headers[i].name) + strlen(in->headers[i].value) + 4;
+	ok = bkc_buffer_reserve(&text, room, err) &&
+		bkc_buffer_printf(&text, err, "%s\n%s\n%s\n", in->method, in->path, in->query);
 	for (size_t i = 0; ok && i < in->nheaders; i++)
 		ok = bkc_buffer_printf(&text, err, "%s:", in->headers[i].name) &&
 			append_trimmed(&text, in->headers[i].value, err) &&
@@ -68,8 +73,6 @@ hash_request(const BkcS3SignInput *in, char hex[2 * BKC_SHA256_SIZE + 1], BkcErr
 		bkc_sha256(text.data, text.len, hash, err);
 	if (ok)
 		bkc_hex_encode(hash, sizeof(hash), hex);
-
-	/* an SSE-C key may be among the headers */
 	bkc_wipe(text.data, text.len);
 	bkc_buffer_free(&text);
 	return ok;

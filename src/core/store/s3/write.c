@@ -58,6 +58,16 @@ send_part(S3Writer *w, BkcError *err)
 	return finish_hash(w, hex, err) && bkc_s3_multipart_send(w->multipart, &w->part, hex, err);
 }
 
+/* What is missing is not the object that is written, but an upload that others aborted, say. */
+static bool
+failed(const S3Writer *w, BkcError *err)
+{
+	if (err->code == BKC_ERR_NOT_FOUND)
+		err->code = BKC_ERR_STATE;
+	return bkc_error_context(err, "could not write object \"%s\" to repository \"%s\"", w->name,
+							 w->store->base.location);
+}
+
 static bool
 s3_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 {
@@ -93,8 +103,7 @@ s3_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 	return true;
 
 fail:
-	return bkc_error_context(err, "could not write object \"%s\" to repository \"%s\"", w->name,
-							 w->store->base.location);
+	return failed(w, err);
 }
 
 static bool
@@ -102,6 +111,7 @@ put_whole(S3Writer *w, BkcError *err)
 {
 	BkcS3Call	call;
 	char		hex[2 * BKC_SHA256_SIZE + 1];
+	char		etag[128];
 	BkcError	look;
 	bool		ours = false;
 	bool		ok;
@@ -116,6 +126,10 @@ put_whole(S3Writer *w, BkcError *err)
 		(w->store->create != BKC_S3_CREATE_ATOMIC ||
 		 bkc_s3_call_header(&call, "if-none-match", "*", err)) &&
 		bkc_s3_call_run(w->store, &call, err);
+
+	/* anything may answer 200; whoever has stored an object says what it is */
+	if (ok && !bkc_http_header(&call.http, "etag", etag, sizeof(etag)))
+		ok = bkc_error_set(err, BKC_ERR_STATE, "S3 took the object without giving its ETag");
 
 	/*
 	 * Taken by ourselves, when a reply was lost?  Asked in any case: libcurl sends a request
@@ -157,10 +171,7 @@ s3_commit(BkcWriter *writer, BkcError *err)
 			bkc_s3_multipart_complete(w->multipart, err) &&
 			bkc_s3_say_again(w->store, w->name, err);
 	bkc_host->wait_event(BKC_WAIT_NONE);
-	if (ok)
-		return true;
-	return bkc_error_context(err, "could not write object \"%s\" to repository \"%s\"", w->name,
-							 w->store->base.location);
+	return ok || failed(w, err);
 }
 
 static void

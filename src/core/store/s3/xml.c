@@ -4,6 +4,7 @@
  */
 #include "store/s3/s3.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ typedef struct Parse
 	char		path[PATH_MAX_LEN];
 	BkcBuffer	text;
 	bool		leaf;			/* no child was seen since the last start */
+	size_t		blanks;			/* before the document: servers send some while they work */
 } Parse;
 
 static void
@@ -50,7 +52,7 @@ on_start(void *arg, const XML_Char *name, const XML_Char **attributes)
 		stop(p);
 		return;
 	}
-	p->places[p->depth] = (size_t) XML_GetCurrentByteIndex(p->parser);
+	p->places[p->depth] = p->blanks + (size_t) XML_GetCurrentByteIndex(p->parser);
 	p->starts[p->depth++] = len;
 	bkc_buffer_reset(&p->text);
 	p->leaf = true;
@@ -88,7 +90,7 @@ tell_end(Parse *p)
 	if (p->each != NULL)
 		return p->each(p->arg, p->path, p->leaf ? bkc_buffer_str(&p->text) : NULL, p->err);
 	return p->range(p->arg, p->path, p->places[p->depth - 1],
-					(size_t) (XML_GetCurrentByteIndex(p->parser) +
+					p->blanks + (size_t) (XML_GetCurrentByteIndex(p->parser) +
 							  XML_GetCurrentByteCount(p->parser)), p->err);
 }
 
@@ -109,15 +111,19 @@ on_end(void *arg, const XML_Char *name)
 static bool
 parse(Parse *p, const void *data, size_t len)
 {
+	const char *text = data;
 	bool		ok;
 
+	while (p->blanks < len && isspace((unsigned char) text[p->blanks]))
+		p->blanks++;
 	p->parser = XML_ParserCreate(NULL);
 	if (p->parser == NULL)
 		return bkc_error_oom(p->err);
 	XML_SetUserData(p->parser, p);
 	XML_SetElementHandler(p->parser, on_start, on_end);
 	XML_SetCharacterDataHandler(p->parser, on_text);
-	ok = XML_Parse(p->parser, data, (int) len, XML_TRUE) == XML_STATUS_OK && !p->failed;
+	ok = XML_Parse(p->parser, text + p->blanks, (int) (len - p->blanks),
+				   XML_TRUE) == XML_STATUS_OK && !p->failed;
 	if (!ok && !p->failed)
 		bkc_error_set(p->err, BKC_ERR_CORRUPT, "the reply is not well-formed XML: %s",
 					  XML_ErrorString(XML_GetErrorCode(p->parser)));

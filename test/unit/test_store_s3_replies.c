@@ -1,0 +1,355 @@
+/*
+ * test_store_s3_replies.c
+ *		Replies that no good server gives, by a stand-in: none of them may pass
+ *		for an object, for its end or for its absence.
+ *
+ * The clock is our own: waits between attempts take no time.
+ */
+#include "storetools.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/host.h"
+#include "base/text.h"
+#include "httpstub.h"
+#include "store/s3/s3.h"
+
+#define SIZE		20000
+#define MARKER		"/bucket/p/.tmp-create-only"
+#define OBJECT		"/bucket/p/a"
+#define ETAG		"ETag: \"1\"\r\n"
+#define LIST		"/bucket?encoding-type=url&list-type=2&prefix=p%2F"
+#define MORE		"/bucket?continuation-token=t1&encoding-type=url&list-type=2&prefix=p%2F"
+
+static HttpStub stub;
+static BkcStore *store;
+static BkcError err;
+static char keys[] = "/tmp/bkc-keys-XXXXXX";
+static int64_t clock_us;
+
+static int64_t
+own_now(void)
+{
+	return clock_us;
+}
+
+static void
+own_wait(int ms)
+{
+	clock_us += (int64_t) ms * 1000;
+}
+
+static int
+setup(void **state)
+{
+	static const BkcHost host = {.now = own_now, .wait = own_wait};
+	char		text[256];
+	BkcUrl		url = {0};
+
+	httpstub_clear(&stub);
+	clock_us = (int64_t) time(NULL) * 1000000;
+	bkc_host_set(&host);
+	snprintf(text, sizeof(text), "s3://bucket/p?endpoint=%s&credentials=%s&part_size=5MB", stub.url,
+			 keys);
+	assert_ok(bkc_url_parse(text, &url, &err) && bkc_store_open(&url, &store, &err), &err);
+	bkc_url_free(&url);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	bkc_store_close(store);
+	bkc_host_set(&(BkcHost) {0});
+	return 0;
+}
+
+static HttpStubRule *
+once(const char *method, const char *path, int status, const char *headers, const char *body)
+{
+	HttpStubRule *rule = httpstub_on(&stub, method, path, status, body);
+
+	rule->times = 1;
+	snprintf(rule->headers, sizeof(rule->headers), "%s", headers);
+	return rule;
+}
+
+static bool
+get(uint64_t offset, uint64_t length, BkcBuffer *out)
+{
+	return store_get(store, "a", offset, length, 4096, out, &err);
+}
+
+static void
+assert_pattern(const BkcBuffer *out, size_t from, size_t len)
+{
+	assert_int_equal(out->len, len);
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(out->data[i], httpstub_byte(from + i));
+}
+
+static void
+assert_text(const BkcBuffer *out, const char *text)
+{
+	assert_int_equal(out->len, strlen(text));
+	assert_memory_equal(out->data, text, out->len);
+}
+
+/* ---- reading ---- */
+
+/* The first reply breaks off after half of the object. */
+static void
+break_off(void)
+{
+	HttpStubRule *rule = once("GET", OBJECT, 200, ETAG, "");
+
+	rule->how = STUB_CUT;
+	rule->generated = SIZE;
+}
+
+static void
+resumed(void **state)
+{
+	BkcBuffer	out = {0};
+	HttpStubRule *rule;
+
+	break_off();
+	rule = once("GET", OBJECT, 206, ETAG "Content-Range: bytes 10000-19999/20000\r\n", "");
+	rule->generated = SIZE / 2;
+	snprintf(rule->need, sizeof(rule->need), "range: bytes=10000-19999\r\n");
+	assert_ok(get(0, UINT64_MAX, &out), &err);
+	assert_int_equal(out.len, SIZE);
+	for (size_t i = 0; i < SIZE; i++)
+		assert_int_equal(out.data[i], httpstub_byte(i % (SIZE / 2)));
+	bkc_buffer_free(&out);
+}
+
+/* A server that sends less than was asked for. */
+static void
+short_ranges(void **state)
+{
+	BkcBuffer	out = {0};
+
+	once("GET", OBJECT, 206, ETAG "Content-Range: bytes 0-9/20\r\n", "0123456789");
+	once("GET", OBJECT, 206, ETAG "Content-Range: bytes 10-14/20\r\n", "abcde");
+	once("GET", OBJECT, 206, ETAG "Content-Range: bytes 15-17/20\r\n", "xyz");
+	assert_ok(get(0, 18, &out), &err);
+	assert_text(&out, "0123456789abcdexyz");
+	bkc_buffer_free(&out);
+}
+
+static void
+assert_resume_fails(int status, const char *headers, BkcErrorCode code)
+{
+	BkcBuffer	out = {0};
+
+	httpstub_clear(&stub);
+	break_off();
+	once("GET", OBJECT, status, headers, "0123456789");
+	assert_code(get(0, UINT64_MAX, &out), &err, code);
+	bkc_buffer_free(&out);
+}
+
+/* The rest of another object, which is shorter, is no end. */
+static void
+another_object(void **state)
+{
+	assert_resume_fails(416, "", BKC_ERR_CORRUPT);
+	assert_resume_fails(412, "", BKC_ERR_CORRUPT);
+	assert_resume_fails(206, "Content-Range: bytes 10000-10009/10010\r\n", BKC_ERR_CORRUPT);
+	assert_resume_fails(206, "Content-Range: bytes 9000-9009/20000\r\n", BKC_ERR_UNSUPPORTED);
+	assert_resume_fails(200, "", BKC_ERR_UNSUPPORTED);
+}
+
+static void
+wrong_range(void **state)
+{
+	BkcBuffer	out = {0};
+
+	once("GET", OBJECT, 206, "Content-Range: bytes 0-9/20\r\n", "0123456789");
+	assert_code(get(5, 10, &out), &err, BKC_ERR_UNSUPPORTED);
+	httpstub_clear(&stub);
+	once("GET", OBJECT, 206, "", "0123456789");
+	assert_code(get(5, 10, &out), &err, BKC_ERR_UNAVAILABLE);
+
+	/* passing over the range does no harm at the beginning */
+	httpstub_clear(&stub);
+	once("GET", OBJECT, 200, "", "0123456789");
+	assert_ok(get(0, 4, &out), &err);
+	assert_text(&out, "0123");
+	httpstub_clear(&stub);
+	once("GET", OBJECT, 200, "", "0123456789");
+	assert_ok(get(0, 40, &out), &err);
+	assert_text(&out, "0123456789");
+	bkc_buffer_free(&out);
+}
+
+static void
+whole(void **state)
+{
+	BkcBuffer	out = {0};
+
+	once("GET", OBJECT, 200, ETAG, "")->generated = SIZE;
+	assert_ok(get(0, UINT64_MAX, &out), &err);
+	assert_pattern(&out, 0, SIZE);
+	bkc_buffer_free(&out);
+}
+
+/* ---- writing ---- */
+
+/* The store finds out that names are taken only once. */
+static void
+atomic(void)
+{
+	httpstub_on(&stub, "PUT", MARKER, 412, "<Error><Code>PreconditionFailed</Code></Error>");
+}
+
+static void
+not_stored(void **state)
+{
+	static const char *const bodies[] = {"", "<html>Please log in</html>"};
+
+	atomic();
+	for (size_t i = 0; i < 2; i++)
+	{
+		once("PUT", OBJECT, 200, "", bodies[i]);
+		assert_code(store_put(store, "a", "x", 1, 0, &err), &err, BKC_ERR_STATE);
+	}
+
+	/* an error in the place of a success is passing trouble */
+	once("PUT", OBJECT, 200, ETAG, "<Error><Code>InternalError</Code></Error>");
+	once("PUT", OBJECT, 200, ETAG, "");
+	assert_ok(store_put(store, "a", "x", 1, 0, &err), &err);
+}
+
+/* An upload that others have aborted says nothing about the object. */
+static void
+aborted(void **state)
+{
+	char	   *data = calloc(1, 6 << 20);
+
+	assert_non_null(data);
+	atomic();
+	httpstub_on(&stub, "POST", OBJECT "?uploads=", 200,
+				"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>");
+	httpstub_on(&stub, "PUT", "", 404, "<Error><Code>NoSuchUpload</Code></Error>");
+	assert_code(store_put(store, "a", data, 6 << 20, 0, &err), &err, BKC_ERR_STATE);
+	free(data);
+}
+
+/* ---- listing and removing ---- */
+
+static void
+lost_marker(void **state)
+{
+	char	   *names;
+
+	httpstub_on(&stub, "GET", LIST, 200,
+				"<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>p/a</Key><Size>1</Size></Contents>"
+				"<NextContinuationToken>t1</NextContinuationToken></ListBucketResult>");
+	httpstub_on(&stub, "GET", MORE, 200,
+				"<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>p/b</Key><Size>1</Size></Contents>"
+				"</ListBucketResult>");
+	names = store_names(store, "", true);
+	assert_string_equal(names, "?");
+	free(names);
+	assert_int_equal(stub.shared->requests, 2);
+}
+
+#define REFUSED(code)	"<DeleteResult><Error><Key>p/b</Key><Code>" code "</Code><Message>m</Message></Error></DeleteResult>"
+
+static void
+refusals(void **state)
+{
+	static const char *const names[] = {"a", "b"};
+
+	once("POST", "/bucket?delete=", 200, "", REFUSED("InternalError"));
+	once("POST", "/bucket?delete=", 200, "", REFUSED("SlowDown"));
+	once("POST", "/bucket?delete=", 200, "", "<DeleteResult></DeleteResult>");
+	assert_ok(bkc_store_remove(store, names, 2, &err), &err);
+	once("POST", "/bucket?delete=", 200, "", REFUSED("AccessDenied"));
+	assert_code(bkc_store_remove(store, names, 2, &err), &err, BKC_ERR_ACCESS);
+	assert_non_null(strstr(err.detail, "\"p/b\": AccessDenied (m)"));
+	assert_int_equal(stub.shared->requests, 4);
+}
+
+/* ---- clocks ---- */
+
+#define SKEWED	"<Error><Code>RequestTimeTooSkewed</Code></Error>"
+
+static void
+say_date(HttpStubRule *rule, int64_t usec)
+{
+	time_t		seconds = (time_t) (usec / 1000000);
+	struct tm	tm;
+
+	(void) gmtime_r(&seconds, &tm);
+	(void) strftime(rule->headers, sizeof(rule->headers), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+}
+
+/* Our clock is wrong, and then somebody sets it, while the store stays open. */
+static void
+clock_is_set(void **state)
+{
+	const int64_t hour = INT64_C(3600000000);
+	BkcBuffer	out = {0};
+	int64_t		theirs = clock_us;
+
+	clock_us -= hour;
+	say_date(once("GET", OBJECT, 403, "", SKEWED), theirs);
+	once("GET", OBJECT, 200, "", "x");
+	assert_ok(get(0, UINT64_MAX, &out), &err);
+	clock_us += hour;
+	say_date(once("GET", OBJECT, 403, "", SKEWED), theirs);
+	once("GET", OBJECT, 200, "", "y");
+	assert_ok(get(0, UINT64_MAX, &out), &err);
+
+	/* a server that refuses its own time is not asked for ever */
+	say_date(httpstub_on(&stub, "GET", OBJECT, 403, SKEWED), theirs);
+	assert_code(get(0, UINT64_MAX, &out), &err, BKC_ERR_ACCESS);
+	assert_int_equal(stub.shared->requests, 5);
+	bkc_buffer_free(&out);
+}
+
+static void
+long_retry_after(void **state)
+{
+	uint64_t	size;
+
+	/* nobody waits that long, nor asks again at once */
+	once("HEAD", OBJECT, 503, "Retry-After: 3600\r\n", "");
+	assert_code(bkc_store_stat(store, "a", &size, &err), &err, BKC_ERR_UNAVAILABLE);
+	assert_int_equal(stub.shared->requests, 1);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	static const char text[] = "[default]\naws_access_key_id=a\naws_secret_access_key=s\n";
+	const struct CMUnitTest tests[] = {
+		T(whole), T(resumed), T(short_ranges), T(another_object), T(wrong_range),
+		T(not_stored), T(aborted), T(lost_marker), T(refusals), T(clock_is_set),
+		T(long_retry_after),
+	};
+	int			fd = mkstemp(keys);
+	int			status = 1;
+
+	httpstub_start(&stub);
+	if (fd >= 0 && write(fd, text, sizeof(text) - 1) == (ssize_t) (sizeof(text) - 1))
+		status = cmocka_run_group_tests(tests, NULL, NULL);
+	httpstub_stop(&stub);
+	close(fd);
+	unlink(keys);
+	return status;
+}
