@@ -147,6 +147,10 @@ configure()
 		rgw crypt s3 kms backend = testing
 		rgw crypt s3 kms encryption keys = testkey-1=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo=
 		rgw thread pool size = 64
+		# what was removed gives its memory back within seconds, not hours
+		rgw gc obj min wait = 1
+		rgw gc processor period = 3
+		rgw gc processor max time = 3
 	END
 }
 

@@ -29,7 +29,7 @@ Faults (offsets count bytes of the body):
   corrupt_up, corrupt_down   flip one bit of the byte there
   delay_ms       wait so long before each piece passed on
   rate_kbps, rate_down_kbps  kilobits per second of request or reply
-  trickle        a few bytes of the reply at a time
+  trickle        so many bytes of the reply at a time
   rst            closings asked for above are TCP resets
 
 With --raw nothing is known about HTTP, for TLS: all of that but status and
@@ -45,7 +45,7 @@ import signal
 import socket
 import struct
 
-PIECE = 16384
+PIECE = 1 << 18
 FAULTS = ('refuse', 'down_ms', 'blackhole', 'status', 'drop_reply', 'reply_status', 'cut_up', 'cut_down',
           'corrupt_up', 'corrupt_down', 'delay_ms', 'rate_kbps', 'rate_down_kbps', 'trickle')
 
@@ -98,7 +98,7 @@ class Way:
         self.cut, self.flip = conf.get('cut_' + way), conf.get('corrupt_' + way)
         self.rate = conf.get('rate_kbps' if way == 'up' else 'rate_down_kbps')
         self.delay = conf.get('delay_ms', 0) / 1000
-        self.size = 16 if way == 'down' and conf.get('trickle') else PIECE
+        self.size = conf.get('trickle', PIECE) if way == 'down' else PIECE
         self.passed = 0
 
     async def send(self, data, writer):
@@ -183,6 +183,7 @@ class Proxy:
     def __init__(self, args):
         self.args, self.control = args, Control(args.control)
         self.server = None
+        self.is_down = False
 
     def note(self, number, request, status, conf):
         if self.args.log:
@@ -191,9 +192,13 @@ class Proxy:
                 f.write('%d %s %s %s\n' % (number, request, status, faults))
 
     async def down(self, ms):
+        if self.is_down:
+            return
+        self.is_down = True
         self.server.close()
         await asyncio.sleep(ms / 1000)
         await self.listen(self.port)
+        self.is_down = False
 
     async def listen(self, port):
         self.server = await asyncio.start_server(
@@ -313,6 +318,9 @@ class Proxy:
             except asyncio.TimeoutError:
                 pass
         self.server.close()
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
 
 
 if __name__ == '__main__':

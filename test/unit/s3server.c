@@ -262,7 +262,7 @@ s3server_open(S3Way way, const char *bucket, const char *prefix, const char *mor
 /* ---- the proxy ---- */
 
 void
-s3proxy_start(S3Proxy *proxy)
+s3proxy_start(S3Proxy *proxy, bool tls)
 {
 	static int	number;
 	char		program[256];
@@ -285,8 +285,8 @@ s3proxy_start(S3Proxy *proxy)
 		(void) dup2(out[1], 1);
 		close(out[0]);
 		close(out[1]);
-		execl(program, program, "0", strrchr(need("BKC_S3_URL"), ':') + 1, proxy->control,
-			  "--log", proxy->log, NULL);
+		execl(program, program, "0", strrchr(need(tls ? "BKC_S3_TLS_URL" : "BKC_S3_URL"), ':') + 1,
+			  proxy->control, "--log", proxy->log, tls ? "--raw" : NULL, NULL);
 		_exit(127);
 	}
 	close(out[1]);

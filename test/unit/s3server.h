@@ -62,7 +62,7 @@ extern const char *s3server_file(const char *name);
 extern const char *s3server_write_file(const char *name, const void *data, size_t len);
 extern void s3server_end(void);
 
-/* faultproxy.py in front of the server's http port */
+/* faultproxy.py in front of the server's http port, or (streams only, no log) of its TLS port */
 typedef struct S3Proxy
 {
 	pid_t		pid;
@@ -71,7 +71,7 @@ typedef struct S3Proxy
 	char		log[128];
 } S3Proxy;
 
-extern void s3proxy_start(S3Proxy *proxy);
+extern void s3proxy_start(S3Proxy *proxy, bool tls);
 extern void s3proxy_stop(S3Proxy *proxy);
 
 /* What it does from now on: JSON, "" for nothing.  Its count and its log begin anew. */

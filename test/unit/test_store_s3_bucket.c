@@ -344,7 +344,7 @@ odd_answers(void **state)
 	BkcStore   *store;
 	char		more[64];
 
-	s3proxy_start(&proxy);
+	s3proxy_start(&proxy, false);
 	snprintf(more, sizeof(more), "&endpoint=http://127.0.0.1:%d", proxy.port);
 	store = s3server_open(S3_HTTP_PATH, f->bucket, PREFIX, more);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -418,7 +418,7 @@ age(void **state)
 	char	   *log;
 	BkcError	err;
 
-	s3proxy_start(&proxy);
+	s3proxy_start(&proxy, false);
 	snprintf(more, sizeof(more), "&endpoint=http://127.0.0.1:%d", proxy.port);
 	store = s3server_open(S3_HTTP_PATH, f->bucket, PREFIX, more);
 	s3proxy_set(&proxy, page);
@@ -499,7 +499,7 @@ no_versions(void **state)
 	char		more[64];
 	BkcError	err;
 
-	s3proxy_start(&proxy);
+	s3proxy_start(&proxy, false);
 	snprintf(more, sizeof(more), "&endpoint=http://127.0.0.1:%d", proxy.port);
 	store = s3server_open(S3_HTTP_PATH, f->bucket, PREFIX, more);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)

@@ -180,6 +180,33 @@ nobody_there(void **state)
 	unreachable(S3_HTTP_PATH, more, BKC_ERR_UNAVAILABLE, "TLS", "http://");
 }
 
+/* ---- the clock ---- */
+
+static int64_t
+slow_clock(void)
+{
+	return (int64_t) (time(NULL) - 7200) * 1000000;
+}
+
+/* The server refuses times that are far off; what it says about its own is used. */
+static void
+wrong_clock(void **state)
+{
+	static const BkcHost late = {.now = slow_clock};
+	BkcStore   *store = s3server_open(S3_HTTP_PATH, bucket, "clock", "");
+	uint64_t	size;
+	BkcError	err;
+
+	bkc_host_set(&late);
+	assert_code(bkc_store_stat(store, "a", &size, &err), &err, BKC_ERR_NOT_FOUND);
+	bkc_store_close(store);
+	store = s3server_open(S3_TLS_PATH, bucket, "clock", "");
+	assert_ok(store_put(store, "a", "x", 1, 0, &err), &err);
+	assert_object(store, "a", "x", 1);
+	bkc_store_close(store);
+	bkc_host_set(&(BkcHost) {0});
+}
+
 /* ---- signatures: ours and those of test/servers/s3.py are the same ---- */
 
 #define SAMPLES	60
@@ -287,6 +314,7 @@ main(void)
 		cmocka_unit_test(wrong_keys),
 		cmocka_unit_test(certificates),
 		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(wrong_clock),
 		cmocka_unit_test(signatures),
 	};
 	int			status;

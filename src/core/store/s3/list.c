@@ -282,7 +282,8 @@ walk_uploads(BkcS3Store *s3, const char *prefix, uint64_t seconds, bool abort, u
 				!is_old(&page, upload, seconds))
 				continue;
 			ok = !abort || bkc_s3_multipart_abort(s3, upload->key, true, upload->id, err) ||
-				bkc_error_context(err, "could not abort an unfinished upload of \"%s\"", upload->key);
+				bkc_error_context(err, "could not abort the upload of \"%s\" in repository \"%s\"",
+								  upload->key, s3->base.location);
 			*n += ok;
 		}
 	} while (ok && page.truncated);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 
 #define WINDOW			(2 * 1024 * 1024)	/* bytes held for the reader at most, about */
+#define PROGRESS		(1024 * 1024)	/* so many bytes make the attempts before them forgotten */
 #define RANGE_ERROR		416
 
 typedef struct S3Reader
@@ -28,6 +29,7 @@ typedef struct S3Reader
 	uint64_t	call_end;		/* where this reply ends: known from its headers */
 	char		etag[128];		/* "" before the first reply */
 	BkcRetry	retry;			/* of bodies that broke off */
+	uint64_t	progress;		/* bytes since it was begun or made new */
 } S3Reader;
 
 static const BkcRetryPolicy policy = {
@@ -108,17 +110,15 @@ begin(S3Reader *r, BkcError *err)
 	return take_length(r, err);
 }
 
-/* The body broke off: go on from there. */
+/*
+ * The body broke off: go on from there.  A reply that does not even begin was waited for long
+ * enough.
+ */
 static bool
 go_on(S3Reader *r, BkcError *err)
 {
 	*err = r->call.error;
-	while (bkc_retry_again(&r->retry, err))
-	{
-		if (begin(r, err))
-			return true;
-	}
-	return false;
+	return bkc_retry_again(&r->retry, err) && begin(r, err);
 }
 
 static bool
@@ -138,14 +138,17 @@ s3_read(BkcReader *reader, void *buf, size_t len, size_t *got, BkcError *err)
 		n = bkc_http_take(&r->call.http, (uint8_t *) buf + *got, want);
 		*got += n;
 		r->offset += n;
-		if (n > 0)
+		r->progress += n;
+		if (r->progress >= PROGRESS)
 		{
-			/* progress: the next break is a new story */
+			/* the next break is a new story */
+			r->progress = 0;
 			r->retry.attempts = 0;
 			r->retry.causes[0] = '\0';
 			r->retry.last_at = 0;
-			continue;
 		}
+		if (n > 0)
+			continue;
 		if (r->call.done)
 		{
 			if (r->call.ok)

@@ -136,7 +136,9 @@ look_first(S3Writer *w, BkcError *err)
 {
 	if (w->store->create == BKC_S3_CREATE_ATOMIC && w->multipart == NULL)
 		return true;
-	if (bkc_s3_head(w->store, w->name, "", NULL, NULL, err))
+
+	/* not by HEAD: a 404 without document may come from anybody, and the object be replaced */
+	if (bkc_s3_ask(w->store, w->name, err))
 		return bkc_error_set(err, BKC_ERR_EXISTS, "an object of that name exists");
 	return err->code == BKC_ERR_NOT_FOUND;
 }
