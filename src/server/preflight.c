@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "format/documents.h"
 #include "format/names.h"
+#include "keys.h"
 #include "knowncluster.h"
 #include "miscadmin.h"
 #include "ownership.h"
@@ -157,11 +158,33 @@ is_inside(const char *path, const char *folder)
 	return strncmp(a, b, len) == 0 && (a[len] == '/' || a[len] == '\0');
 }
 
+/* A backup that contains the key which opens it. */
+static void
+check_key_place(const BkcRepoDef *repo)
+{
+	const char *p = bkc_repo_key_files(repo);
+
+	while (*p != '\0')
+	{
+		size_t		len = strcspn(p, ",");
+		char	   *path = pnstrdup(p + strspn(p, " "), len - Min(len, strspn(p, " ")));
+
+		if (is_inside(path, DataDir))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("key file \"%s\" lies inside the data directory", path),
+					 errdetail("Each backup would contain it, also those that are not sealed."),
+					 errhint("Move it elsewhere, and keep a copy on another machine.")));
+		p += len + (p[len] == ',');
+	}
+}
+
 void
 bkc_preflight_location(const BkcRepoDef *repo, const BkcScan *scan)
 {
 	const char *inside = NULL;
 
+	check_key_place(repo);
 	if (strcmp(repo->url.scheme, "file") != 0)
 		return;
 	if (is_inside(repo->url.path, DataDir))

@@ -26,7 +26,10 @@ extern double bkc_preflight_ratio(void);
 /* Room for about that many bytes, in a repository that can tell? */
 extern void bkc_preflight_space(BkcStore *store, const char *repository, uint64 need);
 
-/* A repository in the data directory or in a tablespace would be part of each of its backups. */
+/*
+ * A repository in the data directory or in a tablespace would be part of each of its backups; so
+ * would the key of a sealed one.
+ */
 extern void bkc_preflight_location(const BkcRepoDef *repo, const BkcScan *scan);
 
 #endif							/* BKC_SERVER_PREFLIGHT_H */

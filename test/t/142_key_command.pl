@@ -80,6 +80,14 @@ bkc_segments($node, 1);
 bkc_shipped($node);
 is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'passed', 'verification');
 
+# ---- a key that every backup would contain ----
+
+bkc_client_ok([ 'keygen', '--out', $node->data_dir . '/key' ], 'a key in the data directory');
+set(repositories => "main=file://$plain, inside=file://$sealed/x?key_file=" . $node->data_dir . '/key');
+bkc_backup_fails($node, q('full', 'inside'), qr/key file .* lies inside the data directory/, 'is refused');
+unlink $node->data_dir . '/key';
+set(repositories => "main=file://$plain");
+
 # ---- an interrupted backup ----
 
 my $keys = bkc_repo_objects($node, qr{/keys/});
