@@ -49,6 +49,7 @@ ALTER SYSTEM SET pg_backupctl.repositories = 'main=/var/backups/pg';
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=backups';
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=ftp://host/folder';
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=s3://bucket/folder?region=eu-central-1';
+ALTER SYSTEM RESET pg_backupctl.repositories;
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:/var/backups/pg';
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=file://var/backups/pg';
 ALTER SYSTEM SET pg_backupctl.repositories = 'main=file:///';
