@@ -19,7 +19,7 @@ for my $name (qw(main gz plain))
 my $list = join ', ', "main=$url{main}", "gz=$url{gz}?compression=gzip:9",
 	"plain=$url{plain}?compression=none";
 $node->append_conf('postgresql.conf',
-	"pg_backupctl.repositories = '$list'\npg_backupctl.compression = 'lz4:3'\n");
+	"pg_backupctl.repositories = '$list'\npg_backupctl.compression = 'lz4:3'\nautovacuum = off\n");
 $node->start;
 bkc_extension($node);
 $node->safe_psql('postgres', <<'SQL');
@@ -70,7 +70,7 @@ sub try
 $stored{setting} = try('setting', 'main', 'lz4:3', q('full'));
 $stored{gzip} = try('URL', 'gz', 'gzip:9', q('full', 'gz'));
 $stored{none} = try('URL none', 'plain', 'none', q('full', 'plain'));
-$stored{"zstd:$_"} = try('option', 'gz', "zstd:$_",
+$stored{"zstd:$_"} = try("option zstd:$_", 'gz', "zstd:$_",
 	qq('full', repository => 'gz', options => '{"compression": "zstd:$_"}'))
   for 1, 19;
 $stored{lz4} = try('option lz4:12', 'plain', 'lz4:12',
@@ -84,7 +84,10 @@ my $original = $original{'URL none'};
 cmp_ok($stored{none}, '>=', $original, 'none stores all bytes');
 cmp_ok($stored{none}, '<', $original * 1.01, 'and little more');
 cmp_ok($stored{$_}, '<', 0.6 * $original, "$_ compresses") for grep { $_ ne 'none' } keys %stored;
-cmp_ok($stored{'zstd:19'}, '<', $stored{'zstd:1'}, 'a higher level compresses better');
+
+# by shares, because a slow backup has more WAL to store
+my %share = map { $_ => $stored{"zstd:$_"} / $original{"option zstd:$_"} } 1, 19;
+cmp_ok($share{19}, '<', $share{1}, 'a higher level compresses better');
 
 # ---- several repositories ----
 
