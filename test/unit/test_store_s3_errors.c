@@ -245,6 +245,53 @@ corrupted_tls(void **state)
 	free(data);
 }
 
+/* ---- who answers ---- */
+
+/* It failed, and nothing was concluded about the object. */
+static void
+assert_not_believed(bool ok, const BkcError *err)
+{
+	if (ok || (err->code != BKC_ERR_UNAVAILABLE && err->code != BKC_ERR_STATE &&
+			   err->code != BKC_ERR_CORRUPT))
+		fail_msg("%s", ok ? "believed" : err->message);
+}
+
+/* Something on the way says "fine" to everything: nothing of that is believed. */
+static void
+captive_portal(void **state)
+{
+	static const BkcHost hurried = {.now = fast_clock};
+	S3Proxy		proxy;
+	char		more[128];
+	uint8_t    *data = malloc(6 << 20);
+	BkcStore   *store;
+	BkcReader  *reader;
+	BkcError	err;
+	uint64_t	size;
+
+	assert_non_null(data);
+	store_pattern(data, 6 << 20, 9);
+	s3proxy_start(&proxy);
+	snprintf(more, sizeof(more), "&part_size=5MB&endpoint=http://127.0.0.1:%d", proxy.port);
+	store = s3server_open(S3_HTTP_PATH, bucket, "portal", more);
+	assert_ok(store_put(store, "a", "x", 1, 0, &err), &err);
+	s3proxy_set(&proxy, "{\"status\": 200, \"body\": \"<html>welcome</html>\"}");
+	bkc_host_set(&hurried);
+	assert_not_believed(store_put(store, "b", "x", 1, 0, &err), &err);
+	assert_not_believed(bkc_store_stat(store, "a", &size, &err), &err);
+	assert_not_believed(bkc_store_open_read(store, "a", 0, UINT64_MAX, &reader, &err), &err);
+	assert_not_believed(bkc_store_list(store, "", true, ignore_each, NULL, &err), &err);
+	assert_not_believed(bkc_store_remove(store, (const char *const[]) {"a", "b"}, 2, &err), &err);
+	assert_not_believed(bkc_store_sweep(store, "", &err), &err);
+	assert_not_believed(store_put(store, "c", data, 6 << 20, 0, &err), &err);
+	s3proxy_set(&proxy, "{\"status\": 200, \"match\": \"partNumber\"}");
+	assert_not_believed(store_put(store, "c", data, 6 << 20, 0, &err), &err);
+	bkc_host_set(&(BkcHost) {0});
+	bkc_store_close(store);
+	s3proxy_stop(&proxy);
+	free(data);
+}
+
 /* ---- signatures: ours and those of test/servers/s3.py are the same ---- */
 
 #define SAMPLES	60
@@ -354,6 +401,7 @@ main(void)
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(wrong_clock),
 		cmocka_unit_test(corrupted_tls),
+		cmocka_unit_test(captive_portal),
 		cmocka_unit_test(signatures),
 	};
 	int			status;

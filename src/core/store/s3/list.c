@@ -166,6 +166,7 @@ get_page(BkcS3Store *store, const char *prefix, bool deep, bool uploads, Page *p
 	snprintf(full, sizeof(full), "%s%s", store->config.prefix, prefix);
 	bkc_s3_call_init(&call, "GET", NULL);
 	call.error_in_200 = true;
+	call.answer = uploads ? "ListMultipartUploadsResult" : "ListBucketResult";
 
 	/* parameters in the order of their names, for the signature */
 	if (uploads)

@@ -16,6 +16,8 @@
 typedef struct Document
 {
 	bool		is_error;
+	bool		is_answer;
+	const char *answer;			/* as in the call */
 	char		code[64];
 	char		message[256];
 	char		request_id[128];
@@ -99,8 +101,11 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 		{"Region", d->region, sizeof(d->region)},
 	};
 
-	if (path[0] == '\0')
-		d->is_error = text != NULL && strcmp(text, "Error") == 0;
+	if (path[0] == '\0' && text != NULL)
+	{
+		d->is_error = strcmp(text, "Error") == 0;
+		d->is_answer = d->answer != NULL && strcmp(text, d->answer) == 0;
+	}
 	for (size_t i = 0; d->is_error && text != NULL && i < sizeof(wanted) / sizeof(wanted[0]); i++)
 	{
 		if (strcmp(path, wanted[i].path) == 0)
@@ -118,6 +123,7 @@ read_document(const BkcS3Call *call, Document *d)
 	BkcError	ignored;
 
 	memset(d, 0, sizeof(*d));
+	d->answer = call->answer;
 	return reply->len > 0 && bkc_s3_xml(reply->data, reply->len, take_element, d, &ignored);
 }
 
@@ -188,7 +194,10 @@ bkc_s3_meaning(BkcS3Store *store, BkcS3Call *call)
 	document = read_document(call, &d);
 	if (call->http.status >= 200 && call->http.status < 300)
 	{
-		if (call->error_in_200 ? document && !d.is_error : !document || !d.is_error)
+		/* anything may answer 200 with a document of its own */
+		if (document && !d.is_error && call->answer != NULL && !d.is_answer)
+			document = false;
+		else if (call->error_in_200 ? document && !d.is_error : !document || !d.is_error)
 			return true;
 		if (!document)
 		{

@@ -76,6 +76,7 @@ bkc_s3_multipart_begin(BkcS3Store *store, const char *name, const char *upload,
 	}
 	bkc_s3_call_init(&call, "POST", name);
 	call.error_in_200 = true;
+	call.answer = "InitiateMultipartUploadResult";
 	ok = bkc_s3_call_param(&call, "uploads", NULL, err) &&
 		bkc_s3_object_headers(store, &call, name, upload, err) &&
 		bkc_s3_call_run(store, &call, err) &&
@@ -240,6 +241,7 @@ bkc_s3_multipart_complete(BkcS3Multipart *m, BkcError *err)
 
 	bkc_s3_call_init(&call, "POST", m->name);
 	call.error_in_200 = true;
+	call.answer = "CompleteMultipartUploadResult";
 	ok = all_arrived(m, err) &&
 		make_list(m, &xml, err) &&
 		bkc_s3_call_param(&call, "uploadId", m->id, err) &&

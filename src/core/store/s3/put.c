@@ -183,11 +183,13 @@ head(BkcS3Store *store, const char *name, const char *upload, bool *ours, uint64
 	 BkcError *err)
 {
 	BkcS3Call	call;
-	char		text[64];
+	char		text[128];
 	bool		ok;
 
 	bkc_s3_call_init(&call, "HEAD", name);
 	ok = bkc_s3_sse_c_headers(store, &call, err) && bkc_s3_call_run(store, &call, err);
+	if (ok && !bkc_http_header(&call.http, "etag", text, sizeof(text)))
+		ok = bkc_error_set(err, BKC_ERR_STATE, "S3 describes an object without its ETag");
 	if (ok && size != NULL &&
 		(!bkc_http_header(&call.http, "content-length", text, sizeof(text)) ||
 		 !bkc_parse_u64(text, INT64_MAX, size)))

@@ -115,6 +115,7 @@ static bool
 begin(S3Reader *r, BkcError *err)
 {
 	char		range[64];
+	char		etag[sizeof(r->etag)];
 	bool		ok;
 
 	if (r->open)
@@ -149,8 +150,10 @@ begin(S3Reader *r, BkcError *err)
 			return replaced(err);
 		return false;
 	}
+	if (!bkc_http_header(&r->call.http, "etag", etag, sizeof(etag)))
+		return bkc_error_set(err, BKC_ERR_STATE, "S3 sends an object without its ETag");
 	if (r->etag[0] == '\0')
-		(void) bkc_http_header(&r->call.http, "etag", r->etag, sizeof(r->etag));
+		memcpy(r->etag, etag, sizeof(etag));
 	return take_length(r, err);
 }
 

@@ -78,6 +78,7 @@ remove_batch(BkcS3Store *store, const char *const *names, size_t n, BkcError *er
 
 	bkc_s3_call_init(&call, "POST", NULL);
 	call.error_in_200 = true;
+	call.answer = "DeleteResult";
 	call.send_md5 = true;
 	ok = bkc_buffer_append_str(&xml, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>", err);
 	for (size_t i = 0; ok && i < n; i++)
