@@ -129,7 +129,7 @@ typedef struct BkcS3Call
 	const char *body_sha256;	/* hex, when known already; else computed */
 	bool		send_md5;		/* Content-MD5 */
 	bool		error_in_200;	/* a reply 200 may hold an error document */
-	const char *answer;			/* root of the document that a reply 200 holds, else it is no success */
+	const char *answer;			/* root of the document that a reply 200 must hold */
 	size_t		window;			/* as in http.h: the body is taken while it comes in */
 
 	/* results */
