@@ -161,9 +161,11 @@ bkc_launcher_main(Datum main_arg)
 		CHECK_FOR_INTERRUPTS();
 		if (bkc_process_reload())
 		{
-			/* perhaps just what was in the way: no need to wait any longer */
+			/* perhaps just what was in the way: no need to wait any longer, nor for one at work */
 			LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 			bkc_shared->settle_failures = 0;
+			if (settle_job != NULL)
+				bkc_shared->settle = true;
 			LWLockRelease(bkc_shared->lock);
 		}
 		remove_prefetched();

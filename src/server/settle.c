@@ -353,8 +353,11 @@ void
 bkc_settle_failed(BkcJob *job, const BkcReport *report, bool cancelled)
 {
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+
+	/* asked for since this one began: there is something new, so no reason to wait */
+	if (!bkc_shared->settle)
+		bkc_shared->settle_failures++;
 	bkc_shared->settle = true;
 	bkc_shared->settle_failed = GetCurrentTimestamp();
-	bkc_shared->settle_failures++;
 	LWLockRelease(bkc_shared->lock);
 }

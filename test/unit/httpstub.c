@@ -324,6 +324,13 @@ httpstub_stop(HttpStub *stub)
 }
 
 void
+httpstub_restart(HttpStub *stub)
+{
+	httpstub_stop(stub);
+	httpstub_start(stub);
+}
+
+void
 httpstub_clear(HttpStub *stub)
 {
 	memset(stub->shared, 0, sizeof(*stub->shared));

@@ -72,6 +72,9 @@ typedef struct HttpStub
 extern void httpstub_start(HttpStub *stub);
 extern void httpstub_stop(HttpStub *stub);
 
+/* Before a test: a new one on a new port, where nothing late from the test before is counted. */
+extern void httpstub_restart(HttpStub *stub);
+
 /* No rules, nothing counted. */
 extern void httpstub_clear(HttpStub *stub);
 

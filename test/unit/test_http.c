@@ -64,7 +64,7 @@ set_up(void **state)
 {
 	cancel_at = 0;
 	bkc_host_set(&host);
-	httpstub_clear(&stub);
+	httpstub_restart(&stub);
 	make_http(NULL);
 	return 0;
 }
@@ -75,13 +75,6 @@ tear_down(void **state)
 	bkc_http_close(http);
 	http = NULL;
 	bkc_host_set(NULL);
-	return 0;
-}
-
-static int
-set_up_all(void **state)
-{
-	httpstub_start(&stub);
 	return 0;
 }
 
@@ -802,5 +795,5 @@ main(void)
 		T(test_connect_timeout), T(test_cancel), T(test_close), T(test_proxies),
 	};
 
-	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+	return cmocka_run_group_tests(tests, NULL, tear_down_all);
 }

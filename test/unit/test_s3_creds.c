@@ -94,7 +94,7 @@ set_up(void **state)
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		unsetenv(variables[i]);
 	setenv("HOME", dir, 1);
-	httpstub_clear(&stub);
+	httpstub_restart(&stub);
 	bkc_host_set(&fake_host);
 	return 0;
 }
@@ -117,7 +117,6 @@ set_up_all(void **state)
 {
 	if (mkdtemp(dir) == NULL || chdir(dir) != 0 || mkdir(".aws", 0700) != 0)
 		return -1;
-	httpstub_start(&stub);
 	return 0;
 }
 

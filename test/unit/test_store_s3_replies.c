@@ -55,7 +55,7 @@ setup(void **state)
 	char		text[256];
 	BkcUrl		url = {0};
 
-	httpstub_clear(&stub);
+	httpstub_restart(&stub);
 	clock_us = (int64_t) time(NULL) * 1000000;
 	bkc_host_set(&host);
 	snprintf(text, sizeof(text), "s3://bucket/p?endpoint=%s&credentials=%s&part_size=5MB", stub.url,
@@ -345,7 +345,6 @@ main(void)
 	int			fd = mkstemp(keys);
 	int			status = 1;
 
-	httpstub_start(&stub);
 	if (fd >= 0 && write(fd, text, sizeof(text) - 1) == (ssize_t) (sizeof(text) - 1))
 		status = cmocka_run_group_tests(tests, NULL, NULL);
 	httpstub_stop(&stub);
