@@ -215,7 +215,7 @@ def all_contenders(bench):
     ]
     if bench.own:
         found += [Own(bench, 'own-zstd1', 'zstd:1'), Own(bench, 'own-zstd3', 'zstd:3'),
-                  Own(bench, 'own-lz4', 'lz4:1')]
+                  Own(bench, 'own-lz4', 'lz4:1'), sealed(bench, 'own-sealed')]
     return found + [Limit(bench, 'limit-zstd1', 'zstd:1'), Limit(bench, 'limit-zstd3', 'zstd:3'),
                     Limit(bench, 'limit-lz4', 'lz4:1')]
 
@@ -226,6 +226,14 @@ def s3_contenders(bench):
     if bench.own:
         found += [Own(bench, 's3own-zstd1', 'zstd:1'), Own(bench, 's3own-lz4', 'lz4:1')]
     return found
+
+
+def sealed(bench, name):
+    """This project with AES-256-GCM."""
+    key = os.path.join(bench.work, name + '.key')
+    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), 'w') as f:
+        f.write('5a' * 32 + '\n')
+    return Own(bench, name, 'zstd:1 sealed', key_file=key, encryption='required')
 
 
 def bundled(bench):

@@ -35,7 +35,7 @@ def contenders_of(results, what, phase):
         if r['phase'] == phase and (r['what'] == what or what.endswith(':') and r['what'].startswith(what)):
             seen.setdefault((r['contender'], r['what']), None)
     order = ['pg_basebackup', 'pgBackRest', 'pg_backupctl', 'limit']
-    settings = ['plain', 'zstd:1', 'zst:1', 'zst:1 bundle', 'zstd:3', 'zst:3', 'lz4:1']
+    settings = ['plain', 'zstd:1', 'zst:1', 'zst:1 bundle', 'zstd:1 sealed', 'zstd:3', 'zst:3', 'lz4:1']
     return sorted(seen, key=lambda s: (order.index(s[0].split()[0]),
                                        settings.index(s[0].partition(' ')[2]), s[1]))
 
@@ -288,6 +288,9 @@ def targets(results):
                 0.85, True),
         against('wall, times pg_basebackup server-zstd:1,workers=2', results, backup(OURS),
                 backup('pg_basebackup zstd:1'), 1.0, True),
+        against('sealed backup: wall, times plain', results, backup(OURS + ' sealed'), backup(OURS), 1.1, True),
+        against('sealed restore: wall, times plain', results, other(OURS + ' sealed', 'restore'),
+                other(OURS, 'restore'), 1.1, True),
         against('pgBackRest restore wall, times ours', results, other(PEER, 'restore'),
                 other(OURS, 'restore'), 1.2, False),
         against('client verify, times SHA-256 and decompression alone', results,
