@@ -10,7 +10,7 @@
 
 #define MINUTES		(366 * 1440)
 #define MARGIN		(3 * 1440)	/* of minutes that the clock shows and UTC does not, and the reverse */
-#define ROUNDS		60
+#define ROUNDS		20
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -351,9 +351,9 @@ no_text_does_harm(void **state)
 	BkcZone		zone = zone_named("Europe/Berlin");
 	int			good = 0;
 
-	for (int i = 0; i < 300000; i++)
+	for (int i = 0; i < 100000; i++)
 	{
-		char		text[300] = "";
+		char		text[400] = "";
 		size_t		len = 0;
 		BkcCron		cron;
 		BkcError	err;
@@ -383,7 +383,7 @@ no_text_does_harm(void **state)
 		assert_true(bkc_cron_next(&cron, at, &zone, &found));
 		assert_true(found > at && found % SECOND == 0);
 	}
-	assert_true(good > 10000);
+	assert_true(good > 5000);
 }
 
 int
