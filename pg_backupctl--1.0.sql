@@ -449,6 +449,235 @@ COMMENT ON FUNCTION @extschema@.backup_shred(bigint, text)
 	IS 'destroy the keys of a sealed backup, so that nobody can ever read it; returns in how many repositories; superuser only';
 
 -- ---------------------------------------------------------------------------
+-- events
+-- ---------------------------------------------------------------------------
+
+-- Who did what, when, from where, and how it ended.  Rows are added, never changed.
+CREATE TABLE @extschema@.backup_event (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	kind text NOT NULL,
+	severity text NOT NULL DEFAULT 'info' CHECK (severity IN ('info', 'warning', 'critical')),
+	result text NOT NULL DEFAULT 'ok' CHECK (result IN ('ok', 'failed', 'cancelled')),
+	actor text NOT NULL DEFAULT SESSION_USER,
+	client text,
+	repository text,
+	backup_id bigint,
+	label text,
+	schedule text,
+	message text NOT NULL,
+	detail jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX ON @extschema@.backup_event (at);
+
+COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only ever added, until expiry';
+COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, notify';
+COMMENT ON COLUMN @extschema@.backup_event.actor IS 'role that was logged in, or "schedule" or "server"';
+COMMENT ON COLUMN @extschema@.backup_event.client IS 'application and address of the session';
+
+-- Called by the functions below with their owner's rights.
+CREATE FUNCTION @extschema@.backup_event_add(
+	kind text,
+	message text,
+	repository text DEFAULT NULL,
+	backup_id bigint DEFAULT NULL,
+	label text DEFAULT NULL,
+	schedule text DEFAULT NULL,
+	severity text DEFAULT 'info',
+	result text DEFAULT 'ok',
+	detail jsonb DEFAULT '{}')
+RETURNS bigint
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO @extschema@.backup_event
+		(kind, message, repository, backup_id, label, schedule, severity, result, detail, client)
+	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
+		pg_catalog.concat_ws(' from ', NULLIF(pg_catalog.current_setting('application_name'), ''),
+							 COALESCE(pg_catalog.host(pg_catalog.inet_client_addr()), 'local'))
+	RETURNING id
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb)
+	IS 'add a row to backup_event; for the functions of this extension';
+
+-- ---------------------------------------------------------------------------
+-- schedules
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE @extschema@.backup_schedule_entry (
+	name text PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$'),
+	cron text NOT NULL,
+	type text NOT NULL DEFAULT 'full' CHECK (type IN ('full', 'expire', 'verify', 'wal-check')),
+	repository text,
+	tier text,
+	retention interval CHECK (retention > interval '0'),
+	storage_class text,
+	options jsonb NOT NULL DEFAULT '{}',
+	time_zone text NOT NULL,
+	enabled boolean NOT NULL DEFAULT true,
+	catch_up interval NOT NULL DEFAULT interval '1 day' CHECK (catch_up >= interval '0'),
+	jitter interval NOT NULL DEFAULT interval '0' CHECK (jitter >= interval '0'),
+	when_busy text NOT NULL DEFAULT 'wait' CHECK (when_busy IN ('wait', 'skip')),
+	retries integer NOT NULL DEFAULT 3 CHECK (retries BETWEEN 0 AND 100),
+	created_by text NOT NULL DEFAULT SESSION_USER,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+
+	-- what it has done; written by the server
+	next_run timestamptz,
+	starts_at timestamptz,
+	last_run timestamptz,
+	last_started timestamptz,
+	last_finished timestamptz,
+	last_result text CHECK (last_result IN ('running', 'completed', 'failed', 'cancelled', 'skipped', 'missed', 'waiting')),
+	last_error text,
+	last_id bigint,
+	consecutive_failures integer NOT NULL DEFAULT 0,
+	attempts integer NOT NULL DEFAULT 0,
+	retry_at timestamptz
+);
+
+-- Their rows are the user's work and belong into a dump.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_schedule_entry', '');
+
+COMMENT ON TABLE @extschema@.backup_schedule_entry IS 'schedules; see schedule_backup() and the view backup_schedule';
+
+CREATE FUNCTION @extschema@.backup_schedule_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'bkc_sql_schedule_changed'
+	LANGUAGE C;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+	ON @extschema@.backup_schedule_entry
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.backup_schedule_changed();
+
+CREATE FUNCTION @extschema@.backup_cron_next(
+	cron text,
+	count integer DEFAULT 1,
+	after timestamptz DEFAULT NULL,
+	time_zone text DEFAULT NULL)
+RETURNS SETOF timestamptz
+	AS 'MODULE_PATHNAME', 'bkc_sql_cron_next'
+	LANGUAGE C STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_cron_next(text, integer, timestamptz, text)
+	IS 'the next times at which a cron expression is due (default: after now, in the session''s time zone)';
+
+CREATE FUNCTION @extschema@.schedule_backup(
+	name text,
+	cron text,
+	type text DEFAULT 'full',
+	repository text DEFAULT NULL,
+	tier text DEFAULT NULL,
+	retention interval DEFAULT NULL,
+	storage_class text DEFAULT NULL,
+	options jsonb DEFAULT '{}',
+	time_zone text DEFAULT NULL,
+	enabled boolean DEFAULT true,
+	catch_up interval DEFAULT '1 day',
+	jitter interval DEFAULT '0',
+	when_busy text DEFAULT 'wait',
+	retries integer DEFAULT 3)
+RETURNS timestamptz
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	zone text := COALESCE(schedule_backup.time_zone, pg_catalog.current_setting('TimeZone'));
+	first timestamptz;
+BEGIN
+	IF schedule_backup.name IS NULL OR schedule_backup.name !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$' THEN
+		RAISE EXCEPTION 'schedule name "%" is not valid', schedule_backup.name
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Use at most 63 letters, digits, "_", "." and "-", as in nightly or weekly-full.';
+	END IF;
+
+	-- raises what is wrong with them
+	SELECT n INTO first FROM @extschema@.backup_cron_next(schedule_backup.cron, 1, NULL, zone) n;
+	PERFORM @extschema@.backup_job_check(COALESCE(schedule_backup.type, 'full'),
+		schedule_backup.repository, schedule_backup.tier, schedule_backup.storage_class,
+		COALESCE(schedule_backup.options, '{}'));
+	INSERT INTO @extschema@.backup_schedule_entry AS e (name, cron, type, repository, tier, retention,
+		storage_class, options, time_zone, enabled, catch_up, jitter, when_busy, retries)
+	VALUES (schedule_backup.name, schedule_backup.cron, COALESCE(schedule_backup.type, 'full'),
+		schedule_backup.repository, schedule_backup.tier, schedule_backup.retention,
+		schedule_backup.storage_class, COALESCE(schedule_backup.options, '{}'), zone, COALESCE(schedule_backup.enabled, true),
+		COALESCE(schedule_backup.catch_up, interval '1 day'),
+		COALESCE(schedule_backup.jitter, interval '0'),
+		COALESCE(schedule_backup.when_busy, 'wait'), COALESCE(schedule_backup.retries, 3))
+	ON CONFLICT (name) DO UPDATE SET cron = EXCLUDED.cron, type = EXCLUDED.type,
+		repository = EXCLUDED.repository, tier = EXCLUDED.tier, retention = EXCLUDED.retention,
+		storage_class = EXCLUDED.storage_class, options = EXCLUDED.options, time_zone = EXCLUDED.time_zone, enabled = EXCLUDED.enabled,
+		catch_up = EXCLUDED.catch_up, jitter = EXCLUDED.jitter, when_busy = EXCLUDED.when_busy,
+		retries = EXCLUDED.retries, next_run = NULL, starts_at = NULL, retry_at = NULL, attempts = 0;
+	PERFORM @extschema@.backup_event_add('schedule',
+		pg_catalog.format('schedule %s set: %s, type %s', schedule_backup.name, schedule_backup.cron,
+						  COALESCE(schedule_backup.type, 'full')),
+		schedule_backup.repository, schedule => schedule_backup.name,
+		detail => (SELECT pg_catalog.to_jsonb(e) - ARRAY['next_run', 'starts_at', 'last_run', 'last_started',
+						'last_finished', 'last_result', 'last_error', 'last_id', 'consecutive_failures',
+						'attempts', 'retry_at']
+				   FROM @extschema@.backup_schedule_entry e WHERE e.name = schedule_backup.name));
+	RETURN first;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.schedule_backup(text, text, text, text, text, interval, text, jsonb, text, boolean, interval, interval, text, integer)
+	IS 'make or replace a schedule; returns when it runs first';
+
+CREATE FUNCTION @extschema@.unschedule_backup(name text)
+RETURNS boolean
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	DELETE FROM @extschema@.backup_schedule_entry e WHERE e.name = unschedule_backup.name;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM @extschema@.backup_event_add('schedule',
+		pg_catalog.format('schedule %s removed', unschedule_backup.name),
+		schedule => unschedule_backup.name);
+	RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.unschedule_backup(text)
+	IS 'remove a schedule; false when there is none of that name; what is running goes on';
+
+CREATE FUNCTION @extschema@.backup_job_check(type text, repository text, tier text, storage_class text,
+	options jsonb)
+RETURNS void
+	AS 'MODULE_PATHNAME', 'bkc_sql_job_check'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_job_check(text, text, text, text, jsonb)
+	IS 'raise what is wrong with the arguments of a job; part of schedule_backup()';
+
+CREATE VIEW @extschema@.backup_schedule AS
+SELECT e.name, e.cron, e.time_zone, e.type, e.repository,
+	CASE WHEN e.last_result = 'running' THEN 'running'
+		WHEN pg_catalog.pg_is_in_recovery() THEN 'waiting: this server is a standby'
+		WHEN pg_catalog.current_setting('pg_backupctl.enabled') = 'off'
+		THEN 'waiting: pg_backupctl.enabled is off'
+		WHEN NOT e.enabled THEN 'disabled'
+		WHEN e.retry_at IS NOT NULL THEN 'failed, to be tried again'
+		WHEN COALESCE(e.starts_at, e.next_run) <= pg_catalog.clock_timestamp() THEN 'due'
+		ELSE 'planned' END AS state,
+	e.next_run, e.last_run, e.last_result,
+	pg_catalog.date_trunc('second', e.last_finished - e.last_started) AS last_duration,
+	e.consecutive_failures, e.last_error, e.retry_at, e.last_id, e.tier, e.retention, e.storage_class, e.options,
+	e.enabled, e.catch_up, e.jitter, e.when_busy, e.retries, e.starts_at, e.last_started, e.last_finished,
+	e.created_by, e.created_at
+FROM @extschema@.backup_schedule_entry e;
+
+COMMENT ON VIEW @extschema@.backup_schedule IS 'schedules, when they run next and how they ran last';
+COMMENT ON COLUMN @extschema@.backup_schedule.next_run IS 'the time of the cron expression; starts_at adds the jitter';
+COMMENT ON COLUMN @extschema@.backup_schedule.last_run IS 'the time of the cron expression for which it ran last; last_started says when';
+
+-- ---------------------------------------------------------------------------
 -- the set-up
 -- ---------------------------------------------------------------------------
 

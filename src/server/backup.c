@@ -642,7 +642,7 @@ complete(Leader *l, int workers)
 	check(bkc_fault(BKC_FAULT_LEADER_MANIFEST, &err), &err);
 
 	/* every backup asks for settling at its end, which mends the row if this fails */
-	(void) bkc_catalog_try(write_complete, &done, BKC_CATALOG_TRIES,
+	(void) bkc_sqlrun_try(write_complete, &done, BKC_SQLRUN_TRIES,
 						   "mark the backup as completed");
 }
 
@@ -748,5 +748,5 @@ bkc_backup_failed(BkcJob *job, const BkcReport *report, bool cancelled)
 	bkc_crew_stop(job);
 
 	if (job->id != 0 && surely_incomplete(job))
-		(void) bkc_catalog_try(write_fail, &arg, 1, "mark the backup as failed");
+		(void) bkc_sqlrun_try(write_fail, &arg, 1, "mark the backup as failed");
 }

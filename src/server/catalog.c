@@ -7,121 +7,13 @@
  */
 #include "pgcompat.h"
 
-#include "access/xact.h"
+#include "access/xlog.h"
 #include "base/text.h"
 #include "catalog.h"
-#include "catalog/pg_type_d.h"
-#include "commands/dbcommands.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
-#include "pgstat.h"
+#include "sqlrun.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
-#include "utils/wait_event.h"
-
-#define MAX_ARGS	16
-#define TRY_WAIT_MS	1000
-
-static MemoryContext outer_context;
-static ResourceOwner outer_owner;
-
-static void
-begin(void)
-{
-	outer_context = CurrentMemoryContext;
-	outer_owner = CurrentResourceOwner;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-finish(void)
-{
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(outer_context);
-	CurrentResourceOwner = outer_owner;
-}
-
-/* Quoted name of the extension's schema, NULL when it is not installed; within begin/finish. */
-static char *
-extension_schema(void)
-{
-	if (SPI_execute("SELECT pg_catalog.quote_ident(n.nspname)"
-					" FROM pg_catalog.pg_extension e"
-					" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
-					" WHERE e.extname OPERATOR(pg_catalog.=) 'pg_backupctl'", true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look up the schema of pg_backupctl");
-	if (SPI_processed == 0)
-		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-}
-
-/*
- * Run a statement in which every %s stands for the schema.  values are the
- * arguments as text, NULL = null.
- */
-static void
-run(const char *format, int expected, int nargs, const char *const *values)
-{
-	char	   *schema = strstr(format, "%s") != NULL ? extension_schema() : "";
-	Oid			types[MAX_ARGS];
-	Datum		datums[MAX_ARGS];
-	char		nulls[MAX_ARGS];
-	StringInfoData sql;
-	int			rc;
-
-	if (schema == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the extension pg_backupctl is not installed in database \"%s\"",
-						get_database_name(MyDatabaseId)),
-				 errhint("Run CREATE EXTENSION pg_backupctl there, or correct pg_backupctl.database.")));
-	Assert(nargs <= MAX_ARGS);
-	initStringInfo(&sql);
-	for (const char *p = format; *p != '\0'; p++)
-	{
-		if (p[0] == '%' && p[1] == 's')
-		{
-			appendStringInfoString(&sql, schema);
-			p++;
-		}
-		else
-			appendStringInfoChar(&sql, *p);
-	}
-	for (int i = 0; i < nargs; i++)
-	{
-		types[i] = TEXTOID;
-		nulls[i] = values[i] ? ' ' : 'n';
-		datums[i] = values[i] ? CStringGetTextDatum(values[i]) : (Datum) 0;
-	}
-	rc = SPI_execute_with_args(sql.data, nargs, types, datums, nulls, false, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected result %d of \"%s\"", rc, sql.data);
-}
-
-static char *
-get_value(uint64 row, int column)
-{
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
-}
-
-bool
-bkc_catalog_exists(void)
-{
-	bool		exists;
-
-	begin();
-	exists = extension_schema() != NULL;
-	finish();
-	return exists;
-}
+#include "utils/timestamp.h"
 
 int64
 bkc_catalog_insert(const BkcJobArgs *args, const char *label, const char *repository,
@@ -140,20 +32,20 @@ bkc_catalog_insert(const BkcJobArgs *args, const char *label, const char *reposi
 	values[5] = sysid;
 	values[6] = args->options[0] ? args->options : "{}";
 	values[7] = args->requested_by;
-	begin();
+	bkc_sqlrun_begin();
 	values[8] = args->has_retention ? timestamptz_to_str(args->retention_date) : NULL;
-	run("INSERT INTO %s.backup_catalog (backup_type, label, repository, backup_location, status,"
+	bkc_sqlrun_exec("INSERT INTO %s.backup_catalog (backup_type, label, repository, backup_location, status,"
 		" tier, system_identifier, pg_version, metadata, retention_date)"
 		" VALUES ($1, $2, $3, $4, 'running', $5, $6::bigint,"
 		" pg_catalog.current_setting('server_version'),"
 		" pg_catalog.jsonb_build_object('options', $7::jsonb, 'requested_by', $8),"
 		" $9::timestamptz) RETURNING id", SPI_OK_INSERT_RETURNING, 9, values);
-	id = strtoll(get_value(0, 1), NULL, 10);
+	id = strtoll(bkc_sqlrun_value(0, 1), NULL, 10);
 	values[0] = psprintf("%lld", (long long) id);
 	values[1] = repository;
-	run("INSERT INTO %s.backup_copy (backup_id, repository, status)"
+	bkc_sqlrun_exec("INSERT INTO %s.backup_copy (backup_id, repository, status)"
 		" VALUES ($1::bigint, $2, 'running')", SPI_OK_INSERT, 2, values);
-	finish();
+	bkc_sqlrun_finish();
 	return id;
 }
 
@@ -170,7 +62,7 @@ bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *don
 	bkc_format_lsn(h->start_lsn, start, sizeof(start));
 	bkc_format_lsn(h->stop_lsn, stop, sizeof(stop));
 	bkc_format_time(h->stop_time, finished, sizeof(finished));
-	begin();
+	bkc_sqlrun_begin();
 	values[0] = psprintf("%lld", (long long) id);
 	values[1] = psprintf("%llu", (unsigned long long) t->stored_bytes);
 	values[2] = psprintf("%llu", (unsigned long long) t->bytes);
@@ -181,7 +73,7 @@ bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *don
 	values[7] = finished;
 	values[8] = done->sealed ? "AES-256-GCM" : "none";
 	values[9] = done->sealed ? done->key_id : NULL;
-	run("UPDATE %s.backup_catalog SET status = 'completed', error = NULL,"
+	bkc_sqlrun_exec("UPDATE %s.backup_catalog SET status = 'completed', error = NULL,"
 		" finished_at = $8::timestamptz,"
 		" backup_size_bytes = $2::bigint, original_size_bytes = $3::bigint,"
 		" timeline = $4::bigint, start_lsn = $5::pg_lsn, stop_lsn = $6::pg_lsn,"
@@ -189,10 +81,10 @@ bkc_catalog_complete(int64 id, const char *repository, const BkcCatalogDone *don
 		" metadata = metadata OPERATOR(pg_catalog.||) $7::jsonb"
 		" WHERE id OPERATOR(pg_catalog.=) $1::bigint", SPI_OK_UPDATE, 10, values);
 	values[1] = repository;
-	run("UPDATE %s.backup_copy SET status = 'completed'"
+	bkc_sqlrun_exec("UPDATE %s.backup_copy SET status = 'completed'"
 		" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
 		" AND repository OPERATOR(pg_catalog.=) $2", SPI_OK_UPDATE, 2, values);
-	finish();
+	bkc_sqlrun_finish();
 }
 
 void
@@ -200,70 +92,27 @@ bkc_catalog_fail(int64 id, const char *status, const char *error)
 {
 	const char *values[3];
 
-	begin();
+	bkc_sqlrun_begin();
 	values[0] = psprintf("%lld", (long long) id);
 	values[1] = status;
 	values[2] = error;
-	run("UPDATE %s.backup_catalog SET status = $2, error = $3,"
+	bkc_sqlrun_exec("UPDATE %s.backup_catalog SET status = $2, error = $3,"
 		" finished_at = pg_catalog.clock_timestamp()"
 		" WHERE id OPERATOR(pg_catalog.=) $1::bigint"
 		" AND status OPERATOR(pg_catalog.=) 'running'", SPI_OK_UPDATE, 3, values);
-	run("UPDATE %s.backup_copy SET status = $2"
+	bkc_sqlrun_exec("UPDATE %s.backup_copy SET status = $2"
 		" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
 		" AND status OPERATOR(pg_catalog.=) 'running'", SPI_OK_UPDATE, 2, values);
-	finish();
-}
-
-bool
-bkc_catalog_try(void (*access) (void *arg), void *arg, int tries, const char *what)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-
-	for (volatile int attempt = 1; attempt <= tries; attempt++)
-	{
-		volatile bool ok = false;
-
-		PG_TRY();
-		{
-			access(arg);
-			ok = true;
-		}
-		PG_CATCH();
-		{
-			ErrorData  *edata;
-
-			MemoryContextSwitchTo(context);
-			edata = CopyErrorData();
-			FlushErrorState();
-			AbortCurrentTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
-			ereport(attempt < tries ? LOG : WARNING,
-					(errcode(edata->sqlerrcode),
-					 errmsg("pg_backupctl could not %s: %s", what, edata->message)));
-			FreeErrorData(edata);
-		}
-		PG_END_TRY();
-		if (ok)
-			return true;
-		if (attempt < tries)
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 TRY_WAIT_MS, PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-		}
-	}
-	return false;
+	bkc_sqlrun_finish();
 }
 
 static void
 copy_row(uint64 i, BkcCatalogRow *row)
 {
-	char	   *label = get_value(i, 2);
-	char	   *repository = get_value(i, 3);
+	char	   *label = bkc_sqlrun_value(i, 2);
+	char	   *repository = bkc_sqlrun_value(i, 3);
 
-	row->id = strtoll(get_value(i, 1), NULL, 10);
+	row->id = strtoll(bkc_sqlrun_value(i, 1), NULL, 10);
 	strlcpy(row->label, label ? label : "", sizeof(row->label));
 	strlcpy(row->repository, repository ? repository : "", sizeof(row->repository));
 }
@@ -273,14 +122,14 @@ bkc_catalog_running(int *n)
 {
 	BkcCatalogRow *rows;
 
-	begin();
-	run("SELECT id, label, repository FROM %s.backup_catalog"
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT id, label, repository FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'running' AND label IS NOT NULL ORDER BY id", SPI_OK_SELECT, 0, NULL);
 	*n = (int) SPI_processed;
-	rows = MemoryContextAllocZero(outer_context, sizeof(BkcCatalogRow) * (*n + 1));
+	rows = MemoryContextAllocZero(bkc_sqlrun_outer_context(), sizeof(BkcCatalogRow) * (*n + 1));
 	for (int i = 0; i < *n; i++)
 		copy_row(i, &rows[i]);
-	finish();
+	bkc_sqlrun_finish();
 	return rows;
 }
 
@@ -290,9 +139,9 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 	const char *values[1];
 	bool		found;
 
-	begin();
+	bkc_sqlrun_begin();
 	values[0] = id ? psprintf("%lld", (long long) *id) : NULL;
-	run("SELECT id, label, repository FROM %s.backup_catalog"
+	bkc_sqlrun_exec("SELECT id, label, repository FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'completed'"
 		" AND CASE WHEN $1 IS NULL THEN label IS NOT NULL"
 		" AND encryption_status OPERATOR(pg_catalog.<>) 'shredded'"
@@ -301,7 +150,7 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 	found = SPI_processed > 0;
 	if (found)
 		copy_row(0, row);
-	finish();
+	bkc_sqlrun_finish();
 	return found;
 }
 
@@ -311,20 +160,20 @@ bkc_catalog_verification(int64 id, const char *repository, const char *status,
 {
 	const char *values[4];
 
-	begin();
+	bkc_sqlrun_begin();
 	values[0] = psprintf("%lld", (long long) id);
 	values[1] = status;
 	values[2] = findings;
-	run("UPDATE %s.backup_catalog SET verification_status = $2,"
+	bkc_sqlrun_exec("UPDATE %s.backup_catalog SET verification_status = $2,"
 		" verification_date = pg_catalog.clock_timestamp(),"
 		" metadata = metadata OPERATOR(pg_catalog.||)"
 		" pg_catalog.jsonb_build_object('verification', $3::jsonb)"
 		" WHERE id OPERATOR(pg_catalog.=) $1::bigint", SPI_OK_UPDATE, 3, values);
 	values[2] = repository;
-	run("UPDATE %s.backup_copy SET verification = $2"
+	bkc_sqlrun_exec("UPDATE %s.backup_copy SET verification = $2"
 		" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
 		" AND repository OPERATOR(pg_catalog.=) $3", SPI_OK_UPDATE, 3, values);
-	finish();
+	bkc_sqlrun_finish();
 }
 
 static char *
@@ -332,16 +181,16 @@ lookup(const char *sql, int nargs, const char *const *values)
 {
 	char	   *result = NULL;
 
-	begin();
-	run(sql, SPI_OK_SELECT, nargs, values);
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec(sql, SPI_OK_SELECT, nargs, values);
 	if (SPI_processed > 0)
 	{
-		char	   *value = get_value(0, 1);
+		char	   *value = bkc_sqlrun_value(0, 1);
 
 		if (value != NULL)
-			result = MemoryContextStrdup(outer_context, value);
+			result = MemoryContextStrdup(bkc_sqlrun_outer_context(), value);
 	}
-	finish();
+	bkc_sqlrun_finish();
 	return result;
 }
 
@@ -362,19 +211,19 @@ bkc_catalog_completed(const char *repository)
 void
 bkc_catalog_each(const char *sql, void (*each) (void *arg, const char *value), void *arg)
 {
-	begin();
-	run(sql, SPI_OK_SELECT, 0, NULL);
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec(sql, SPI_OK_SELECT, 0, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *value = get_value(i, 1);
+		char	   *value = bkc_sqlrun_value(i, 1);
 
 		if (value != NULL)
 		{
-			MemoryContext old = MemoryContextSwitchTo(outer_context);
+			MemoryContext old = MemoryContextSwitchTo(bkc_sqlrun_outer_context());
 
 			each(arg, value);
 			MemoryContextSwitchTo(old);
 		}
 	}
-	finish();
+	bkc_sqlrun_finish();
 }

@@ -15,9 +15,7 @@
 #include "format/envelope.h"
 #include "format/manifest.h"
 #include "shared.h"
-
-/* Is the extension installed in this database? */
-extern bool bkc_catalog_exists(void);
+#include "sqlrun.h"
 
 /* Insert the row "running"; returns its id. */
 extern int64 bkc_catalog_insert(const BkcJobArgs *args, const char *label,
@@ -37,14 +35,6 @@ extern void bkc_catalog_complete(int64 id, const char *repository, const BkcCata
 
 /* status: "failed" or "cancelled". */
 extern void bkc_catalog_fail(int64 id, const char *status, const char *error);
-
-/*
- * Any access that may fail or be repeated: so many attempts, then false
- * (reported as WARNING).
- */
-extern bool bkc_catalog_try(void (*access) (void *arg), void *arg, int tries, const char *what);
-
-#define BKC_CATALOG_TRIES	3
 
 typedef struct BkcCatalogRow
 {

@@ -153,7 +153,7 @@ bkc_config_files(void)
 	for (int i = 0; queries[i] != NULL; i++)
 	{
 		q.sql = queries[i];
-		(void) bkc_catalog_try(run_query, &q, 1, "find all configuration files");
+		(void) bkc_sqlrun_try(run_query, &q, 1, "find all configuration files");
 	}
 	add_references(&q.list, hba, 0);
 	add_references(&q.list, ident, 0);

@@ -57,7 +57,8 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	job->cancelled = false;
 	job->id = 0;
 	job->label[0] = '\0';
-	job->phase = args->kind == BKC_JOB_SETTLE ? BKC_PHASE_SETTLING : BKC_PHASE_STARTING;
+	job->phase = args->kind == BKC_JOB_SETTLE ? BKC_PHASE_SETTLING :
+		args->kind == BKC_JOB_SCHEDULE ? BKC_PHASE_SCHEDULING : BKC_PHASE_STARTING;
 	job->started = GetCurrentTimestamp();
 	job->copy_started = 0;
 	job->finished = 0;
@@ -85,11 +86,36 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	pg_atomic_write_u64(&job->bytes_stored, 0);
 }
 
+/* Verifications and checks leave slots for a backup, settling, and the scheduler. */
+#define SLOTS_LEFT	4
+
+/* Kinds of which one at a time is enough for the whole cluster. */
+static bool
+is_single(BkcJobKind kind)
+{
+	return kind == BKC_JOB_BACKUP || kind == BKC_JOB_EXPIRE;
+}
+
+/* The lock is held, and released. */
+static void
+report_running(const BkcJob *job)
+{
+	const char *name = bkc_job_name(job->args.kind);
+
+	if (job->args.kind == BKC_JOB_BACKUP)
+		report_running_backup(job);
+	LWLockRelease(bkc_shared->lock);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("a job of kind %s is running already", name),
+			 errhint("Wait for it (view backup_progress).")));
+}
+
 static BkcJob *
 take_slot(const BkcJobArgs *args, bool wait)
 {
 	BkcJob	   *free_slot = NULL;
-	int			verifying = 0;
+	int			others = 0;
 
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < BKC_MAX_JOBS; i++)
@@ -102,14 +128,14 @@ take_slot(const BkcJobArgs *args, bool wait)
 			if (job->workers_running == 0 && free_slot == NULL)
 				free_slot = job;
 		}
-		else if (job->args.kind == BKC_JOB_VERIFY)
-			verifying++;
-		else if (args->kind == BKC_JOB_BACKUP && job->args.kind == BKC_JOB_BACKUP &&
+		else if (args->kind == job->args.kind && is_single(args->kind) &&
 				 job->state != BKC_JOB_DONE)
-			report_running_backup(job); /* releases the lock */
+			report_running(job);	/* releases the lock */
+		else if (!is_single(job->args.kind) && !bkc_job_is_housekeeping(job->args.kind))
+			others++;
 	}
-	/* verifications leave slots for a backup and for settling */
-	if (args->kind == BKC_JOB_VERIFY && verifying >= BKC_MAX_JOBS - 2)
+	if (!is_single(args->kind) && !bkc_job_is_housekeeping(args->kind) &&
+		others >= BKC_MAX_JOBS - SLOTS_LEFT)
 		free_slot = NULL;
 	if (free_slot != NULL)
 		job_slot_init(free_slot, args, wait);
@@ -334,7 +360,7 @@ bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed)
 					 errdetail("Only regular files, folders and the links of tablespaces are backed up.")));
 		raise_result(job);
 		strlcpy(text, job->summary, sizeof(text));
-		damaged = job->args.kind == BKC_JOB_VERIFY && !job->passed;
+		damaged = !is_single(job->args.kind) && !job->passed;
 		if (passed != NULL)
 			*passed = job->passed;
 	}
@@ -357,7 +383,7 @@ bkc_job_cancel(int64 id)
 		BkcJob	   *job = &bkc_shared->jobs[i];
 
 		if (job->state == BKC_JOB_RUNNING && job->id != 0 && job->id == id &&
-			job->args.kind != BKC_JOB_SETTLE)
+			!bkc_job_is_housekeeping(job->args.kind))
 		{
 			job->cancelled = true;
 			leader = job->leader_pid;

@@ -13,7 +13,9 @@
 #include "base/file.h"
 #include "errors.h"
 #include "job.h"
+#include "jobargs.h"
 #include "launcher.h"
+#include "schedule.h"
 #include "settle.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -43,8 +45,9 @@ bkc_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* the last settle job we started, NULL when it has ended */
+/* the last jobs we started, NULL when they have ended */
 static BkcJobHandle *settle_job = NULL;
+static BkcJobHandle *schedule_job = NULL;
 
 static void
 launcher_exit(int code, Datum arg)
@@ -81,42 +84,45 @@ settle_due(void)
 	return due;
 }
 
+/* No slot or worker may be free: again later. */
 static void
-start_settle(void)
+start(BkcJobKind kind, BkcJobHandle **handle)
 {
-	BkcJobArgs	args = {.kind = BKC_JOB_SETTLE};
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	BkcJobArgs	args;
 
-	strlcpy(args.requested_by, "launcher", sizeof(args.requested_by));
+	bkc_jobargs_begin(&args, kind, "launcher");
 	PG_TRY();
 	{
-		settle_job = bkc_job_start(&args, false);
+		*handle = bkc_job_start(&args, false);
 	}
 	PG_CATCH();
 	{
-		/* no slot or worker free: again after the restart of this process */
-		bkc_settle_failed(NULL, NULL, false);
+		/* after the restart of this process; the scheduler looks again in a minute */
+		if (kind == BKC_JOB_SETTLE)
+			bkc_settle_failed(NULL, NULL, false);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 }
 
-/* A settle job that never came to life must not keep its slot. */
+/* A job that never came to life must not keep its slot. */
 static void
-watch_settle(void)
+watch(BkcJobHandle **handle)
 {
-	if (settle_job == NULL)
+	if (*handle == NULL)
 		return;
-	if (bkc_job_lost(settle_job))
+	if (bkc_job_lost(*handle))
 	{
-		bkc_settle_failed(NULL, NULL, false);
-		bkc_job_detach(settle_job);
+		if ((*handle)->job->args.kind == BKC_JOB_SETTLE)
+			bkc_settle_failed(NULL, NULL, false);
+		bkc_job_detach(*handle);
 	}
-	else if (bkc_job_alive(settle_job))
+	else if (bkc_job_alive(*handle))
 		return;
-	pfree(settle_job);
-	settle_job = NULL;
+	pfree(*handle);
+	*handle = NULL;
 }
 
 /*
@@ -169,13 +175,16 @@ bkc_launcher_main(Datum main_arg)
 			LWLockRelease(bkc_shared->lock);
 		}
 		remove_prefetched();
-		watch_settle();
+		watch(&settle_job);
+		watch(&schedule_job);
 		if (settle_job == NULL && settle_due())
-			start_settle();
+			start(BKC_JOB_SETTLE, &settle_job);
+		if (schedule_job == NULL && bkc_schedule_due())
+			start(BKC_JOB_SCHEDULE, &schedule_job);
 
 		/* archiver and streamer may both hang in one repository; we go to none */
 		bkc_walhelpers_watch();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 NAP_MS, PG_WAIT_EXTENSION);
+						 schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS), PG_WAIT_EXTENSION);
 	}
 }

@@ -6,11 +6,14 @@
 
 #include "access/xact.h"
 #include "backup.h"
+#include "event.h"
+#include "expire.h"
 #include "leader.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "process.h"
+#include "schedule.h"
 #include "settings.h"
 #include "settle.h"
 #include "storage/ipc.h"
@@ -19,22 +22,39 @@
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
 #include "verify.h"
+#include "walcheck.h"
 
 /* our slot; NULL once the end is published */
 static BkcJob *my_job = NULL;
 
 typedef struct JobKind
 {
+	const char *name;			/* in views and events */
 	const char *type;			/* bgw_type */
 	void		(*run) (BkcJob *job);
 	void		(*failed) (BkcJob *job, const BkcReport *report, bool cancelled);
 } JobKind;
 
 static const JobKind kinds[] = {
-	[BKC_JOB_BACKUP] = {"pg_backupctl backup", bkc_backup_run, bkc_backup_failed},
-	[BKC_JOB_VERIFY] = {"pg_backupctl verify", bkc_verify_run, bkc_verify_failed},
-	[BKC_JOB_SETTLE] = {"pg_backupctl settle", bkc_settle_run, bkc_settle_failed},
+	[BKC_JOB_BACKUP] = {"backup", "pg_backupctl backup", bkc_backup_run, bkc_backup_failed},
+	[BKC_JOB_VERIFY] = {"verify", "pg_backupctl verify", bkc_verify_run, bkc_verify_failed},
+	[BKC_JOB_EXPIRE] = {"expire", "pg_backupctl expire", bkc_expire_run, bkc_expire_failed},
+	[BKC_JOB_WAL_CHECK] = {"wal-check", "pg_backupctl wal-check", bkc_walcheck_run, bkc_walcheck_failed},
+	[BKC_JOB_SETTLE] = {"settle", "pg_backupctl settle", bkc_settle_run, bkc_settle_failed},
+	[BKC_JOB_SCHEDULE] = {"schedule", "pg_backupctl scheduler", bkc_schedule_run, bkc_schedule_failed},
 };
+
+const char *
+bkc_job_name(BkcJobKind kind)
+{
+	return kinds[kind].name;
+}
+
+bool
+bkc_job_is_housekeeping(BkcJobKind kind)
+{
+	return kind == BKC_JOB_SETTLE || kind == BKC_JOB_SCHEDULE;
+}
 
 const char *
 bkc_job_type(BkcJobKind kind)
@@ -68,6 +88,27 @@ job_done(const BkcReport *report)
 	my_job = NULL;
 }
 
+/* The slot is free, or as good as that: who waited for that gets a look. */
+static void
+after_end(BkcJobKind kind)
+{
+	/* only backups leave something behind; what still counts as active would be spared */
+	if (kind == BKC_JOB_BACKUP)
+		bkc_shared_request_settle();
+	if (!bkc_job_is_housekeeping(kind))
+		bkc_schedule_request();
+}
+
+/* Catalog and schedules know how it ended before the slot says so. */
+static void
+note_end(const BkcReport *report, bool cancelled)
+{
+	if (bkc_job_is_housekeeping(my_job->args.kind))
+		return;
+	bkc_schedule_ended(my_job, report, cancelled);
+	bkc_event_job(my_job, report, cancelled);
+}
+
 /* The process ends without having published anything: FATAL, or a bug. */
 static void
 leader_exit(int code, Datum arg)
@@ -85,8 +126,7 @@ leader_exit(int code, Datum arg)
 	if (kind == BKC_JOB_SETTLE)
 		bkc_settle_failed(my_job, &report, false);
 	job_done(&report);
-	if (kind == BKC_JOB_BACKUP)
-		bkc_shared_request_settle();
+	after_end(kind);
 }
 
 static void
@@ -156,6 +196,7 @@ leader_failed(const JobKind *kind, MemoryContext context)
 	PG_TRY();
 	{
 		kind->failed(job, &report, cancelled);
+		note_end(&report, cancelled);
 	}
 	PG_CATCH();
 	{
@@ -166,10 +207,7 @@ leader_failed(const JobKind *kind, MemoryContext context)
 	}
 	PG_END_TRY();
 	job_done(&report);
-
-	/* only backups leave something behind; what still counts as active would be spared */
-	if (kind == &kinds[BKC_JOB_BACKUP])
-		bkc_shared_request_settle();
+	after_end((BkcJobKind) (kind - kinds));
 }
 
 void
@@ -206,11 +244,9 @@ bkc_job_main(Datum main_arg)
 		kind->run(my_job);
 		bkc_host_watch(NULL);
 		bkc_host_poll(NULL);
+		note_end(NULL, false);
 		job_done(NULL);
-
-		/* also after success: what a former one left while its repository was away */
-		if (kind == &kinds[BKC_JOB_BACKUP])
-			bkc_shared_request_settle();
+		after_end((BkcJobKind) (kind - kinds));
 	}
 	PG_CATCH();
 	{

@@ -10,8 +10,12 @@
 
 #include "shared.h"
 
-/* bgw_type of a kind's leaders. */
+/* bgw_type of a kind's leaders, and what views and events call the kind. */
 extern const char *bkc_job_type(BkcJobKind kind);
+extern const char *bkc_job_name(BkcJobKind kind);
+
+/* Jobs that the launcher starts by itself: no event tells of them. */
+extern bool bkc_job_is_housekeeping(BkcJobKind kind);
 
 /* Entry point (bgw_main_arg: slot; bgw_extra: generation). */
 extern PGDLLEXPORT void bkc_job_main(Datum main_arg);

@@ -34,6 +34,7 @@ int			bkc_set_wal_workers = 2;
 int			bkc_set_archive_timeout = 300;
 int			bkc_set_shutdown_timeout = 30;
 char	   *bkc_set_fault = NULL;
+char	   *bkc_set_test_clock = NULL;
 
 /* zstd:1 is as small as zstd:3 within 2 % on table data and much faster */
 #define DEFAULT_COMPRESSION "zstd:1"
@@ -234,6 +235,11 @@ bkc_settings_define(bool preloaded)
 							   NULL,
 							   &bkc_set_fault, "", PGC_SIGHUP, GUC_NOT_IN_SAMPLE,
 							   check_fault, NULL, NULL);
+	DefineCustomStringVariable("pg_backupctl.test_clock",
+							   "What time it is for schedules and retention, for tests.",
+							   "REAL FAKE SPEED, times in seconds since 1970.",
+							   &bkc_set_test_clock, "", PGC_SIGHUP, GUC_NOT_IN_SAMPLE,
+							   NULL, NULL, NULL);
 #else
 	(void) check_fault;
 #endif

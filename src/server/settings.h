@@ -23,7 +23,8 @@ extern int	bkc_set_rpo_target; /* seconds, 0 = no chunks */
 extern int	bkc_set_wal_workers;
 extern int	bkc_set_archive_timeout;	/* seconds, for one file */
 extern int	bkc_set_shutdown_timeout;	/* seconds, for all files of the archiver's last cycle */
-extern char *bkc_set_fault;		/* only in builds with fault points */
+extern char *bkc_set_fault;		/* only in builds with fault points ... */
+extern char *bkc_set_test_clock;	/* ... and this, see clock.h */
 
 /* Define the settings; preloaded says whether those that need it may be defined. */
 extern void bkc_settings_define(bool preloaded);

@@ -160,7 +160,7 @@ settle_row(const BkcCatalogRow *row, BkcError *err)
 	ereport(LOG,
 			(errmsg("pg_backupctl: backup %s of a former run is %s", row->label,
 					arg.complete ? "completed" : "failed (interrupted)")));
-	if (!bkc_catalog_try(write_row, &arg, BKC_CATALOG_TRIES, "settle an interrupted backup"))
+	if (!bkc_sqlrun_try(write_row, &arg, BKC_SQLRUN_TRIES, "settle an interrupted backup"))
 		return bkc_error_set(err, BKC_ERR_STATE, "its row in backup_catalog could not be written");
 	return true;
 }
@@ -332,7 +332,7 @@ bkc_settle_run(BkcJob *job)
 	BkcError	err;
 	bool		rows_ok;
 
-	rows_ok = !bkc_catalog_exists() || bkc_settle_rows(&err);
+	rows_ok = !bkc_sqlrun_installed() || bkc_settle_rows(&err);
 	bkc_spool_init();
 	bkc_spool_sweep();
 	if (bkc_set_enabled)

@@ -29,11 +29,12 @@
 #include "storage/lwlock.h"
 #include "utils/timestamp.h"
 
-#define BKC_MAX_JOBS		8
+#define BKC_MAX_JOBS		12
 #define BKC_MAX_WORKERS		64	/* numbers 1 to 64; the last is the leader copying alone */
 #define BKC_REPO_NAME_MAX	32
 #define BKC_TIER_MAX		64
 #define BKC_OPTIONS_MAX		1024
+#define BKC_CLASS_MAX		64
 
 typedef enum BkcJobState
 {
@@ -47,7 +48,10 @@ typedef enum BkcJobKind
 {
 	BKC_JOB_BACKUP,
 	BKC_JOB_VERIFY,
-	BKC_JOB_SETTLE
+	BKC_JOB_SETTLE,
+	BKC_JOB_SCHEDULE,
+	BKC_JOB_EXPIRE,
+	BKC_JOB_WAL_CHECK
 } BkcJobKind;
 
 typedef enum BkcPhase
@@ -62,6 +66,9 @@ typedef enum BkcPhase
 	BKC_PHASE_MANIFEST,
 	BKC_PHASE_VERIFYING,
 	BKC_PHASE_SETTLING,
+	BKC_PHASE_SCHEDULING,
+	BKC_PHASE_PLANNING,
+	BKC_PHASE_REMOVING,
 	BKC_PHASE_FINISHED
 } BkcPhase;
 
@@ -83,6 +90,9 @@ typedef struct BkcJobArgs
 	char		compression[32];	/* "" = of the repository */
 	bool		latest;			/* verify: the latest backup ... */
 	int64		backup_id;		/* ... or this one */
+	char		storage_class[BKC_CLASS_MAX];	/* "" = of the repository */
+	char		schedule[NAMEDATALEN];	/* "" = none */
+	int			failures;		/* of that schedule, in a row before this run */
 	char		requested_by[NAMEDATALEN];
 } BkcJobArgs;
 
@@ -107,7 +117,7 @@ typedef struct BkcJob
 	uint32		worker_seen;	/* how many have ever attached */
 	BkcReport	worker_error;	/* first failure of a worker */
 	BkcReport	result;			/* sqlstate 0 = success; valid in DONE */
-	bool		passed;			/* verify: the verdict */
+	bool		passed;			/* verify, expire, wal-check: the verdict */
 	uint64		skipped;		/* special files that are not in the backup */
 	char		skipped_first[256];
 	uint64		bad_blocks;		/* pages that failed their checksum */
@@ -138,6 +148,9 @@ typedef struct BkcShared
 	bool		settle;			/* leftovers may have to be settled */
 	TimestampTz settle_failed;	/* when it last could not be done ... */
 	int			settle_failures;	/* ... and how often in a row */
+	bool		schedule_look;	/* a schedule was changed, or a job has ended */
+	TimestampTz schedule_looked;	/* when the last look began ... */
+	TimestampTz schedule_wake;	/* ... and when the next is due */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;
 

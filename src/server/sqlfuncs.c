@@ -13,6 +13,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "job.h"
+#include "jobargs.h"
+#include "leader.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "settings.h"
@@ -35,9 +37,6 @@ PG_FUNCTION_INFO_V1(bkc_sql_jobs);
 #define ARG_RETENTION	4
 #define ARG_OPTIONS		5
 
-/* seconds; longer than an archiver's pause after its failures */
-#define ARCHIVE_WAIT	300
-
 Datum
 bkc_sql_install_check(PG_FUNCTION_ARGS)
 {
@@ -54,175 +53,12 @@ bkc_sql_install_check(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* ---- options ---- */
-
-typedef struct Option
-{
-	const char *name;
-	void		(*take) (BkcJobArgs *args, const char *name, const char *value);
-} Option;
-
-static void
-option_error(const char *name, const char *value, const char *expected)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value \"%s\" for option \"%s\"", value, name),
-			 errhint("%s", expected)));
-}
-
-static void
-take_checkpoint(BkcJobArgs *args, const char *name, const char *value)
-{
-	args->fast_checkpoint = strcmp(value, "fast") == 0;
-	if (!args->fast_checkpoint && strcmp(value, "spread") != 0)
-		option_error(name, value, "Use fast or spread.");
-}
-
-static void
-take_checksum_failure(BkcJobArgs *args, const char *name, const char *value)
-{
-	args->abort_on_checksum = strcmp(value, "abort") == 0;
-	if (!args->abort_on_checksum && strcmp(value, "warn") != 0)
-		option_error(name, value, "Use warn or abort.");
-}
-
-static void
-take_jobs(BkcJobArgs *args, const char *name, const char *value)
-{
-	uint64_t	n;
-
-	if (!bkc_parse_u64(value, 32, &n) || n < 1)
-		option_error(name, value, "Use a number from 1 to 32.");
-	args->jobs = (int) n;
-}
-
-static void
-take_compression(BkcJobArgs *args, const char *name, const char *value)
-{
-	BkcCodec	codec;
-	int			level;
-
-	bkc_settings_codec(NULL, value, &codec, &level);	/* raises what is wrong with it */
-	strlcpy(args->compression, value, sizeof(args->compression));
-}
-
-static void
-take_wal(BkcJobArgs *args, const char *name, const char *value)
-{
-	args->wal_in_archive = strcmp(value, "archive") == 0;
-	if (!args->wal_in_archive && strcmp(value, "backup") != 0)
-		option_error(name, value, "Use backup (the backup stores its own WAL) or archive.");
-}
-
-static void
-take_archive_wait(BkcJobArgs *args, const char *name, const char *value)
-{
-	uint64_t	n;
-
-	if (!bkc_parse_u64(value, 86400, &n) || n < 1)
-		option_error(name, value, "Use a number of seconds from 1 to 86400.");
-	args->archive_wait = (int) n;
-}
-
-static const Option options[] = {
-	{"archive_wait", take_archive_wait},
-	{"checkpoint", take_checkpoint},
-	{"checksum_failure", take_checksum_failure},
-	{"compression", take_compression},
-	{"jobs", take_jobs},
-	{"wal", take_wal},
-	{NULL, NULL}
-};
-
-static void
-take_option(BkcJobArgs *args, const char *name, const char *value)
-{
-	StringInfoData known;
-
-	for (const Option *o = options; o->name != NULL; o++)
-	{
-		if (strcmp(o->name, name) == 0)
-		{
-			o->take(args, name, value);
-			return;
-		}
-	}
-	initStringInfo(&known);
-	for (const Option *o = options; o->name != NULL; o++)
-		appendStringInfo(&known, "%s%s", o > options ? ", " : "", o->name);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown option \"%s\"", name),
-			 errhint("Options are: %s.", known.data)));
-}
-
-static char *
-scalar_text(const char *name, const JsonbValue *v)
-{
-	switch (v->type)
-	{
-		case jbvString:
-			return pnstrdup(v->val.string.val, v->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(v->val.numeric)));
-		case jbvBool:
-			return pstrdup(v->val.boolean ? "true" : "false");
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"%s\" must be a string or a number", name)));
-	}
-}
-
-static void
-take_options(BkcJobArgs *args, Jsonb *jb)
-{
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	char	   *text;
-
-	if (!JB_ROOT_IS_OBJECT(jb))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object"),
-				 errhint("For example options => '{\"checkpoint\": \"spread\"}'.")));
-	it = JsonbIteratorInit(&jb->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		char	   *name;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(v.val.string.val, v.val.string.len);
-		(void) JsonbIteratorNext(&it, &v, true);
-		take_option(args, name, scalar_text(name, &v));
-	}
-	text = JsonbToCString(NULL, &jb->root, VARSIZE(jb));
-	if (strlen(text) >= sizeof(args->options))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options are too long")));
-	strlcpy(args->options, text, sizeof(args->options));
-}
-
 /* ---- taking backups ---- */
 
-static void
-take_text(FunctionCallInfo fcinfo, int arg, const char *what, char *out, size_t size)
+static char *
+text_or_null_arg(FunctionCallInfo fcinfo, int arg)
 {
-	char	   *value;
-
-	if (PG_ARGISNULL(arg))
-		return;
-	value = text_to_cstring(PG_GETARG_TEXT_PP(arg));
-	if (strlen(value) >= size)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s \"%s\" is too long", what, value),
-				 errdetail("It may have at most %zu bytes.", size - 1)));
-	strlcpy(out, value, size);
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
 /* what: "backups", "verifications" */
@@ -254,13 +90,7 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 	bkc_require_preload();
 	require_primary("backups");
 	require_database();
-	memset(args, 0, sizeof(*args));
-	args->kind = BKC_JOB_BACKUP;
-	args->fast_checkpoint = true;
-	args->archive_wait = ARCHIVE_WAIT;
-	args->jobs = bkc_set_jobs;
-	strlcpy(args->requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args->requested_by));
-	strlcpy(args->type, "full", sizeof(args->type));
+	bkc_jobargs_begin(args, BKC_JOB_BACKUP, GetUserNameFromId(GetUserId(), false));
 	if (!PG_ARGISNULL(ARG_TYPE) &&
 		strcmp(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TYPE)), args->type) != 0)
 		ereport(ERROR,
@@ -268,10 +98,8 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 				 errmsg("backup type \"%s\" is not supported",
 						text_to_cstring(PG_GETARG_TEXT_PP(ARG_TYPE))),
 				 errhint("The only type there is in this version is full.")));
-	if (!PG_ARGISNULL(ARG_REPOSITORY))
-		(void) bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(ARG_REPOSITORY)));
-	take_text(fcinfo, ARG_REPOSITORY, "repository", args->repository, sizeof(args->repository));
-	take_text(fcinfo, ARG_TIER, "tier", args->tier, sizeof(args->tier));
+	bkc_jobargs_repository(args, text_or_null_arg(fcinfo, ARG_REPOSITORY));
+	bkc_jobargs_text("tier", text_or_null_arg(fcinfo, ARG_TIER), args->tier, sizeof(args->tier));
 	if (!PG_ARGISNULL(ARG_RETENTION))
 	{
 		TimestampTz now = GetCurrentTimestamp();
@@ -286,7 +114,7 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 		args->has_retention = true;
 	}
 	if (!PG_ARGISNULL(ARG_OPTIONS))
-		take_options(args, PG_GETARG_JSONB_P(ARG_OPTIONS));
+		bkc_jobargs_options(args, PG_GETARG_JSONB_P(ARG_OPTIONS));
 }
 
 static int64
@@ -353,7 +181,7 @@ Datum
 bkc_sql_backup_verify(PG_FUNCTION_ARGS)
 {
 	char	   *level = PG_ARGISNULL(1) ? "files" : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	BkcJobArgs	args = {.kind = BKC_JOB_VERIFY};
+	BkcJobArgs	args;
 	bool		passed = false;
 
 	bkc_require_preload();
@@ -369,29 +197,14 @@ bkc_sql_backup_verify(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("verification level \"%s\" is not known", level),
 				 errhint("Levels are: files.")));
+	bkc_jobargs_begin(&args, BKC_JOB_VERIFY, GetUserNameFromId(GetUserId(), false));
 	args.latest = PG_ARGISNULL(0);
 	args.backup_id = args.latest ? 0 : PG_GETARG_INT64(0);
-	strlcpy(args.requested_by, GetUserNameFromId(GetUserId(), false), sizeof(args.requested_by));
 	bkc_job_wait(bkc_job_start(&args, true), true, &passed);
 	PG_RETURN_TEXT_P(cstring_to_text(passed ? "passed" : "failed"));
 }
 
 /* ---- progress ---- */
-
-static const char *
-job_name(BkcJobKind kind)
-{
-	switch (kind)
-	{
-		case BKC_JOB_BACKUP:
-			return "backup";
-		case BKC_JOB_VERIFY:
-			return "verify";
-		case BKC_JOB_SETTLE:
-			return "settle";
-	}
-	return "?";
-}
 
 static Datum
 text_or_null(const char *text, bool *isnull)
@@ -415,7 +228,7 @@ put_job(ReturnSetInfo *rsinfo, const BkcJob *job)
 
 	values[0] = Int64GetDatum(job->id);
 	nulls[0] = job->id == 0;
-	values[1] = CStringGetTextDatum(job_name(job->args.kind));
+	values[1] = CStringGetTextDatum(bkc_job_name(job->args.kind));
 	values[2] = text_or_null(job->label, &nulls[2]);
 	values[3] = text_or_null(job->args.repository, &nulls[3]);
 	values[4] = CStringGetTextDatum(bkc_phase_name(job->phase));

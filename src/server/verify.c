@@ -216,7 +216,7 @@ publish(Verify *v, int64 began)
 							(unsigned long long) v->failures, v->findings.data);
 	if (bkc_set_enabled)
 		store_note(v);
-	if (!bkc_catalog_try(write_verdict, &arg, BKC_CATALOG_TRIES,
+	if (!bkc_sqlrun_try(write_verdict, &arg, BKC_SQLRUN_TRIES,
 						 "write the result of a verification"))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -1,0 +1,58 @@
+/*
+ * event.c
+ *		See event.h.
+ */
+#include "pgcompat.h"
+
+#include "event.h"
+#include "leader.h"
+#include "sqlrun.h"
+
+static void
+write_event(void *arg)
+{
+	const BkcEvent *e = arg;
+	const char *values[10];
+
+	values[0] = e->kind;
+	values[1] = e->severity ? e->severity : "info";
+	values[2] = e->result ? e->result : "ok";
+	values[3] = e->actor ? e->actor : "server";
+	values[4] = e->repository;
+	values[5] = e->backup_id != 0 ? psprintf("%lld", (long long) e->backup_id) : NULL;
+	values[6] = e->label && e->label[0] ? e->label : NULL;
+	values[7] = e->schedule && e->schedule[0] ? e->schedule : NULL;
+	values[8] = e->message;
+	values[9] = e->detail ? e->detail : "{}";
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("INSERT INTO %s.backup_event (kind, severity, result, actor, repository, backup_id,"
+					" label, schedule, message, detail)"
+					" VALUES ($1, $2, $3, $4, $5, $6::bigint, $7, $8, $9, $10::jsonb)",
+					SPI_OK_INSERT, 10, values);
+	bkc_sqlrun_finish();
+}
+
+void
+bkc_event(const BkcEvent *event)
+{
+	(void) bkc_sqlrun_try(write_event, (void *) event, BKC_SQLRUN_TRIES, "write an event");
+}
+
+void
+bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled)
+{
+	const char *name = bkc_job_name(job->args.kind);
+	bool		bad = report == NULL && job->args.kind != BKC_JOB_BACKUP && !job->passed;
+	BkcEvent	event = {.kind = name, .actor = job->args.requested_by,
+						 .repository = job->args.repository, .backup_id = job->id,
+						 .label = job->label, .schedule = job->args.schedule};
+
+	if (cancelled)
+		event.result = "cancelled";
+	else if (report != NULL || bad)
+		event.result = "failed";
+	event.severity = cancelled || (report == NULL && !bad) ? "info" : bad ? "critical" : "warning";
+	event.message = report != NULL ? psprintf("%s %s: %s", name, event.result, report->message) :
+		job->summary[0] ? job->summary : psprintf("%s done", name);
+	bkc_event(&event);
+}

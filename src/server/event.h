@@ -1,0 +1,31 @@
+/*
+ * event.h
+ *		Rows of backup_event, from processes without a transaction.
+ */
+#ifndef BKC_SERVER_EVENT_H
+#define BKC_SERVER_EVENT_H
+
+#include "shared.h"
+
+/* NULL and 0 where there is nothing to say; detail is a JSON object. */
+typedef struct BkcEvent
+{
+	const char *kind;
+	const char *severity;		/* NULL = info */
+	const char *result;			/* NULL = ok */
+	const char *actor;
+	const char *repository;
+	int64		backup_id;
+	const char *label;
+	const char *schedule;
+	const char *message;
+	const char *detail;
+} BkcEvent;
+
+/* Does not raise: what could not be written is a WARNING in the log. */
+extern void bkc_event(const BkcEvent *event);
+
+/* How a job ended; report NULL = well. */
+extern void bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled);
+
+#endif							/* BKC_SERVER_EVENT_H */

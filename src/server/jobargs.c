@@ -1,0 +1,199 @@
+/*
+ * jobargs.c
+ *		See jobargs.h.
+ */
+#include "pgcompat.h"
+
+#include "base/text.h"
+#include "jobargs.h"
+#include "settings.h"
+#include "utils/builtins.h"
+
+/* seconds; longer than an archiver's pause after its failures */
+#define ARCHIVE_WAIT	300
+
+void
+bkc_jobargs_begin(BkcJobArgs *args, BkcJobKind kind, const char *requested_by)
+{
+	memset(args, 0, sizeof(*args));
+	args->kind = kind;
+	args->fast_checkpoint = true;
+	args->archive_wait = ARCHIVE_WAIT;
+	args->jobs = bkc_set_jobs;
+	strlcpy(args->requested_by, requested_by, sizeof(args->requested_by));
+	strlcpy(args->type, "full", sizeof(args->type));
+}
+
+void
+bkc_jobargs_text(const char *what, const char *value, char *out, size_t size)
+{
+	if (value == NULL)
+		return;
+	if (strlen(value) >= size)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s \"%s\" is too long", what, value),
+				 errdetail("It may have at most %zu bytes.", size - 1)));
+	strlcpy(out, value, size);
+}
+
+void
+bkc_jobargs_repository(BkcJobArgs *args, const char *name)
+{
+	if (name != NULL)
+		(void) bkc_settings_repository(name);
+	bkc_jobargs_text("repository", name, args->repository, sizeof(args->repository));
+}
+
+/* ---- options ---- */
+
+typedef struct Option
+{
+	const char *name;
+	void		(*take) (BkcJobArgs *args, const char *name, const char *value);
+} Option;
+
+static void
+option_error(const char *name, const char *value, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value \"%s\" for option \"%s\"", value, name),
+			 errhint("%s", expected)));
+}
+
+static void
+take_checkpoint(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->fast_checkpoint = strcmp(value, "fast") == 0;
+	if (!args->fast_checkpoint && strcmp(value, "spread") != 0)
+		option_error(name, value, "Use fast or spread.");
+}
+
+static void
+take_checksum_failure(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->abort_on_checksum = strcmp(value, "abort") == 0;
+	if (!args->abort_on_checksum && strcmp(value, "warn") != 0)
+		option_error(name, value, "Use warn or abort.");
+}
+
+static void
+take_jobs(BkcJobArgs *args, const char *name, const char *value)
+{
+	uint64_t	n;
+
+	if (!bkc_parse_u64(value, 32, &n) || n < 1)
+		option_error(name, value, "Use a number from 1 to 32.");
+	args->jobs = (int) n;
+}
+
+static void
+take_compression(BkcJobArgs *args, const char *name, const char *value)
+{
+	BkcCodec	codec;
+	int			level;
+
+	bkc_settings_codec(NULL, value, &codec, &level);	/* raises what is wrong with it */
+	strlcpy(args->compression, value, sizeof(args->compression));
+}
+
+static void
+take_wal(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->wal_in_archive = strcmp(value, "archive") == 0;
+	if (!args->wal_in_archive && strcmp(value, "backup") != 0)
+		option_error(name, value, "Use backup (the backup stores its own WAL) or archive.");
+}
+
+static void
+take_archive_wait(BkcJobArgs *args, const char *name, const char *value)
+{
+	uint64_t	n;
+
+	if (!bkc_parse_u64(value, 86400, &n) || n < 1)
+		option_error(name, value, "Use a number of seconds from 1 to 86400.");
+	args->archive_wait = (int) n;
+}
+
+static const Option options[] = {
+	{"archive_wait", take_archive_wait},
+	{"checkpoint", take_checkpoint},
+	{"checksum_failure", take_checksum_failure},
+	{"compression", take_compression},
+	{"jobs", take_jobs},
+	{"wal", take_wal},
+	{NULL, NULL}
+};
+
+static void
+take_option(BkcJobArgs *args, const char *name, const char *value)
+{
+	StringInfoData known;
+
+	for (const Option *o = options; o->name != NULL; o++)
+	{
+		if (strcmp(o->name, name) == 0)
+		{
+			o->take(args, name, value);
+			return;
+		}
+	}
+	initStringInfo(&known);
+	for (const Option *o = options; o->name != NULL; o++)
+		appendStringInfo(&known, "%s%s", o > options ? ", " : "", o->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown option \"%s\"", name),
+			 errhint("Options are: %s.", known.data)));
+}
+
+static char *
+scalar_text(const char *name, const JsonbValue *v)
+{
+	switch (v->type)
+	{
+		case jbvString:
+			return pnstrdup(v->val.string.val, v->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(v->val.numeric)));
+		case jbvBool:
+			return pstrdup(v->val.boolean ? "true" : "false");
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" must be a string or a number", name)));
+	}
+}
+
+void
+bkc_jobargs_options(BkcJobArgs *args, Jsonb *jb)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	char	   *text;
+
+	if (!JB_ROOT_IS_OBJECT(jb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example options => '{\"checkpoint\": \"spread\"}'.")));
+	it = JsonbIteratorInit(&jb->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		char	   *name;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(v.val.string.val, v.val.string.len);
+		(void) JsonbIteratorNext(&it, &v, true);
+		take_option(args, name, scalar_text(name, &v));
+	}
+	text = JsonbToCString(NULL, &jb->root, VARSIZE(jb));
+	if (strlen(text) >= sizeof(args->options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options are too long")));
+	strlcpy(args->options, text, sizeof(args->options));
+}
