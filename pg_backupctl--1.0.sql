@@ -678,6 +678,143 @@ COMMENT ON COLUMN @extschema@.backup_schedule.next_run IS 'the time of the cron 
 COMMENT ON COLUMN @extschema@.backup_schedule.last_run IS 'the time of the cron expression for which it ran last; last_started says when';
 
 -- ---------------------------------------------------------------------------
+-- retention
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE @extschema@.backup_policy (
+	repository text PRIMARY KEY,
+	keep_last integer NOT NULL DEFAULT 0 CHECK (keep_last BETWEEN 0 AND 100000),
+	keep_daily integer NOT NULL DEFAULT 0 CHECK (keep_daily BETWEEN 0 AND 100000),
+	keep_weekly integer NOT NULL DEFAULT 0 CHECK (keep_weekly BETWEEN 0 AND 100000),
+	keep_monthly integer NOT NULL DEFAULT 0 CHECK (keep_monthly BETWEEN 0 AND 100000),
+	keep_yearly integer NOT NULL DEFAULT 0 CHECK (keep_yearly BETWEEN 0 AND 100000),
+	keep_within interval CHECK (keep_within > interval '0'),
+	min_full integer NOT NULL DEFAULT 1 CHECK (min_full BETWEEN 1 AND 100000),
+	pitr_window interval CHECK (pitr_window >= interval '0'),
+	time_zone text NOT NULL,
+	set_by text NOT NULL DEFAULT SESSION_USER,
+	set_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_policy', '');
+
+COMMENT ON TABLE @extschema@.backup_policy IS 'what retention keeps, by repository; * is for those without a row of their own; see backup_set_policy()';
+COMMENT ON COLUMN @extschema@.backup_policy.keep_daily IS 'so many days that have a good backup, of each the newest one; likewise the others';
+COMMENT ON COLUMN @extschema@.backup_policy.min_full IS 'so many of the newest good full backups stay whatever else is said';
+COMMENT ON COLUMN @extschema@.backup_policy.pitr_window IS 'every point of that time until now can be restored; null: WAL stays from the oldest kept backup on';
+COMMENT ON COLUMN @extschema@.backup_policy.time_zone IS 'in which days, weeks, months and years begin';
+
+CREATE FUNCTION @extschema@.backup_set_policy(
+	plan text DEFAULT NULL,
+	keep_last integer DEFAULT NULL,
+	keep_daily integer DEFAULT NULL,
+	keep_weekly integer DEFAULT NULL,
+	keep_monthly integer DEFAULT NULL,
+	keep_yearly integer DEFAULT NULL,
+	keep_within interval DEFAULT NULL,
+	min_full integer DEFAULT NULL,
+	pitr_window interval DEFAULT NULL,
+	repository text DEFAULT NULL,
+	time_zone text DEFAULT NULL)
+RETURNS @extschema@.backup_policy
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	p @extschema@.backup_policy;
+BEGIN
+	IF backup_set_policy.plan IS NOT NULL AND backup_set_policy.plan NOT IN ('classic', 'none') THEN
+		RAISE EXCEPTION 'retention plan "%" is not known', backup_set_policy.plan
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Plans are: classic (7 daily, 4 weekly, 12 monthly, 7 yearly), none (everything stays). Or name the rules: keep_daily => 14.';
+	END IF;
+	IF backup_set_policy.repository IS NOT NULL THEN
+		PERFORM @extschema@.backup_job_check('expire', backup_set_policy.repository, NULL, NULL, '{}');
+	END IF;
+	p.repository := COALESCE(backup_set_policy.repository, '*');
+	p.keep_last := COALESCE(backup_set_policy.keep_last, 0);
+	p.keep_daily := COALESCE(backup_set_policy.keep_daily, CASE WHEN backup_set_policy.plan = 'classic' THEN 7 ELSE 0 END);
+	p.keep_weekly := COALESCE(backup_set_policy.keep_weekly, CASE WHEN backup_set_policy.plan = 'classic' THEN 4 ELSE 0 END);
+	p.keep_monthly := COALESCE(backup_set_policy.keep_monthly, CASE WHEN backup_set_policy.plan = 'classic' THEN 12 ELSE 0 END);
+	p.keep_yearly := COALESCE(backup_set_policy.keep_yearly, CASE WHEN backup_set_policy.plan = 'classic' THEN 7 ELSE 0 END);
+	p.keep_within := backup_set_policy.keep_within;
+	p.min_full := COALESCE(backup_set_policy.min_full, 1);
+	p.pitr_window := backup_set_policy.pitr_window;
+	p.time_zone := COALESCE(backup_set_policy.time_zone, pg_catalog.current_setting('TimeZone'));
+	p.set_by := SESSION_USER;
+	p.set_at := pg_catalog.clock_timestamp();
+	PERFORM pg_catalog.clock_timestamp() AT TIME ZONE p.time_zone;
+	DELETE FROM @extschema@.backup_policy d WHERE d.repository = p.repository;
+	INSERT INTO @extschema@.backup_policy SELECT p.*;
+	PERFORM @extschema@.backup_event_add('policy',
+		'retention of ' || CASE p.repository WHEN '*' THEN 'all repositories' ELSE p.repository END || ' set',
+		NULLIF(p.repository, '*'), detail => pg_catalog.to_jsonb(p));
+	RETURN p;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text)
+	IS 'say what retention keeps in one repository (default: in all that have no policy of their own)';
+
+CREATE FUNCTION @extschema@.backup_expire_plan(repository text)
+RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, bytes bigint)
+	AS 'MODULE_PATHNAME', 'bkc_sql_expire_plan'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_expire_plan(text)
+	IS 'what retention would keep and remove; part of backup_expire()';
+
+CREATE FUNCTION @extschema@.backup_expire_start(repository text)
+RETURNS bigint
+	AS 'MODULE_PATHNAME', 'bkc_sql_expire_start'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_expire_start(text)
+	IS 'run retention and wait for it; returns the id of its event; part of backup_expire()';
+
+CREATE FUNCTION @extschema@.backup_expire(
+	dry_run boolean DEFAULT true,
+	repository text DEFAULT NULL)
+RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, size text)
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	event bigint;
+BEGIN
+	IF COALESCE(backup_expire.dry_run, true) THEN
+		RETURN QUERY SELECT p.repository, p.kind, p.name, p.action, p.reason, p.id,
+			pg_catalog.pg_size_pretty(p.bytes)
+		FROM @extschema@.backup_expire_plan(backup_expire.repository) p;
+		RETURN;
+	END IF;
+	event := @extschema@.backup_expire_start(backup_expire.repository);
+	RETURN QUERY SELECT r.key, i.kind, i.name, i.action, i.reason, i.id,
+		pg_catalog.pg_size_pretty(i.bytes)
+	FROM @extschema@.backup_event e,
+		LATERAL pg_catalog.jsonb_each(e.detail -> 'repositories') r,
+		LATERAL pg_catalog.jsonb_to_recordset(r.value)
+			AS i(kind text, name text, action text, reason text, id bigint, bytes bigint)
+	WHERE e.id = event;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_expire(boolean, text)
+	IS 'what retention keeps and removes, with the reasons; with dry_run => false it removes';
+
+CREATE FUNCTION @extschema@.backup_clock_is_right()
+RETURNS boolean
+	AS 'MODULE_PATHNAME', 'bkc_sql_clock_is_right'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_clock_is_right()
+	IS 'let retention work again after the clock has jumped; false when it had not';
+
+-- ---------------------------------------------------------------------------
 -- the set-up
 -- ---------------------------------------------------------------------------
 
@@ -697,7 +834,9 @@ COMMENT ON FUNCTION @extschema@.backup_check(text)
 
 REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_progress, @extschema@.backup_archiver,
-	@extschema@.backup_recovery_window FROM PUBLIC;
+	@extschema@.backup_recovery_window, @extschema@.backup_event,
+	@extschema@.backup_schedule_entry, @extschema@.backup_schedule,
+	@extschema@.backup_policy FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_now(text, text, boolean, text, interval, jsonb),
 	@extschema@.backup_cancel(bigint),
@@ -712,14 +851,27 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_rotate_key(text, text, boolean),
 	@extschema@.backup_shred_keys(text, text, text),
 	@extschema@.backup_shred(bigint, text),
-	@extschema@.backup_check(text)
+	@extschema@.backup_check(text),
+	@extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb),
+	@extschema@.backup_schedule_changed(),
+	@extschema@.backup_cron_next(text, integer, timestamptz, text),
+	@extschema@.schedule_backup(text, text, text, text, text, interval, text, jsonb, text, boolean, interval, interval, text, integer),
+	@extschema@.unschedule_backup(text),
+	@extschema@.backup_job_check(text, text, text, text, jsonb),
+	@extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text),
+	@extschema@.backup_expire_plan(text),
+	@extschema@.backup_expire_start(text),
+	@extschema@.backup_expire(boolean, text),
+	@extschema@.backup_clock_is_right()
 	FROM PUBLIC;
 REVOKE ALL ON PROCEDURE
 	@extschema@.backup_run(text, text, boolean, text, interval, jsonb, bigint) FROM PUBLIC;
 
 GRANT SELECT ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_progress, @extschema@.backup_archiver,
-	@extschema@.backup_recovery_window TO pg_monitor;
+	@extschema@.backup_recovery_window, @extschema@.backup_event,
+	@extschema@.backup_schedule, @extschema@.backup_policy TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
 	@extschema@.backup_archiver_state(),
-	@extschema@.backup_recovery_windows() TO pg_monitor;
+	@extschema@.backup_recovery_windows(),
+	@extschema@.backup_cron_next(text, integer, timestamptz, text) TO pg_monitor;

@@ -8,10 +8,17 @@
 #include "leader.h"
 #include "sqlrun.h"
 
+typedef struct WriteArg
+{
+	const BkcEvent *event;
+	int64		id;
+} WriteArg;
+
 static void
 write_event(void *arg)
 {
-	const BkcEvent *e = arg;
+	WriteArg   *w = arg;
+	const BkcEvent *e = w->event;
 	const char *values[10];
 
 	values[0] = e->kind;
@@ -27,15 +34,18 @@ write_event(void *arg)
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("INSERT INTO %s.backup_event (kind, severity, result, actor, repository, backup_id,"
 					" label, schedule, message, detail)"
-					" VALUES ($1, $2, $3, $4, $5, $6::bigint, $7, $8, $9, $10::jsonb)",
-					SPI_OK_INSERT, 10, values);
+					" VALUES ($1, $2, $3, $4, $5, $6::bigint, $7, $8, $9, $10::jsonb) RETURNING id",
+					SPI_OK_INSERT_RETURNING, 10, values);
+	w->id = strtoll(bkc_sqlrun_value(0, 1), NULL, 10);
 	bkc_sqlrun_finish();
 }
 
-void
+int64
 bkc_event(const BkcEvent *event)
 {
-	(void) bkc_sqlrun_try(write_event, (void *) event, BKC_SQLRUN_TRIES, "write an event");
+	WriteArg	arg = {.event = event};
+
+	return bkc_sqlrun_try(write_event, &arg, BKC_SQLRUN_TRIES, "write an event") ? arg.id : 0;
 }
 
 void
@@ -47,6 +57,9 @@ bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled)
 						 .repository = job->args.repository, .backup_id = job->id,
 						 .label = job->label, .schedule = job->args.schedule};
 
+	/* it has told more than we know */
+	if (job->event != 0)
+		return;
 	if (cancelled)
 		event.result = "cancelled";
 	else if (report != NULL || bad)

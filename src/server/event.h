@@ -22,8 +22,8 @@ typedef struct BkcEvent
 	const char *detail;
 } BkcEvent;
 
-/* Does not raise: what could not be written is a WARNING in the log. */
-extern void bkc_event(const BkcEvent *event);
+/* Its id.  Does not raise: what could not be written is a WARNING in the log, and 0. */
+extern int64 bkc_event(const BkcEvent *event);
 
 /* How a job ended; report NULL = well. */
 extern void bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled);

@@ -69,6 +69,7 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	memset(&job->worker_error, 0, sizeof(job->worker_error));
 	memset(&job->result, 0, sizeof(job->result));
 	job->passed = false;
+	job->event = 0;
 	job->skipped = 0;
 	job->skipped_first[0] = '\0';
 	job->bad_blocks = 0;
@@ -313,7 +314,7 @@ bkc_job_detach(BkcJobHandle *handle)
 }
 
 void
-bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed)
+bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed, int64 *event)
 {
 	BkcJob	   *job = handle->job;
 	volatile bool hint = hint_snapshot;
@@ -363,6 +364,8 @@ bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed)
 		damaged = !is_single(job->args.kind) && !job->passed;
 		if (passed != NULL)
 			*passed = job->passed;
+		if (event != NULL)
+			*event = job->event;
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(handle));
 	bkc_job_detach(handle);

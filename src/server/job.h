@@ -33,9 +33,10 @@ extern int64 bkc_job_wait_id(BkcJobHandle *handle);
 /*
  * Wait for the end.  Announces start and end as NOTICEs, raises the job's
  * error.  When the waiting ends by an error or exit of the session, the job
- * is cancelled.  *passed (may be NULL) is verify's verdict.
+ * is cancelled.  *passed (may be NULL) is verify's verdict, *event (likewise) the row of
+ * backup_event that the job has written.
  */
-extern void bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed);
+extern void bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed, int64 *event);
 
 /*
  * Has the leader ended without a word (it could not start, or crashed

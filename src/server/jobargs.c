@@ -24,6 +24,36 @@ bkc_jobargs_begin(BkcJobArgs *args, BkcJobKind kind, const char *requested_by)
 	strlcpy(args->type, "full", sizeof(args->type));
 }
 
+static const struct
+{
+	const char *type;
+	BkcJobKind	kind;
+}			types[] = {
+	{"full", BKC_JOB_BACKUP},
+	{"verify", BKC_JOB_VERIFY},
+	{"expire", BKC_JOB_EXPIRE},
+	{"wal-check", BKC_JOB_WAL_CHECK},
+};
+
+void
+bkc_jobargs_kind(BkcJobArgs *args, const char *type)
+{
+	if (type == NULL)
+		return;
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (strcmp(types[i].type, type) == 0)
+		{
+			args->kind = types[i].kind;
+			return;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("job type \"%s\" is not known", type),
+			 errhint("Types are: full, expire, verify, wal-check.")));
+}
+
 void
 bkc_jobargs_text(const char *what, const char *value, char *out, size_t size)
 {

@@ -13,6 +13,9 @@
 /* Defaults of everything. */
 extern void bkc_jobargs_begin(BkcJobArgs *args, BkcJobKind kind, const char *requested_by);
 
+/* "full", "expire", "verify", "wal-check". */
+extern void bkc_jobargs_kind(BkcJobArgs *args, const char *type);
+
 /* NULL values change nothing.  A repository must be a defined one. */
 extern void bkc_jobargs_repository(BkcJobArgs *args, const char *name);
 extern void bkc_jobargs_text(const char *what, const char *value, char *out, size_t size);

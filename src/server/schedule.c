@@ -49,17 +49,6 @@ typedef struct Entry
 	BkcZone		zone;
 } Entry;
 
-static const struct
-{
-	const char *type;
-	BkcJobKind	kind;
-}			types[] = {
-	{"full", BKC_JOB_BACKUP},
-	{"verify", BKC_JOB_VERIFY},
-	{"expire", BKC_JOB_EXPIRE},
-	{"wal-check", BKC_JOB_WAL_CHECK},
-};
-
 /* ---- with the launcher ---- */
 
 void
@@ -350,12 +339,8 @@ close_lost(Entry *e)
 static void
 set_arguments(const Entry *e, BkcJobArgs *args)
 {
-	BkcJobKind	kind = BKC_JOB_BACKUP;
-
-	for (int i = 0; i < lengthof(types); i++)
-		if (strcmp(types[i].type, e->type) == 0)
-			kind = types[i].kind;
-	bkc_jobargs_begin(args, kind, "schedule");
+	bkc_jobargs_begin(args, BKC_JOB_BACKUP, "schedule");
+	bkc_jobargs_kind(args, e->type);
 	bkc_jobargs_repository(args, e->repository);
 	bkc_jobargs_text("tier", e->tier, args->tier, sizeof(args->tier));
 	bkc_jobargs_text("storage class", e->storage_class, args->storage_class,

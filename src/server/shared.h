@@ -118,6 +118,7 @@ typedef struct BkcJob
 	BkcReport	worker_error;	/* first failure of a worker */
 	BkcReport	result;			/* sqlstate 0 = success; valid in DONE */
 	bool		passed;			/* verify, expire, wal-check: the verdict */
+	int64		event;			/* that the job itself has written about its end; 0 = none */
 	uint64		skipped;		/* special files that are not in the backup */
 	char		skipped_first[256];
 	uint64		bad_blocks;		/* pages that failed their checksum */
@@ -151,6 +152,7 @@ typedef struct BkcShared
 	bool		schedule_look;	/* a schedule was changed, or a job has ended */
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
+	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;
 

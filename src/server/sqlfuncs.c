@@ -124,7 +124,7 @@ run_backup(const BkcJobArgs *args, bool wait, bool hint_snapshot)
 	int64		id = bkc_job_wait_id(handle);
 
 	if (wait)
-		bkc_job_wait(handle, hint_snapshot, NULL);
+		bkc_job_wait(handle, hint_snapshot, NULL, NULL);
 	else
 		bkc_job_detach(handle);
 	return id;
@@ -200,7 +200,7 @@ bkc_sql_backup_verify(PG_FUNCTION_ARGS)
 	bkc_jobargs_begin(&args, BKC_JOB_VERIFY, GetUserNameFromId(GetUserId(), false));
 	args.latest = PG_ARGISNULL(0);
 	args.backup_id = args.latest ? 0 : PG_GETARG_INT64(0);
-	bkc_job_wait(bkc_job_start(&args, true), true, &passed);
+	bkc_job_wait(bkc_job_start(&args, true), true, &passed, NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(passed ? "passed" : "failed"));
 }
 

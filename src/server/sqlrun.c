@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "sqlrun.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -22,14 +23,19 @@
 
 static MemoryContext outer_context;
 static ResourceOwner outer_owner;
+static bool nested;				/* within a session's transaction */
 
 void
 bkc_sqlrun_begin(void)
 {
 	outer_context = CurrentMemoryContext;
 	outer_owner = CurrentResourceOwner;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
+	nested = IsTransactionState();
+	if (!nested)
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -40,7 +46,8 @@ bkc_sqlrun_finish(void)
 {
 	SPI_finish();
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	if (!nested)
+		CommitTransactionCommand();
 	MemoryContextSwitchTo(outer_context);
 	CurrentResourceOwner = outer_owner;
 }

@@ -19,6 +19,7 @@
 
 #include "executor/spi.h"
 
+/* In a session, which has a transaction, it is that of the caller. */
 extern void bkc_sqlrun_begin(void);
 extern void bkc_sqlrun_finish(void);
 

@@ -65,7 +65,10 @@
 	X(RESTORE_SYNCED,			"restore-synced")		/* everything is fsynced */ \
 	X(RESTORE_CONTROL,			"restore-control")		/* pg_control is in place */ \
 	X(SETTLE_ROW,				"settle-row") \
-	X(SETTLE_SWEEP,				"settle-sweep")
+	X(SETTLE_SWEEP,				"settle-sweep") \
+	X(EXPIRE_BACKUP,			"expire-backup") \
+	X(EXPIRE_ROW,				"expire-row") \
+	X(EXPIRE_WAL,				"expire-wal")
 
 typedef enum BkcFault
 {

@@ -79,6 +79,13 @@ extern uint32_t bkc_walmap_unknown_above(const BkcWalMap *map, uint32_t timeline
 /* Is that whole segment there? */
 extern bool bkc_walmap_has(const BkcWalMap *map, uint32_t timeline, uint64_t segno);
 
+/*
+ * Up to when a whole segment reaches; 0 when that cannot be read because the
+ * object is damaged or gone, which is not a failure.
+ */
+extern bool bkc_walmap_time(const BkcWalMap *map, uint32_t timeline, uint64_t segno,
+							int64_t *time, BkcError *err);
+
 /* ---- paths: the way through the timelines ---- */
 
 /* A timeline and the part of it that belongs to the path. */

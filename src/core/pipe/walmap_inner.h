@@ -20,13 +20,6 @@ extern bool bkc_waltail_has(const BkcWalTail *list, size_t n, uint32_t timeline,
 /* One more than the highest number that a segment can have.  The map's size must be known. */
 extern uint64_t bkc_walmap_segments_end(const BkcWalMap *map);
 
-/*
- * Up to when a whole segment reaches; 0 when that cannot be read because the
- * object is damaged or gone, which is not a failure.
- */
-extern bool bkc_walmap_time(const BkcWalMap *map, uint32_t timeline, uint64_t segno,
-							int64_t *time, BkcError *err);
-
 /* Is this failure about one object, so that the others can still be used? */
 extern bool bkc_walmap_is_damage(BkcErrorCode code);
 

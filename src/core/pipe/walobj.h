@@ -177,4 +177,13 @@ extern bool bkc_wal_chunks_newest(BkcStore *store, uint64_t sysid, const char *s
 extern bool bkc_wal_chunks_remove(BkcStore *store, uint64_t sysid, const char *segment,
 								  BkcError *err);
 
+/*
+ * Remove all objects of the segments first .. last of a timeline: whole ones, with what is beside
+ * them (partial, conflict, backup history, chunks).  In the order of their numbers and whole logs
+ * at a time, so that what an interrupted removal leaves is the end of the range.  *removed
+ * counts objects and may be NULL.  Safe to call again.
+ */
+extern bool bkc_wal_remove(BkcStore *store, uint64_t sysid, uint32_t timeline, uint64_t first,
+						   uint64_t last, uint32_t segment_size, uint64_t *removed, BkcError *err);
+
 #endif							/* BKC_PIPE_WALOBJ_H */

@@ -185,6 +185,22 @@ faulty_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcE
 }
 
 static bool
+faulty_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "locked", err) && bkc_store_locked(f->inner, name, until, err);
+}
+
+static bool
+faulty_hold(BkcStore *store, const char *name, bool on, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "hold", err) && bkc_store_hold(f->inner, name, on, err);
+}
+
+static bool
 faulty_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
 	FaultyStore *f = (FaultyStore *) store;
@@ -231,6 +247,8 @@ static const BkcStoreOps faulty_ops = {
 	.list = faulty_list,
 	.remove = faulty_remove,
 	.remove_versions = faulty_remove_versions,
+	.locked = faulty_locked,
+	.hold = faulty_hold,
 	.sweep = faulty_sweep,
 	.tidy = faulty_tidy,
 	.describe = faulty_describe,

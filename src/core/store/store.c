@@ -310,6 +310,26 @@ bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n, B
 }
 
 bool
+bkc_store_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err)
+{
+	*until = 0;
+	return check_names(&name, 1, err) &&
+		bkc_host_check(err) &&
+		(store->ops->locked == NULL || store->ops->locked(store, name, until, err));
+}
+
+bool
+bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err)
+{
+	if (store->ops->hold == NULL)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "repository \"%s\" has no legal holds",
+							 store->location);
+	return check_names(&name, 1, err) &&
+		bkc_host_check(err) &&
+		store->ops->hold(store, name, on, err);
+}
+
+bool
 bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
 	return check_prefix(prefix, err) &&

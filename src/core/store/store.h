@@ -93,6 +93,9 @@ typedef struct BkcStoreOps
 	bool		(*remove) (BkcStore *store, const char *const *names, size_t n, BkcError *err);
 	bool		(*remove_versions) (BkcStore *store, const char *const *names, size_t n,
 									BkcError *err); /* or NULL: as remove */
+	bool		(*locked) (BkcStore *store, const char *name, int64_t *until,
+						   BkcError *err);	/* or NULL: never */
+	bool		(*hold) (BkcStore *store, const char *name, bool on, BkcError *err);	/* or NULL */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
 	bool		(*tidy) (BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						 BkcError *err);	/* or NULL: nothing to do */
@@ -200,6 +203,19 @@ extern bool bkc_store_remove(BkcStore *store, const char *const *names, size_t n
  */
 extern bool bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n,
 									  BkcError *err);
+
+/*
+ * Until when an object lock forbids to remove the object for good: microseconds since 1970,
+ * 0 = it does not, BKC_STORE_HELD = until somebody ends a legal hold.  A missing object is not locked.
+ */
+#define BKC_STORE_HELD	INT64_MAX
+extern bool bkc_store_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err);
+
+/*
+ * Set or end a legal hold on an object.  BKC_ERR_UNSUPPORTED where the repository has no such
+ * thing: then the note beside the backup is all there is.
+ */
+extern bool bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err);
 
 /*
  * Remove what unfinished writes below prefix have left behind (temporary

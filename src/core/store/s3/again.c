@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool
-put_document(BkcS3Store *store, const char *name, const char *what, const BkcBuffer *xml,
+bool
+bkc_s3_put_document(BkcS3Store *store, const char *name, const char *what, const BkcBuffer *xml,
 			 BkcError *err)
 {
 	BkcS3Call	call;
@@ -41,7 +41,7 @@ put_retention(BkcS3Store *store, const char *name, BkcError *err)
 	bkc_s3_lock_until(store, until);
 	ok = bkc_buffer_printf(&xml, err, "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>",
 						   store->config.lock_mode, until) &&
-		put_document(store, name, "retention", &xml, err);
+		bkc_s3_put_document(store, name, "retention", &xml, err);
 	bkc_buffer_free(&xml);
 	return ok;
 }
@@ -72,7 +72,7 @@ put_tags(BkcS3Store *store, const char *name, BkcError *err)
 			bkc_buffer_append_str(&xml, "</Value></Tag>", err);
 	}
 	ok = ok && bkc_buffer_append_str(&xml, "</TagSet></Tagging>", err) &&
-		put_document(store, name, "tagging", &xml, err);
+		bkc_s3_put_document(store, name, "tagging", &xml, err);
 	bkc_buffer_free(&xml);
 	return ok;
 }

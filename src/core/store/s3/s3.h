@@ -262,6 +262,12 @@ extern bool bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
 						bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 						void *arg, BkcError *err);
 extern bool bkc_s3_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
+extern bool bkc_s3_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err);
+extern bool bkc_s3_hold(BkcStore *store, const char *name, bool on, BkcError *err);
+
+/* PUT of a property of an object: "retention", "tagging", "legal-hold". */
+extern bool bkc_s3_put_document(BkcS3Store *store, const char *name, const char *what,
+								const BkcBuffer *xml, BkcError *err);
 extern bool bkc_s3_remove_versions(BkcStore *store, const char *const *names, size_t n,
 								   BkcError *err);
 extern bool bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err);

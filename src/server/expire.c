@@ -1,0 +1,294 @@
+/*
+ * expire.c
+ *		See expire.h.
+ *
+ * Crash and retry: a backup is gone from the moment when its manifest is, and its row goes after
+ * its last object, so an interrupted removal is found and finished by the next run: a complete
+ * backup is planned again, an unfinished one is swept by its owner.  WAL goes after the backups
+ * that need it.
+ */
+#include "pgcompat.h"
+
+#include "base/fault.h"
+#include "base/text.h"
+#include "errors.h"
+#include "event.h"
+#include "expire.h"
+#include "expireplan.h"
+#include "miscadmin.h"
+#include "ownership.h"
+#include "pipe/walobj.h"
+#include "settings.h"
+#include "sqlrun.h"
+#include "utils/json.h"
+
+#define CLOCK_SLACK	((int64) USECS_PER_HOUR)
+
+typedef struct Expiry
+{
+	BkcJob	   *job;
+	BkcExpirePlan *p;
+	uint64		backups;		/* removed */
+	uint64		objects;		/* of WAL, likewise */
+	int64		bytes;			/* of the backups */
+	StringInfoData items;		/* JSON of the plan */
+} Expiry;
+
+static void
+check(bool ok, const BkcError *err)
+{
+	if (!ok)
+		bkc_ereport(ERROR, err);
+}
+
+/* What makes the plan worthless.  Rows of the catalog that came from a wrong clock do, too. */
+static void
+check_safety(const Expiry *x)
+{
+	const BkcExpirePlan *p = x->p;
+	BkcError	err;
+
+	check(bkc_ownership_check(p->repo, p->store, &err), &err);
+	for (size_t i = 0; i < p->input.nbackups; i++)
+	{
+		const BkcRetentionBackup *b = &p->input.backups[i];
+		char		when[48];
+
+		if (b->started <= p->input.now + CLOCK_SLACK)
+			continue;
+		bkc_format_moment(b->started, false, when, sizeof(when));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("backup %s in repository \"%s\" began at %s, which lies in the future",
+						b->label, p->repo->name, when),
+				 errdetail("Nothing is removed by a clock that may be wrong."),
+				 errhint("Set the clock of this machine.  If it was wrong when that backup was made, take a new one and remove that by hand.")));
+	}
+	if (bkc_shared->clock_jump != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the clock of this machine has jumped by %lld seconds",
+						(long long) (bkc_shared->clock_jump / USECS_PER_SEC)),
+				 errdetail("Nothing is removed by a clock that may be wrong."),
+				 errhint("Make sure that the clock is right, then call backup_clock_is_right().")));
+}
+
+/* ---- backups ---- */
+
+typedef struct ForgetArg
+{
+	int64		id;
+	const char *repository;
+} ForgetArg;
+
+/* The copy, and with the last copy the backup. */
+static void
+forget_copy(void *arg)
+{
+	ForgetArg  *f = arg;
+	const char *values[2];
+
+	values[0] = psprintf("%lld", (long long) f->id);
+	values[1] = f->repository;
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("DELETE FROM %s.backup_copy WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
+					" AND repository OPERATOR(pg_catalog.=) $2", SPI_OK_DELETE, 2, values);
+	bkc_sqlrun_exec("DELETE FROM %s.backup_catalog c WHERE c.id OPERATOR(pg_catalog.=) $1::bigint"
+					" AND NOT EXISTS (SELECT FROM %s.backup_copy y"
+					"   WHERE y.backup_id OPERATOR(pg_catalog.=) c.id)", SPI_OK_DELETE, 1, values);
+	bkc_sqlrun_exec("UPDATE %s.backup_catalog c SET repository = (SELECT pg_catalog.min(y.repository)"
+					"   FROM %s.backup_copy y WHERE y.backup_id OPERATOR(pg_catalog.=) c.id)"
+					" WHERE c.id OPERATOR(pg_catalog.=) $1::bigint AND c.repository OPERATOR(pg_catalog.=) $2",
+					SPI_OK_UPDATE, 2, values);
+	bkc_sqlrun_finish();
+}
+
+static void
+remove_backups(Expiry *x)
+{
+	BkcExpirePlan *p = x->p;
+	BkcError	err;
+
+	for (size_t i = 0; i < p->plan->nremoval; i++)
+	{
+		size_t		at = p->plan->removal[i];
+		const BkcRetentionBackup *b = &p->input.backups[at];
+		ForgetArg	arg = {.id = p->ids[at], .repository = p->repo->name};
+
+		CHECK_FOR_INTERRUPTS();
+		check(bkc_fault(BKC_FAULT_EXPIRE_BACKUP, &err) &&
+			  bkc_repo_remove_backup(p->store, GetSystemIdentifier(), b->label, &err) &&
+			  bkc_fault(BKC_FAULT_EXPIRE_ROW, &err), &err);
+		ereport(LOG,
+				(errmsg("pg_backupctl: removed backup %s from repository \"%s\": %s", b->label,
+						p->repo->name, p->plan->backups[at].reasons)));
+		x->backups++;
+		x->bytes += p->sizes[at];
+		pg_atomic_fetch_add_u64(&x->job->files_done, 1);
+		if (arg.id != 0 &&
+			!bkc_sqlrun_try(forget_copy, &arg, BKC_SQLRUN_TRIES, "remove the row of an expired backup"))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the row of expired backup %s could not be removed from the catalog", b->label)));
+	}
+}
+
+/* ---- WAL ---- */
+
+/* Locks end in the order in which segments were stored: one that is locked ends the removal. */
+static bool
+is_locked(BkcExpirePlan *p, uint32 timeline, uint64 segno)
+{
+	char		segment[BKC_WAL_NAME_MAX];
+	char		name[BKC_NAME_MAX];
+	int64_t		until;
+	BkcError	err;
+
+	bkc_wal_segment_name(timeline, segno, p->input.segment_size, segment);
+	check(bkc_name_wal_file(GetSystemIdentifier(), segment, NULL, name, &err) &&
+		  bkc_store_locked(p->store, name, &until, &err), &err);
+	return until != 0;
+}
+
+/*
+ * How much of a range, from its beginning on, is not locked: by bisection, as the newer ones are
+ * locked longer.  *last is the last that may go; false when none may.
+ */
+static bool
+unlocked_part(BkcExpirePlan *p, const BkcRetentionRange *r, uint64 *last)
+{
+	uint64		low = r->first;
+	uint64		high = r->last;
+
+	if (!is_locked(p, r->timeline, high))
+	{
+		*last = high;
+		return true;
+	}
+	if (is_locked(p, r->timeline, low))
+		return false;
+	while (high - low > 1)
+	{
+		uint64		middle = low + (high - low) / 2;
+
+		if (is_locked(p, r->timeline, middle))
+			high = middle;
+		else
+			low = middle;
+	}
+	*last = low;
+	return true;
+}
+
+static void
+remove_wal(Expiry *x)
+{
+	BkcExpirePlan *p = x->p;
+	BkcError	err;
+
+	for (size_t i = 0; i < p->plan->nwal; i++)
+	{
+		const BkcRetentionRange *r = &p->plan->wal[i];
+		uint64		last;
+		uint64_t	n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (r->keep)
+			continue;
+		if (!unlocked_part(p, r, &last))
+			continue;
+		check(bkc_fault(BKC_FAULT_EXPIRE_WAL, &err) &&
+			  bkc_wal_remove(p->store, GetSystemIdentifier(), r->timeline, r->first, last,
+							 p->input.segment_size, &n, &err), &err);
+		x->objects += n;
+	}
+}
+
+/* ---- all of it ---- */
+
+static void
+note_item(void *arg, const char *kind, const char *name, int64 id, bool keep, const char *reason,
+		  int64 bytes)
+{
+	Expiry	   *x = arg;
+
+	appendStringInfoString(&x->items, x->items.data[x->items.len - 1] == '[' ? "{\"kind\": " : ", {\"kind\": ");
+	escape_json(&x->items, kind);
+	appendStringInfoString(&x->items, ", \"name\": ");
+	escape_json(&x->items, name);
+	if (id != 0)
+		appendStringInfo(&x->items, ", \"id\": %lld", (long long) id);
+	if (bytes != 0)
+		appendStringInfo(&x->items, ", \"bytes\": %lld", (long long) bytes);
+	appendStringInfo(&x->items, ", \"action\": \"%s\", \"reason\": ", keep ? "keep" : "remove");
+	escape_json(&x->items, reason);
+	appendStringInfoChar(&x->items, '}');
+}
+
+static void
+expire_repository(BkcJob *job, const BkcRepoDef *repo, StringInfo summary, StringInfo detail)
+{
+	Expiry		x = {.job = job};
+	char		size[32];
+
+	bkc_job_phase(job, BKC_PHASE_PLANNING);
+	x.p = bkc_expireplan_make(repo);
+	check_safety(&x);
+	initStringInfo(&x.items);
+	appendStringInfoChar(&x.items, '[');
+	bkc_expireplan_each(x.p, note_item, &x);
+	pg_atomic_fetch_add_u64(&job->files_total, x.p->plan->nremoval);
+	bkc_job_phase(job, BKC_PHASE_REMOVING);
+	remove_backups(&x);
+	remove_wal(&x);
+	bkc_format_size((uint64_t) x.bytes, size, sizeof(size));
+	appendStringInfo(summary, "%s%s: ", summary->len > 0 ? "; " : "", repo->name);
+	if (!x.p->has_policy)
+		appendStringInfoString(summary, "no policy, everything stays");
+	else
+		appendStringInfo(summary, "removed %llu backups (%s) and %llu WAL objects, %llu backups stay",
+						 (unsigned long long) x.backups, size, (unsigned long long) x.objects,
+						 (unsigned long long) (x.p->input.nbackups - x.backups));
+	appendStringInfo(detail, "%s", detail->len > 1 ? ", " : "");
+	escape_json(detail, repo->name);
+	appendStringInfo(detail, ": %s]", x.items.data);
+	bkc_expireplan_close(x.p);
+}
+
+void
+bkc_expire_run(BkcJob *job)
+{
+	const BkcRepoList *repos = bkc_settings_repositories();
+	StringInfoData summary;
+	StringInfoData detail;
+	int64		event;
+
+	if (!bkc_set_enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nothing is removed while pg_backupctl.enabled is off")));
+	(void) bkc_settings_repository(job->args.repository[0] ? job->args.repository : NULL);
+	initStringInfo(&summary);
+	initStringInfo(&detail);
+	appendStringInfoChar(&detail, '{');
+	for (size_t i = 0; i < repos->count; i++)
+		if (job->args.repository[0] == '\0' || strcmp(job->args.repository, repos->items[i].name) == 0)
+			expire_repository(job, &repos->items[i], &summary, &detail);
+	appendStringInfoChar(&detail, '}');
+	event = bkc_event(&(BkcEvent)
+					  {.kind = "expire", .actor = job->args.requested_by, .repository = job->args.repository,
+					   .schedule = job->args.schedule, .message = summary.data,
+					   .detail = psprintf("{\"repositories\": %s}", detail.data)});
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->passed = true;
+	job->event = event;
+	strlcpy(job->summary, summary.data, sizeof(job->summary));
+	LWLockRelease(bkc_shared->lock);
+	ereport(LOG, (errmsg_internal("pg_backupctl: %s", summary.data)));
+}
+
+void
+bkc_expire_failed(BkcJob *job, const BkcReport *report, bool cancelled)
+{
+	/* the next run finishes what this one has begun */
+}

@@ -1,0 +1,356 @@
+/*
+ * expireplan.c
+ *		See expireplan.h.
+ *
+ * The repository says what there is and the catalog what is to be thought of it: a backup that
+ * the catalog does not know stays.
+ */
+#include "pgcompat.h"
+
+#include <stdlib.h>
+
+#include "access/xlog.h"
+#include "clock.h"
+#include "errors.h"
+#include "expireplan.h"
+#include "format/documents.h"
+#include "format/names.h"
+#include "keys.h"
+#include "miscadmin.h"
+#include "pipe/object.h"
+#include "pipe/walobj.h"
+#include "settings.h"
+#include "shared.h"
+#include "sqlrun.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* An unfinished backup of somebody else that began longer ago than this is no running one. */
+#define ABANDONED	((int64) 7 * USECS_PER_DAY)
+
+static void
+check(bool ok, const BkcError *err)
+{
+	if (!ok)
+		bkc_ereport(ERROR, err);
+}
+
+static void
+release(void *arg)
+{
+	BkcExpirePlan *p = arg;
+
+	bkc_retention_free(p->plan);
+	free(p->spans);
+	free(p->refs);
+	bkc_walmap_free(p->map);
+	bkc_store_close(p->store);
+	p->plan = NULL;
+	p->spans = NULL;
+	p->refs = NULL;
+	p->map = NULL;
+	p->store = NULL;
+}
+
+void
+bkc_expireplan_close(BkcExpirePlan *p)
+{
+	release(p);
+}
+
+/* ---- the policy ---- */
+
+static int64
+number(int column)
+{
+	char	   *text = bkc_sqlrun_value(0, column);
+
+	return text == NULL ? 0 : strtoll(text, NULL, 10);
+}
+
+static void
+read_policy(BkcExpirePlan *p)
+{
+	BkcRetentionPolicy *policy = &p->input.policy;
+	const char *values[1] = {p->repo->name};
+	BkcZone		zone;
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT keep_last, keep_daily, keep_weekly, keep_monthly, keep_yearly,"
+					" EXTRACT(epoch FROM keep_within)::bigint, min_full,"
+					" EXTRACT(epoch FROM pitr_window)::bigint, time_zone FROM %s.backup_policy"
+					" WHERE repository OPERATOR(pg_catalog.=) $1 OR repository OPERATOR(pg_catalog.=) '*'"
+					" ORDER BY repository OPERATOR(pg_catalog.=) '*' LIMIT 1", SPI_OK_SELECT, 1, values);
+	p->has_policy = SPI_processed > 0;
+	policy->min_full = 1;
+	policy->pitr_window = BKC_RETENTION_UNLIMITED;
+	if (p->has_policy)
+	{
+		policy->keep_last = (uint32_t) number(1);
+		policy->keep_daily = (uint32_t) number(2);
+		policy->keep_weekly = (uint32_t) number(3);
+		policy->keep_monthly = (uint32_t) number(4);
+		policy->keep_yearly = (uint32_t) number(5);
+		policy->keep_within = number(6);
+		policy->min_full = (uint32_t) number(7);
+		if (bkc_sqlrun_value(0, 8) != NULL)
+			policy->pitr_window = number(8);
+		zone = bkc_clock_zone(bkc_sqlrun_value(0, 9));
+		policy->utc_offset = zone.utc_offset;
+		policy->utc_offset_arg = zone.arg;
+	}
+	bkc_sqlrun_finish();
+}
+
+/* ---- backups ---- */
+
+static BkcRetentionBackup *
+find_backup(BkcExpirePlan *p, const char *label)
+{
+	BkcRetentionBackup *all = (BkcRetentionBackup *) p->input.backups;
+
+	for (size_t i = 0; i < p->input.nbackups; i++)
+		if (strcmp(all[i].label, label) == 0)
+			return &all[i];
+	return NULL;
+}
+
+/* One without manifest: is somebody at it?  Its begin object tells, and our own shared memory. */
+static void
+judge_unfinished(BkcExpirePlan *p, BkcRetentionBackup *b)
+{
+	char		name[BKC_NAME_MAX];
+	BkcBuffer	text = {0};
+	BkcBeginDoc doc;
+	BkcError	err;
+	bool		ok;
+
+	b->state = BKC_RETENTION_UNFINISHED;
+	if (bkc_shared_label_active(b->label))
+		b->state = BKC_RETENTION_RUNNING;
+	ok = bkc_name_begin(GetSystemIdentifier(), b->label, name, &err) &&
+		bkc_document_get(p->store, name, BKC_KIND_BEGIN, &text, &err) &&
+		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);
+	bkc_buffer_free(&text);
+	if (!ok && err.code != BKC_ERR_NOT_FOUND && err.code != BKC_ERR_CORRUPT)
+		bkc_ereport(ERROR, &err);
+	if (!ok)
+		return;
+	b->started = doc.start_time;
+	if (doc.parent[0] != '\0')
+		b->parent = pstrdup(doc.parent);
+	if (p->input.now - doc.start_time < ABANDONED)
+		b->state = BKC_RETENTION_RUNNING;
+}
+
+static void
+take_repository(BkcExpirePlan *p)
+{
+	uint64		sysid = GetSystemIdentifier();
+	BkcRetentionBackup *all;
+	size_t		n;
+	BkcError	err;
+
+	check(bkc_repo_open(p->repo, &p->store, &err), &err);
+	check(bkc_walmap_load(p->store, sysid, (uint32) wal_segment_size, &p->map, &err), &err);
+	check(bkc_repo_spans(p->store, sysid, &p->spans, &p->nspans, &err), &err);
+	check(bkc_repo_backups(p->store, sysid, &p->refs, &n, &err), &err);
+	all = palloc0(sizeof(*all) * (n + 1));
+	p->input.backups = all;
+	for (size_t i = 0; i < n; i++)
+	{
+		BkcRetentionBackup *b = &all[p->input.nbackups];
+
+		if (!p->refs[i].complete && !p->refs[i].has_begin)
+			continue;
+		p->input.nbackups++;
+		b->label = p->refs[i].label;
+		b->kind = BKC_RETENTION_FULL;
+		if (!p->refs[i].complete)
+			judge_unfinished(p, b);
+	}
+	for (size_t i = 0; i < p->nspans; i++)
+	{
+		const BkcBackupSpan *s = &p->spans[i];
+		BkcRetentionBackup *b = find_backup(p, s->label);
+
+		if (b == NULL)
+			continue;			/* it has just become complete, and is not in the list */
+		b->timeline = s->timeline;
+		b->start_lsn = s->start_lsn;
+		b->stop_lsn = s->stop_lsn;
+		b->segment_size = s->segment_size;
+		b->own_wal = !s->wal_in_archive;
+		b->started = s->start_time;
+		b->finished = s->stop_time;
+	}
+	p->ids = palloc0(sizeof(*p->ids) * (n + 1));
+	p->sizes = palloc0(sizeof(*p->sizes) * (n + 1));
+}
+
+static char *
+keep(MemoryContext context, uint64 row, int column)
+{
+	char	   *text = bkc_sqlrun_value(row, column);
+
+	return text == NULL ? NULL : MemoryContextStrdup(context, text);
+}
+
+static void
+take_catalog(BkcExpirePlan *p)
+{
+	const char *values[1] = {p->repo->name};
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT c.label, c.id, c.held, c.metadata OPERATOR(pg_catalog.->>) 'hold_reason',"
+					" (EXTRACT(epoch FROM c.retention_date) OPERATOR(pg_catalog.*) 1000000)::bigint, y.verification,"
+					" c.backup_size_bytes, f.label"
+					" FROM %s.backup_catalog c JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
+					" LEFT JOIN %s.backup_catalog f ON f.id OPERATOR(pg_catalog.=) c.parent_id"
+					" WHERE c.label IS NOT NULL AND y.repository OPERATOR(pg_catalog.=) $1"
+					" AND y.status OPERATOR(pg_catalog.=) 'completed'", SPI_OK_SELECT, 1, values);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		BkcRetentionBackup *b = find_backup(p, bkc_sqlrun_value(i, 1));
+		size_t		at;
+		char	   *text;
+
+		if (b == NULL)
+			continue;
+		at = (size_t) (b - p->input.backups);
+		b->known_to_catalog = true;
+		p->ids[at] = strtoll(bkc_sqlrun_value(i, 2), NULL, 10);
+		b->held = bkc_sqlrun_value(i, 3)[0] == 't';
+		b->held_reason = keep(bkc_sqlrun_outer_context(), i, 4);
+		text = bkc_sqlrun_value(i, 5);
+		b->keep_until = text == NULL ? 0 : strtoll(text, NULL, 10);
+		text = bkc_sqlrun_value(i, 6);
+		b->verified = strcmp(text, "passed") == 0 ? BKC_RETENTION_PASSED :
+			strcmp(text, "failed") == 0 ? BKC_RETENTION_FAILED : BKC_RETENTION_NOT_VERIFIED;
+		text = bkc_sqlrun_value(i, 7);
+		p->sizes[at] = text == NULL ? 0 : strtoll(text, NULL, 10);
+		text = keep(bkc_sqlrun_outer_context(), i, 8);
+		if (text != NULL)
+		{
+			b->parent = text;
+			b->kind = BKC_RETENTION_DEPENDENT;
+		}
+	}
+	bkc_sqlrun_finish();
+}
+
+/* ---- WAL ---- */
+
+static void
+take_wal(BkcExpirePlan *p)
+{
+	const BkcWalMap *map = p->map;
+	BkcRetentionWal *wal = palloc0(sizeof(*wal) * (map->nruns + map->ntails + 1));
+	BkcRetentionTimeline *timelines = palloc0(sizeof(*timelines) * (map->nhistories + 1));
+	BkcError	err;
+
+	for (size_t i = 0; i < map->nruns; i++)
+	{
+		BkcRetentionWal *w = &wal[p->input.nwal++];
+
+		CHECK_FOR_INTERRUPTS();
+		w->timeline = map->runs[i].timeline;
+		w->first = map->runs[i].first;
+		w->last = map->runs[i].last;
+		check(bkc_walmap_time(map, w->timeline, w->last, &w->time, &err), &err);
+	}
+	for (size_t i = 0; i < map->ntails; i++)
+	{
+		BkcRetentionWal *w = &wal[p->input.nwal++];
+
+		w->timeline = map->tails[i].timeline;
+		w->first = w->last = map->tails[i].segno;
+		w->open = true;
+	}
+	for (size_t i = 0; i < map->nhistories; i++)
+	{
+		timelines[i].timeline = map->histories[i].timeline;
+		timelines[i].entries = map->histories[i].entries;
+		timelines[i].n = map->histories[i].n;
+	}
+	p->input.wal = wal;
+	p->input.timelines = timelines;
+	p->input.ntimelines = map->nhistories;
+	p->input.segment_size = map->segment_size;
+	p->input.timeline = GetWALInsertionTimeLine();
+}
+
+/* ---- the plan ---- */
+
+/* What shall go and is locked stays.  Only those are asked for. */
+static bool
+take_locks(BkcExpirePlan *p)
+{
+	BkcRetentionBackup *all = (BkcRetentionBackup *) p->input.backups;
+	bool		found = false;
+	BkcError	err;
+
+	for (size_t i = 0; i < p->plan->nremoval; i++)
+	{
+		BkcRetentionBackup *b = &all[p->plan->removal[i]];
+		char		name[BKC_NAME_MAX];
+
+		CHECK_FOR_INTERRUPTS();
+		check(bkc_name_manifest(GetSystemIdentifier(), b->label, name, &err) &&
+			  bkc_store_locked(p->store, name, &b->locked_until, &err), &err);
+		if (b->locked_until == BKC_STORE_HELD)
+		{
+			b->locked_until = 0;
+			b->held = true;
+			b->held_reason = "legal hold in the bucket";
+			found = true;
+		}
+		found |= b->locked_until != 0;
+	}
+	return found;
+}
+
+BkcExpirePlan *
+bkc_expireplan_make(const BkcRepoDef *repo)
+{
+	BkcExpirePlan *p = palloc0(sizeof(*p));
+	BkcError	err;
+
+	p->repo = repo;
+	p->input.now = bkc_clock_to_unix(bkc_clock_now());
+	bkc_guard(release, p);
+	read_policy(p);
+	take_repository(p);
+	take_catalog(p);
+	take_wal(p);
+	check(bkc_retention_plan(&p->input, &p->plan, &err), &err);
+	while (p->plan->nremoval > 0 && take_locks(p))
+	{
+		bkc_retention_free(p->plan);
+		p->plan = NULL;
+		check(bkc_retention_plan(&p->input, &p->plan, &err), &err);
+	}
+	return p;
+}
+
+void
+bkc_expireplan_each(const BkcExpirePlan *p,
+					void (*each) (void *arg, const char *kind, const char *name, int64 id, bool keep,
+								  const char *reason, int64 bytes),
+					void *arg)
+{
+	for (size_t i = 0; i < p->plan->nbackups; i++)
+		each(arg, "backup", p->input.backups[i].label, p->ids[i], p->plan->backups[i].keep,
+			 p->plan->backups[i].reasons, p->sizes[i]);
+	for (size_t i = 0; i < p->plan->nwal; i++)
+	{
+		const BkcRetentionRange *r = &p->plan->wal[i];
+		char		first[BKC_WAL_NAME_MAX];
+		char		last[BKC_WAL_NAME_MAX];
+
+		bkc_wal_segment_name(r->timeline, r->first, p->input.segment_size, first);
+		bkc_wal_segment_name(r->timeline, r->last, p->input.segment_size, last);
+		each(arg, "wal", r->first == r->last ? first : psprintf("%s to %s", first, last), 0, r->keep,
+			 r->reason, 0);
+	}
+}
