@@ -9,7 +9,7 @@
 #include "test_cron.h"
 
 #define MINUTES		(366 * 1440)
-#define MARGIN		(3 * 1440)	/* of minutes that the clock shows and UTC does not, and the reverse */
+#define MARGIN		(3 * 1440)	/* what a clock shows is up to a day away */
 #define ROUNDS		20
 
 static uint64_t random_state = 88172645463325252u;
@@ -185,7 +185,7 @@ typedef struct Year
 {
 	BkcZone		real;
 	int64_t		begin;			/* in minutes since 1970 */
-	int32_t		offsets[MINUTES + 2 * MARGIN];	/* in minutes; of UTC minutes from begin - MARGIN on */
+	int32_t		offsets[MINUTES + 2 * MARGIN];	/* minutes, from begin - MARGIN on */
 } Year;
 
 static Year year;
@@ -370,7 +370,8 @@ no_text_does_harm(void **state)
 			text[any((int) strlen(text))] = (char) (any(4) ? "*/-,L# 0123456789"[any(17)] : any(256));
 		}
 		for (int n = i % 2 ? any(16) : 0; n > 0; n--)
-			len += (size_t) snprintf(text + len, sizeof(text) - len, "%s", pieces[any(COUNT(pieces))]);
+			len += (size_t) snprintf(text + len, sizeof(text) - len, "%s",
+									 pieces[any(COUNT(pieces))]);
 
 		bkc_error_clear(&err);
 		if (!bkc_cron_parse(text, &cron, &err))

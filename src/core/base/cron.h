@@ -52,7 +52,7 @@
 
 #include "base/error.h"
 
-/* A parsed expression: plain memory, owns nothing, can be copied.  Only these functions look inside. */
+/* A parsed expression: plain memory, owns nothing, can be copied.  Its fields are private. */
 typedef struct BkcCron
 {
 	uint64_t	minutes[24];	/* of each hour: bits 0 to 59 */
@@ -93,8 +93,8 @@ extern bool bkc_cron_next(const BkcCron *cron, int64_t after_us, const BkcZone *
 						  int64_t *next_us);
 
 /*
- * The last due time within [not_before_us, at_or_before_us]; false when there is none.  By asking for the
- * next time some 40 times, however many are due in between.
+ * The last due time within [not_before_us, at_or_before_us]; false when there is none.  By asking
+ * for the next time some 40 times, however many are due in between.
  */
 extern bool bkc_cron_last(const BkcCron *cron, int64_t at_or_before_us, int64_t not_before_us,
 						  const BkcZone *zone, int64_t *last_us);

@@ -66,7 +66,7 @@ parse_clock(BkcCronWord word, int *minute)
 	return true;
 }
 
-/* Minutes and hours: the same times every day, so that nobody has to ask since when they are counted. */
+/* Minutes and hours: the same times every day, so that nobody has to know since when they count. */
 static bool
 set_interval(const char *text, int count, Unit unit, BkcCron *cron, BkcError *err)
 {
@@ -134,7 +134,8 @@ parse_unit(BkcCronWord word, Unit *unit, int *weekday)
 	*weekday = bkc_cron_weekday(word);
 	for (i = 0; i < UNITS; i++)
 	{
-		if (bkc_cron_same_word(word, unit_names[i][0]) || bkc_cron_same_word(word, unit_names[i][1]))
+		if (bkc_cron_same_word(word, unit_names[i][0]) ||
+			bkc_cron_same_word(word, unit_names[i][1]))
 			break;
 	}
 	*unit = (Unit) i;

@@ -105,7 +105,7 @@ next_minute(const BkcCron *cron, int from)
 	return -1;
 }
 
-/* The first local second of the schedule at or after local; months that do not match cost nothing. */
+/* The first local second of the schedule at or after local; months that do not match are cheap. */
 static bool
 next_local(const BkcCron *cron, int64_t local, int64_t *found)
 {
