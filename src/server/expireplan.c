@@ -126,8 +126,11 @@ judge_unfinished(BkcExpirePlan *p, BkcRetentionBackup *b)
 	bool		ok;
 
 	b->state = BKC_RETENTION_UNFINISHED;
-	if (bkc_shared_label_active(b->label))
+	if (bkc_shared_backup_start(b->label, &b->start_lsn))
+	{
 		b->state = BKC_RETENTION_RUNNING;
+		b->timeline = GetWALInsertionTimeLine();
+	}
 	ok = bkc_name_begin(GetSystemIdentifier(), b->label, name, &err) &&
 		bkc_document_get(p->store, name, BKC_KIND_BEGIN, &text, &err) &&
 		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);

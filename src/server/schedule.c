@@ -240,6 +240,7 @@ write_end(const char *name, int64 id, const char *result, const char *error, boo
 	values[3] = id == 0 ? NULL : psprintf("%lld", (long long) id);
 	values[4] = transient ? "t" : "f";
 	values[5] = time_text(bkc_clock_to_unix(bkc_clock_now()) + bkc_schedule_backoff(failures));
+	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("UPDATE %s.backup_schedule_entry SET last_result = $2, last_error = $3,"
 					" last_finished = pg_catalog.clock_timestamp(), last_id = $4::bigint,"
 					" consecutive_failures = CASE WHEN $2 OPERATOR(pg_catalog.=) 'completed' THEN 0"

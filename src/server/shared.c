@@ -131,7 +131,7 @@ bkc_shared_request_settle(void)
 }
 
 bool
-bkc_shared_label_active(const char *label)
+bkc_shared_backup_start(const char *label, uint64_t *start_lsn)
 {
 	bool		active = false;
 
@@ -147,7 +147,17 @@ bkc_shared_label_active(const char *label)
 		active = job->args.kind == BKC_JOB_BACKUP && strcmp(job->label, label) == 0 &&
 			(job->state == BKC_JOB_REQUESTED || job->state == BKC_JOB_RUNNING ||
 			 job->workers_running > 0);
+		if (active)
+			*start_lsn = job->start_lsn;
 	}
 	LWLockRelease(bkc_shared->lock);
 	return active;
+}
+
+bool
+bkc_shared_label_active(const char *label)
+{
+	uint64_t	ignored;
+
+	return bkc_shared_backup_start(label, &ignored);
 }

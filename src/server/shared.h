@@ -176,4 +176,7 @@ extern void bkc_shared_request_settle(void);
 /* Is a job with that label running?  (Its objects must not be swept, its row not be closed.) */
 extern bool bkc_shared_label_active(const char *label);
 
+/* The same for a backup; *start_lsn is where its WAL begins, 0 as long as that is not known. */
+extern bool bkc_shared_backup_start(const char *label, uint64_t *start_lsn);
+
 #endif							/* BKC_SERVER_SHARED_H */
