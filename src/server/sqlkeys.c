@@ -273,8 +273,8 @@ put_note(Work *w, const char *label, const char *reason, const uint8_t *key)
 }
 
 /*
- * The id of its data key is in the manifest's envelope, and nothing proves that one when the manifest
- * does not open.  Nobody who can write to the repository may have us destroy another key by it.
+ * The id of its data key is in the manifest's envelope, and nothing proves that one when the
+ * manifest does not open.  Nobody who can write there may have us destroy another key by it.
  */
 static void
 require_own_key(Work *w, const BkcRepoDef *repo, const char *label, const uint8_t *key,

@@ -173,7 +173,8 @@ sub told
 my $looked = 0;
 for my $version (versions(qr/./))
 {
-	next if $version->{kind} ne 'object' || $version->{key} =~ m{/\.tmp-[^/]*$};
+	# probes and marks of the driver are no objects of the format, and hold nothing
+	next if $version->{kind} ne 'object' || $version->{key} =~ m{/\.tmp-[^/]*$|/probe/};
 	my $text = bkc_s3('get', $bucket, $version->{key}, $version->{version});
 
 	$looked++;

@@ -271,7 +271,7 @@ test_foreign_key(void **state)
 	bkc_store_close(store);
 }
 
-/* Whatever fails, and once more: each data key opens at any moment, in the end only by the new one. */
+/* Whatever fails: each data key opens at any moment, and after another try only by the new one. */
 static void
 test_interrupted(void **state)
 {

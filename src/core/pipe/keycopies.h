@@ -39,8 +39,8 @@ typedef struct BkcRotation
  * Make a copy for the n-th wrapping key of the store's ring of every data key of the cluster, and
  * open each with it.  BKC_ERR_KEY when there is one that no key of the ring opens: then the others
  * have their copies all the same, and nothing is removed.  With remove_old all copies for other
- * wrapping keys go after that, those of the key for names first: so nobody makes data keys that only
- * an old one opens (keyring_make.c).  May be called again after a failure.
+ * wrapping keys go after that, those of the key for names first: so nobody makes data keys that
+ * only an old one opens (keyring_make.c).  May be called again after a failure.
  */
 extern bool bkc_keys_rotate(BkcStore *store, uint64_t sysid, size_t n, bool remove_old,
 							BkcRotation *done, BkcError *err);

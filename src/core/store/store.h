@@ -93,7 +93,8 @@ typedef struct BkcStoreOps
 	bool		(*remove) (BkcStore *store, const char *const *names, size_t n, BkcError *err);
 	bool		(*remove_versions) (BkcStore *store, const char *const *names, size_t n,
 									BkcError *err); /* or NULL: as remove */
-	bool		(*remove_former) (BkcStore *store, const char *prefix, BkcError *err);	/* or NULL */
+	bool		(*remove_former) (BkcStore *store, const char *prefix,
+								  BkcError *err);	/* or NULL: nothing to do */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
 	bool		(*tidy) (BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						 BkcError *err);	/* or NULL: nothing to do */

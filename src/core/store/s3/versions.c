@@ -91,8 +91,10 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 	}
 	if (text != NULL && strcmp(inner, "/Key") == 0)
 	{
-		v->ours = v->below ? strncmp(text, v->key, strlen(v->key)) == 0 && strlen(text) < sizeof(v->name)
-			: strcmp(text, v->key) == 0;
+		size_t		len = strlen(v->key);
+
+		v->ours = strncmp(text, v->key, len) == 0 &&
+			(v->below ? strlen(text) < sizeof(v->name) : text[len] == '\0');
 		snprintf(v->name, sizeof(v->name), "%s", text);
 		v->beyond = v->beyond || !v->ours;
 	}
@@ -108,7 +110,7 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 	return true;
 }
 
-/* All versions of one name; its key comes before all others that begin like it.  Or of all of them. */
+/* All versions of one name: its key comes before all that begin like it.  Or of all of these. */
 static bool
 list_versions(BkcS3Store *s3, const char *key, Versions *v, BkcS3Answer *answer, BkcError *err)
 {
