@@ -484,6 +484,31 @@ versions(void **state)
 	assert_ok(bkc_store_remove_versions(f->store, names, 2, &err), &err);
 }
 
+/* Versions of names that are not there any more, below a folder and nowhere else. */
+static void
+former(void **state)
+{
+	static const char *const names[] = {"keys/a/one", "keys/a/two", "keys/ab"};
+	Fixture    *f = *state;
+	BkcError	err;
+
+	free(s3server_call(NULL, "versioning", f->bucket, "Enabled", NULL));
+	for (int i = 0; i < 2; i++)
+	{
+		for (int k = 0; k < 3; k++)
+			assert_ok(store_put(f->store, names[k], "1", 1, 0, &err), &err);
+		assert_ok(bkc_store_remove(f->store, names, 3, &err), &err);
+	}
+	assert_ok(store_put(f->store, "keys/a/three", "1", 1, 0, &err), &err);
+	assert_names(f->store, "", true, "keys/a/three ");
+	assert_versions(f, PREFIX "/keys/", 13);
+	assert_code(bkc_store_remove_former(f->store, "", &err), &err, BKC_ERR_INVALID);
+	assert_ok(bkc_store_remove_former(f->store, "keys/a/", &err), &err);
+	assert_versions(f, PREFIX "/keys/a/", 0);
+	assert_versions(f, PREFIX "/keys/", 4);
+	assert_ok(bkc_store_remove_former(f->store, "keys/a/", &err), &err);
+}
+
 /* A server that passes over the question for versions: the object goes all the same. */
 static void
 no_versions(void **state)
@@ -570,6 +595,7 @@ main(void)
 		TEST(tidy),
 		TEST(age),
 		TEST(versions),
+		TEST(former),
 		TEST(no_versions),
 		cmocka_unit_test(locked_versions),
 	};

@@ -185,6 +185,14 @@ faulty_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcE
 }
 
 static bool
+faulty_remove_former(BkcStore *store, const char *prefix, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "remove_former", err) && bkc_store_remove_former(f->inner, prefix, err);
+}
+
+static bool
 faulty_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
 	FaultyStore *f = (FaultyStore *) store;
@@ -231,6 +239,7 @@ static const BkcStoreOps faulty_ops = {
 	.list = faulty_list,
 	.remove = faulty_remove,
 	.remove_versions = faulty_remove_versions,
+	.remove_former = faulty_remove_former,
 	.sweep = faulty_sweep,
 	.tidy = faulty_tidy,
 	.describe = faulty_describe,

@@ -310,6 +310,17 @@ bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n, B
 }
 
 bool
+bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err)
+{
+	/* nobody wants to lose all of a repository */
+	if (prefix[0] == '\0')
+		return bkc_error_set(err, BKC_ERR_INVALID, "removal of everything");
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		(store->ops->remove_former == NULL || store->ops->remove_former(store, prefix, err));
+}
+
+bool
 bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
 	return check_prefix(prefix, err) &&

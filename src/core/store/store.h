@@ -93,6 +93,8 @@ typedef struct BkcStoreOps
 	bool		(*remove) (BkcStore *store, const char *const *names, size_t n, BkcError *err);
 	bool		(*remove_versions) (BkcStore *store, const char *const *names, size_t n,
 									BkcError *err); /* or NULL: as remove */
+	bool		(*remove_former) (BkcStore *store, const char *prefix,
+								  BkcError *err);	/* or NULL: nothing to do */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
 	bool		(*tidy) (BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						 BkcError *err);	/* or NULL: nothing to do */
@@ -200,6 +202,12 @@ extern bool bkc_store_remove(BkcStore *store, const char *const *names, size_t n
  */
 extern bool bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n,
 									  BkcError *err);
+
+/*
+ * The same for everything below prefix, also for names that no listing shows any more because they
+ * were removed, and only their former versions are left.  Objects stay where there are no versions.
+ */
+extern bool bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err);
 
 /*
  * Remove what unfinished writes below prefix have left behind (temporary
