@@ -209,9 +209,9 @@ extern bool bkc_store_remove_versions(BkcStore *store, const char *const *names,
 extern bool bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err);
 
 /*
- * The same for unfinished writes that began more than that many seconds ago by
- * the clock of the repository, so that others may be writing meanwhile: old
- * ones are nobody's any more.  *n is how many there were.  Only drivers whose
+ * The same for unfinished writes to which nothing was added for that many
+ * seconds by the clock of the repository, so that others may be writing
+ * meanwhile: old ones are nobody's any more.  *n is how many there were.  Only drivers whose
  * unfinished writes cost money have something to do.
  */
 #define BKC_STORE_OLD_SECONDS	86400
