@@ -327,7 +327,7 @@ odd_answers(void **state)
 			"lifecycle note: could not be asked (s3:GetLifecycleConfiguration is not allowed)",
 			"lifecycle warning: could not be asked (s3:GetLifecycleConfiguration is not allowed)"},
 		{"{\"match\": \"uploads=\", \"status\": 403, \"body\": \"<Error><Code>AccessDenied</Code></Error>\"}",
-			"unfinished uploads note: could not be asked (s3:ListBucketMultipartUploads is not allowed)",
+			"unfinished uploads note: could not be asked (s3:ListBucketMultipartUploads or s3:ListMultipartUploadParts is not allowed)",
 			"bucket there"},
 		{"{\"match\": \"encryption=\", \"status\": 501, \"body\": \"<Error><Code>NotImplemented</Code></Error>\"}",
 			"encryption note: the server does not know it", "encryption warning: the server does not know it"},

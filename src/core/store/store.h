@@ -123,6 +123,12 @@ struct BkcStore
 	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
 	char	   *location;		/* URL without parameters, for messages; set and freed below */
 
+	/*
+	 * Bytes of the files of the backup whose manifest is being written, for drivers that keep
+	 * metadata beside objects; 0 when not known.
+	 */
+	uint64_t	backup_size;
+
 	/* what seals and opens its objects (pipe/keyring.h); NULL: no key.  Released by close. */
 	struct BkcKeyring *keys;
 	void		(*release_keys) (struct BkcKeyring *keys);
