@@ -309,9 +309,14 @@ test_key_file(void **state)
 	assert_true(bkc_userkey_file(path, &key, &err));
 	assert_memory_equal(key.secret->bytes, RAW, 32);
 	bkc_userkey_free(&key);
-	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(chmod(path, 0644), 0);
 	assert_false(bkc_userkey_file(path, &key, &err));
 	assert_int_equal(err.code, BKC_ERR_ACCESS);
+
+	/* a group may read root's, nobody else's */
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(bkc_userkey_file(path, &key, &err), geteuid() == 0);
+	bkc_userkey_free(&key);
 	unlink(path);
 	assert_false(bkc_userkey_file(path, &key, &err));
 	assert_int_equal(err.code, BKC_ERR_KEY);

@@ -125,6 +125,12 @@ struct BkcStore
 	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
 	char	   *location;		/* URL without parameters, for messages; set and freed below */
 
+	/*
+	 * Bytes of the files of the backup whose manifest is being written, for drivers that keep
+	 * metadata beside objects; 0 when not known.
+	 */
+	uint64_t	backup_size;
+
 	/* what seals and opens its objects (pipe/keyring.h); NULL: no key.  Released by close. */
 	struct BkcKeyring *keys;
 	void		(*release_keys) (struct BkcKeyring *keys);
@@ -217,9 +223,9 @@ extern bool bkc_store_remove_former(BkcStore *store, const char *prefix, BkcErro
 extern bool bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err);
 
 /*
- * The same for unfinished writes that began more than that many seconds ago by
- * the clock of the repository, so that others may be writing meanwhile: old
- * ones are nobody's any more.  *n is how many there were.  Only drivers whose
+ * The same for unfinished writes to which nothing was added for that many
+ * seconds by the clock of the repository, so that others may be writing
+ * meanwhile: old ones are nobody's any more.  *n is how many there were.  Only drivers whose
  * unfinished writes cost money have something to do.
  */
 #define BKC_STORE_OLD_SECONDS	86400

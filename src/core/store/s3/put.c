@@ -79,10 +79,11 @@ lock_headers(BkcS3Store *store, BkcS3Call *call, const char *name, BkcError *err
 
 /*
  * What people see in the console of the bucket: "<sysid>/backups/<label>/..."
- * is named with its label, whose parts are start, type and suffix.
+ * is named with its label, whose parts are start, type and suffix.  The last
+ * object of a backup, its manifest, has the size as well.
  */
 static bool
-label_headers(BkcS3Call *call, const char *name, BkcError *err)
+label_headers(const BkcS3Store *store, BkcS3Call *call, const char *name, BkcError *err)
 {
 	const char *label = strstr(name, "/backups/");
 	const char *type;
@@ -103,7 +104,12 @@ label_headers(BkcS3Call *call, const char *name, BkcError *err)
 	if (!bkc_s3_call_header(call, "x-amz-meta-backup-start", text, err))
 		return false;
 	snprintf(text, sizeof(text), "%.*s", (int) strcspn(type + 1, "-/"), type + 1);
-	return bkc_s3_call_header(call, "x-amz-meta-backup-type", text, err);
+	if (!bkc_s3_call_header(call, "x-amz-meta-backup-type", text, err))
+		return false;
+	if (store->base.backup_size == 0 || strcmp(label + len, "/manifest") != 0)
+		return true;
+	snprintf(text, sizeof(text), "%" PRIu64, store->base.backup_size);
+	return bkc_s3_call_header(call, "x-amz-meta-backup-size", text, err);
 }
 
 bool
@@ -119,7 +125,7 @@ bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, cons
 
 	return bkc_s3_call_header(call, "content-type", "application/octet-stream", err) &&
 		bkc_s3_call_header(call, BKC_S3_META_UPLOAD, upload, err) &&
-		label_headers(call, name, err) &&
+		label_headers(store, call, name, err) &&
 		(c->sse == NULL ||
 		 bkc_s3_call_header(call, "x-amz-server-side-encryption", c->sse, err)) &&
 		(c->sse_kms_key == NULL ||

@@ -271,7 +271,7 @@ extern bool bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err);
 extern bool bkc_s3_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						BkcError *err);
 
-/* How many unfinished uploads below the repository are older than that. */
+/* With how many unfinished uploads below the repository nothing happened for that long. */
 extern bool bkc_s3_count_uploads(BkcS3Store *store, uint64_t seconds, uint64_t *n, BkcError *err);
 
 #endif							/* BKC_STORE_S3_S3_H */
