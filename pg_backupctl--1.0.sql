@@ -373,7 +373,7 @@ RETURNS text
 	SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.backup_shred_keys(text, text, text)
-	IS 'destroy the data key of a backup in one repository; part of backup_shred(); superuser only';
+	IS 'destroy the data key of a backup in one repository; returns what forbids it for now, an object lock; part of backup_shred(); superuser only';
 
 CREATE FUNCTION @extschema@.backup_shred(id bigint, reason text)
 RETURNS integer
@@ -385,6 +385,8 @@ DECLARE
 	backup @extschema@.backup_catalog;
 	others text;
 	place text;
+	locked text;
+	waiting jsonb := '{}';
 	destroyed integer := 0;
 BEGIN
 	IF backup_shred.reason IS NULL OR pg_catalog.btrim(backup_shred.reason) = '' THEN
@@ -422,12 +424,34 @@ BEGIN
 		SELECT c.repository FROM @extschema@.backup_copy c
 		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
 	LOOP
-		PERFORM @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason);
-		destroyed := destroyed + 1;
+		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason);
+		IF locked IS NULL THEN
+			destroyed := destroyed + 1;
+		ELSE
+			waiting := waiting || pg_catalog.jsonb_build_object(place, locked);
+		END IF;
 	END LOOP;
+	IF destroyed = 0 AND waiting = '{}' THEN
+		RAISE EXCEPTION 'no repository is known to hold backup %', backup.id
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+
+	-- no error: what is noted here must stay
+	IF waiting <> '{}' THEN
+		UPDATE @extschema@.backup_catalog c
+		SET metadata = c.metadata || pg_catalog.jsonb_build_object('shred_pending',
+				pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(), 'by', CURRENT_USER,
+											  'reason', backup_shred.reason, 'locked', waiting))
+		WHERE c.id = backup.id;
+		RAISE WARNING 'backup % is not shredded yet, because a lock forbids it', backup.id
+			USING DETAIL = (SELECT pg_catalog.string_agg('Repository "' || w.key || '": ' || w.value || '.', ' ' ORDER BY w.key)
+							FROM pg_catalog.jsonb_each_text(waiting) w),
+				  HINT = 'It can still be restored. Call the function again after that time.';
+		RETURN destroyed;
+	END IF;
 	UPDATE @extschema@.backup_catalog c
 	SET encryption_status = 'shredded', encryption_key_id = NULL,
-		metadata = c.metadata || pg_catalog.jsonb_build_object('shredded',
+		metadata = (c.metadata - 'shred_pending') || pg_catalog.jsonb_build_object('shredded',
 			pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(),
 										  'by', CURRENT_USER, 'reason', backup_shred.reason))
 	WHERE c.id = backup.id;

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -64,6 +65,9 @@ run_keygen(const BkcOptions *options)
 		bkc_error_set(&err, BKC_ERR_INVALID, "--json needs --out: standard output cannot be both");
 		return bkc_report_error(&err, BKC_AT_COMMAND_LINE, false);
 	}
+
+	/* as in keys.c: no picture of a memory with a key in it */
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	ok = make_key(line, id, &err);
 	if (ok && path != NULL)
 	{

@@ -45,6 +45,7 @@
 #include "ownership.h"
 #include "ownfiles.h"
 #include "pgstat.h"
+#include "pipe/keycopies.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
 #include "postmaster/bgworker.h"
@@ -538,10 +539,16 @@ static void
 fill_sealing(Leader *l, BkcCatalogDone *done)
 {
 	uint8_t		id[BKC_WRAP_ID_SIZE];
+	size_t		copies;
 	BkcError	err;
 
 	done->sealed = l->sealed;
 	if (!l->sealed)
+		return;
+
+	/* the only one there is, which is another than ours when it was replaced meanwhile */
+	check(bkc_repo_key_copies(l->store, l->sysid, l->data_key, &copies, done->key_id, &err), &err);
+	if (copies == 1)
 		return;
 	check(bkc_keyring_wrapping_id(l->store->keys, 0, l->sysid, id, &err), &err);
 	bkc_hex_encode(id, BKC_WRAP_ID_SIZE, done->key_id);

@@ -250,6 +250,9 @@ bkc_backup_manifest(BkcManifestJob *job)
 	w->pieces = palloc(w->pieces_alloc * sizeof(BkcPiece));
 	initStringInfo(&job->damaged);
 	bkc_guard(work_close, w);
+
+	/* nearly; of a manifest that is uploaded in parts this is told before its end is known */
+	job->store->backup_size = job->scan->bytes;
 	if (!bkc_manifest_put_begin(job->store, job->header, &w->put, &err))
 		bkc_ereport(ERROR, &err);
 	put_dirs(w);

@@ -62,11 +62,6 @@ put_stamp(BkcBuffer *out, const char *path, size_t len, BkcError *err)
 	char		copy[MAXPGPATH];
 	struct stat st;
 
-	while (len > 0 && *path == ' ')
-	{
-		path++;
-		len--;
-	}
 	if (len >= sizeof(copy))
 		return true;
 	memcpy(copy, path, len);
@@ -83,17 +78,16 @@ static bool
 describe(const BkcRepoDef *def, BkcBuffer *out, BkcError *err)
 {
 	const char *p = bkc_repo_key_files(def);
+	const char *path;
+	size_t		len;
 
 	if (!bkc_buffer_printf(out, err, "%d\n%s\n%s\n", (int) bkc_repo_sealing(def), p,
 						   key_command(def)))
 		return false;
-	while (*p != '\0')
+	while (bkc_keyring_next_file(&p, &path, &len))
 	{
-		size_t		len = strcspn(p, ",");
-
-		if (!put_stamp(out, p, len, err))
+		if (!put_stamp(out, path, len, err))
 			return false;
-		p += len + (p[len] == ',');
 	}
 	return true;
 }

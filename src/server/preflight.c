@@ -163,11 +163,12 @@ static void
 check_key_place(const BkcRepoDef *repo)
 {
 	const char *p = bkc_repo_key_files(repo);
+	const char *found;
+	size_t		len;
 
-	while (*p != '\0')
+	while (bkc_keyring_next_file(&p, &found, &len))
 	{
-		size_t		len = strcspn(p, ",");
-		char	   *path = pnstrdup(p + strspn(p, " "), len - Min(len, strspn(p, " ")));
+		char	   *path = pnstrdup(found, len);
 
 		if (is_inside(path, DataDir))
 			ereport(ERROR,
@@ -175,7 +176,6 @@ check_key_place(const BkcRepoDef *repo)
 					 errmsg("key file \"%s\" lies inside the data directory", path),
 					 errdetail("Each backup would contain it, also those that are not sealed."),
 					 errhint("Move it elsewhere, and keep a copy on another machine.")));
-		p += len + (p[len] == ',');
 	}
 }
 

@@ -59,12 +59,14 @@ require_rights(const char *action)
 				 errhint("Call the function on the server that writes into the repository.")));
 }
 
-/* Store and keys of one call. */
+/* What one call holds. */
 typedef struct Work
 {
 	const char *by;
 	BkcStore   *store;
 	BkcKeyring *keys;
+	BkcManifestHeader header;	/* of the backup that is shredded */
+	bool		header_known;
 } Work;
 
 static void
@@ -76,6 +78,9 @@ work_close(void *arg)
 	w->store = NULL;
 	bkc_keyring_free(w->keys);
 	w->keys = NULL;
+	if (w->header_known)
+		bkc_manifest_header_free(&w->header);
+	w->header_known = false;
 }
 
 static Work *
@@ -267,14 +272,34 @@ put_note(Work *w, const char *label, const char *reason, const uint8_t *key)
 	check(ok, &err);
 }
 
+/*
+ * The id of its data key is in the manifest's envelope, and nothing proves that one when the
+ * manifest does not open.  Nobody who can write there may have us destroy another key by it.
+ */
 static void
-shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason, char hex[])
+require_own_key(Work *w, const BkcRepoDef *repo, const char *label, const uint8_t *key,
+				const char *hex)
+{
+	bool		ours;
+	BkcError	err;
+
+	check(bkc_repo_key_belongs(w->store, GetSystemIdentifier(), label, key, &ours, &err), &err);
+	if (!ours)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("data key %s in repository \"%s\" is not that of backup %s, whose manifest names it",
+						hex, repo->name, label),
+				 errdetail("The manifest is damaged or was tampered with. Nothing was destroyed.")));
+}
+
+/* Why the key is still there, when a lock of the repository protects it; else NULL. */
+static const char *
+shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason)
 {
 	uint64		sysid = GetSystemIdentifier();
-	BkcManifestHeader header;
 	uint8_t		key[BKC_KEY_ID_SIZE];
+	char		hex[BKC_KEY_ID_HEX];
 	char		first[BKC_WRAP_ID_HEX];
-	bool		known;
 	bool		sealed;
 	size_t		copies;
 	BkcError	err;
@@ -287,15 +312,26 @@ shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason, ch
 						label, repo->name),
 				 errhint("Delete its folder instead.")));
 	bkc_hex_encode(key, BKC_KEY_ID_SIZE, hex);
-	known = bkc_manifest_peek(w->store, sysid, label, &header, &err);
-	if (!known && err.code != BKC_ERR_CORRUPT && err.code != BKC_ERR_KEY)
+	w->header_known = bkc_manifest_peek(w->store, sysid, label, &w->header, &err);
+	if (!w->header_known && err.code != BKC_ERR_CORRUPT && err.code != BKC_ERR_KEY)
 		bkc_ereport(ERROR, &err);
+	require_own_key(w, repo, label, key, hex);
 	check(bkc_repo_key_copies(w->store, sysid, key, &copies, first, &err), &err);
 
 	/* first why, then what; without copies it was done before */
 	if (copies > 0)
 		put_note(w, label, reason, key);
-	check(bkc_repo_remove_key(w->store, sysid, key, true, &err), &err);
+	if (!bkc_repo_remove_key(w->store, sysid, key, true, &err))
+	{
+		if (err.code != BKC_ERR_STATE)
+			bkc_ereport(ERROR, &err);
+		ereport(LOG,
+				(errmsg("role \"%s\" wants the data key of backup %s in repository \"%s\" destroyed, which a lock forbids",
+						w->by, label, repo->name),
+				 errdetail("Data key %s. Reason: %s. The repository says: %s", hex, reason,
+						   err.message)));
+		return pstrdup(err.message);
+	}
 	check(bkc_repo_key_copies(w->store, sysid, key, &copies, first, &err), &err);
 	if (copies > 0)
 		ereport(ERROR,
@@ -307,11 +343,9 @@ shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason, ch
 			(errmsg("role \"%s\" destroyed the data key of backup %s in repository \"%s\"",
 					w->by, label, repo->name),
 			 errdetail("Data key %s. Reason: %s", hex, reason)));
-	if (known)
-	{
-		tell_wal(w, repo, &header);
-		bkc_manifest_header_free(&header);
-	}
+	if (w->header_known)
+		tell_wal(w, repo, &w->header);
+	return NULL;
 }
 
 Datum
@@ -320,7 +354,7 @@ bkc_sql_shred_keys(PG_FUNCTION_ARGS)
 	const char *label = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	const char *reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	const BkcRepoDef *repo;
-	char		hex[BKC_KEY_ID_HEX];
+	const char *locked;
 	Work	   *w;
 	BkcError	err;
 
@@ -338,7 +372,9 @@ bkc_sql_shred_keys(PG_FUNCTION_ARGS)
 	w = work_begin();
 	check(bkc_repo_open(repo, &w->store, &err), &err);
 	check(bkc_ownership_check(repo, w->store, &err), &err);
-	shred(w, repo, label, reason, hex);
+	locked = shred(w, repo, label, reason);
 	work_close(w);
-	PG_RETURN_TEXT_P(cstring_to_text(hex));
+	if (locked == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(locked));
 }

@@ -232,7 +232,7 @@ def sealed(bench, name):
     """This project with AES-256-GCM."""
     key = os.path.join(bench.work, name + '.key')
     with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), 'w') as f:
-        f.write('5a' * 32 + '\n')
+        f.write('c35a' * 16 + '\n')
     return Own(bench, name, 'zstd:1 sealed', key_file=key, encryption='required')
 
 

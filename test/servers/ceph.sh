@@ -5,6 +5,8 @@
 #
 #		ceph.sh missing				names the Debian packages that are not installed
 #		ceph.sh start DIR PID		returns when S3 answers, and prints "NAME=value" lines
+#		ceph.sh key DIR add ACCESS SECRET	gives its user another key
+#		ceph.sh key DIR remove ACCESS		takes it away
 #		ceph.sh stop DIR			ends it
 #
 # Everything is below DIR, which must be new, on 127.0.0.1 and on ports that
@@ -282,6 +284,15 @@ case ${1:-} in
 	serve)
 		serve "$2" "$3" "$4"
 		;;
+	key)
+		DIR=$2
+		CONF=$DIR/ceph.conf
+		case $3 in
+			add) admin key create --uid=test --key-type=s3 --access-key="$4" --secret-key="$5" ;;
+			remove) admin key rm --uid=test --key-type=s3 --access-key="$4" ;;
+			*) die "usage: ceph.sh key DIR add ACCESS SECRET | key DIR remove ACCESS" ;;
+		esac
+		;;
 	stop)
 		pid=$(cat "$2/supervisor.pid" 2>/dev/null) || exit 0
 		kill "$pid" 2>/dev/null
@@ -291,6 +302,6 @@ case ${1:-} in
 		done
 		;;
 	*)
-		die "usage: ceph.sh missing | start DIR PID | stop DIR"
+		die "usage: ceph.sh missing | start DIR PID | key DIR ... | stop DIR"
 		;;
 esac

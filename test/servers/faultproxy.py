@@ -30,6 +30,7 @@ Faults (offsets count bytes of the body):
   delay_ms       wait so long before each piece passed on
   rate_kbps, rate_down_kbps  kilobits per second of request or reply
   trickle        so many bytes of the reply at a time
+  trickle_max    of no more than so many bytes; the rest comes at once
   rst            closings asked for above are TCP resets
 
 With --raw nothing is known about HTTP, for TLS: all of that but status and
@@ -99,6 +100,7 @@ class Way:
         self.rate = conf.get('rate_kbps' if way == 'up' else 'rate_down_kbps')
         self.delay = conf.get('delay_ms', 0) / 1000
         self.size = conf.get('trickle', PIECE) if way == 'down' else PIECE
+        self.slow = conf.get('trickle_max')
         self.passed = 0
 
     async def send(self, data, writer):
@@ -115,6 +117,8 @@ class Way:
         writer.write(data)
         await writer.drain()
         self.passed += len(data)
+        if self.slow is not None and self.passed >= self.slow:
+            self.size, self.delay = PIECE, 0
         if self.rate:
             await asyncio.sleep(len(data) * 8 / 1000 / self.rate)
 

@@ -85,6 +85,8 @@ is($node->safe_psql('postgres', "SELECT backup_verify($backup->{id})"), 'passed'
 bkc_client_ok([ 'keygen', '--out', $node->data_dir . '/key' ], 'a key in the data directory');
 set(repositories => "main=file://$plain, inside=file://$sealed/x?key_file=" . $node->data_dir . '/key');
 bkc_backup_fails($node, q('full', 'inside'), qr/key file .* lies inside the data directory/, 'is refused');
+set(repositories => "main=file://$plain, inside=file://$sealed/x?key_file=" . $node->data_dir . '/key%20');
+bkc_backup_fails($node, q('full', 'inside'), qr/key file .* lies inside the data directory/, 'also with a blank behind it');
 unlink $node->data_dir . '/key';
 set(repositories => "main=file://$plain");
 

@@ -21,8 +21,11 @@ CREATE INDEX ON numbers (hash);
 SQL
 	my $backup = bkc_backup($node);
 	is($backup->{status}, 'completed', "$name: the catalog says completed");
-	is(scalar(bkc_s3_objects($bucket, qr{^prod/\d+/backups/$backup->{label}/manifest$})), 1,
-		"$name: the manifest is in the bucket");
+	my @manifests = bkc_s3_objects($bucket, qr{^prod/\d+/backups/$backup->{label}/manifest$});
+	is(scalar(@manifests), 1, "$name: the manifest is in the bucket");
+	like(scalar(bkc_s3('head', $bucket, $manifests[0])),
+		qr/^x-amz-meta-backup-size: $backup->{original_size_bytes}$/m,
+		"$name: the bucket tells the backup's size");
 
 	# whole segments, then a time to come back to, then WAL in chunks only
 	$node->safe_psql('postgres', 'DELETE FROM numbers WHERE i % 2 = 0');

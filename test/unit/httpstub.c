@@ -68,6 +68,11 @@ send_body(int fd, const HttpStubRule *rule, size_t len)
 	{
 		size_t		n = len - at < PIECE ? len - at : PIECE;
 
+		if (rule->drip_ms > 0)
+		{
+			n = 1;
+			(void) poll(NULL, 0, rule->drip_ms);
+		}
 		for (size_t i = 0; i < n; i++)
 			piece[i] = rule->generated > 0 ? (char) httpstub_byte(at + i) : rule->body[at + i];
 		if (rule->chunked)

@@ -45,6 +45,7 @@ typedef struct HttpStubRule
 	bool		chunked;		/* without Content-Length */
 	char		interim[512];	/* sent before the reply */
 	int			delay_ms;
+	int			drip_ms;		/* not 0: the body comes byte by byte, with that long in between */
 	int			used;
 } HttpStubRule;
 

@@ -429,12 +429,26 @@ test_slurp(void **state)
 	bkc_buffer_free(&buf);
 }
 
-/* Only its owner, who is we or root, may use a file with a secret. */
+/* Only its owner may use a file with a secret, and a group may read root's. */
+static void
+test_private(void **state)
+{
+	for (mode_t mode = 0; mode <= 0777; mode++)
+	{
+		struct stat st = {.st_mode = S_IFREG | mode, .st_uid = 1000, .st_gid = 1000};
+
+		assert_int_equal(bkc_file_is_private(&st), (mode & 077) == 0);
+		st.st_uid = 0;
+		assert_int_equal(bkc_file_is_private(&st), (mode & 037) == 0);
+	}
+}
+
+/* Who is we or root. */
 static void
 test_slurp_secret(void **state)
 {
 	static const mode_t good[] = {0600, 0400, 0700, 0500};
-	static const mode_t bad[] = {0640, 0620, 0610, 0604, 0602, 0601, 0644, 0666, 0777};
+	static const mode_t bad[] = {0620, 0610, 0604, 0602, 0601, 0644, 0660, 0666, 0777};
 	BkcBuffer	buf = {0};
 	BkcError	err;
 	uint8_t    *data;
@@ -465,7 +479,7 @@ test_slurp_secret(void **state)
 	assert_true(bkc_file_slurp_secret("link", 100, &buf, &err));
 	assert_string_equal(bkc_buffer_str(&buf), "hush");
 	bkc_buffer_reset(&buf);
-	assert_int_equal(chmod("secret", 0640), 0);
+	assert_int_equal(chmod("secret", 0660), 0);
 	assert_false(bkc_file_slurp_secret("link", 100, &buf, &err));
 	assert_error(&err, BKC_ERR_ACCESS, "can be used by other users");
 	assert_int_equal(chmod("secret", 0600), 0);
@@ -482,8 +496,22 @@ test_slurp_secret(void **state)
 
 	if (geteuid() == 0)
 	{
-		/* root may use everybody's, everybody his own and root's, nobody another's */
+		/* root's, for a group */
+		bkc_buffer_reset(&buf);
+		assert_int_equal(chown("secret", 0, 65534), 0);
+		assert_int_equal(chmod("secret", 0640), 0);
+		assert_int_equal(setegid(65534), 0);
+		assert_int_equal(seteuid(65534), 0);
+		assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_string_equal(bkc_buffer_str(&buf), "hush");
+		assert_int_equal(seteuid(0), 0);
+		assert_int_equal(setegid(0), 0);
 		assert_int_equal(chown("secret", 65534, 65534), 0);
+		assert_false(bkc_file_slurp_secret("secret", 100, &buf, &err));
+		assert_error(&err, BKC_ERR_ACCESS, "can be used by other users");
+		assert_int_equal(chmod("secret", 0600), 0);
+
+		/* root may use everybody's, everybody his own and root's, nobody another's */
 		assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
 		assert_int_equal(seteuid(65534), 0);
 		assert_true(bkc_file_slurp_secret("secret", 100, &buf, &err));
@@ -1062,7 +1090,7 @@ main(void)
 		SCRATCH_TEST(test_disk_full),
 		SCRATCH_TEST(test_no_permission),
 		SCRATCH_TEST(test_slurp),
-		SCRATCH_TEST(test_slurp_secret),
+		cmocka_unit_test(test_private), SCRATCH_TEST(test_slurp_secret),
 		SCRATCH_TEST(test_put),
 		SCRATCH_TEST(test_put_race),
 		SCRATCH_TEST(test_dir_create),

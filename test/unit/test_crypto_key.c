@@ -4,6 +4,7 @@
  *		files and commands.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -308,9 +309,14 @@ test_key_file(void **state)
 	assert_true(bkc_userkey_file(path, &key, &err));
 	assert_memory_equal(key.secret->bytes, RAW, 32);
 	bkc_userkey_free(&key);
-	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(chmod(path, 0644), 0);
 	assert_false(bkc_userkey_file(path, &key, &err));
 	assert_int_equal(err.code, BKC_ERR_ACCESS);
+
+	/* a group may read root's, nobody else's */
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(bkc_userkey_file(path, &key, &err), geteuid() == 0);
+	bkc_userkey_free(&key);
 	unlink(path);
 	assert_false(bkc_userkey_file(path, &key, &err));
 	assert_int_equal(err.code, BKC_ERR_KEY);
@@ -361,6 +367,44 @@ test_command(void **state)
 	assert_non_null(strstr(err.message, "empty"));
 }
 
+static pid_t
+read_pid(const char *path)
+{
+	FILE	   *f = fopen(path, "r");
+	int			pid = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &pid), 1);
+	fclose(f);
+	assert_true(pid > 1);
+	return pid;
+}
+
+/* Within some time; one that only waits to be reaped has ended. */
+static bool
+has_ended(pid_t pid)
+{
+	char		path[64];
+	struct timespec slice = {0, 10 * 1000 * 1000};
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+	for (int i = 0; i < 3000; i++)
+	{
+		FILE	   *f = fopen(path, "r");
+		char		state = 'Z';
+
+		if (f == NULL)
+			return true;
+		if (fscanf(f, "%*d %*s %c", &state) != 1)
+			state = 'Z';
+		fclose(f);
+		if (state == 'Z')
+			return true;
+		(void) nanosleep(&slice, NULL);
+	}
+	return false;
+}
+
 /* Who waits for a file that the command's child writes must wait for ever. */
 static void
 test_command_time(void **state)
@@ -387,6 +431,18 @@ test_command_time(void **state)
 	/* one that does not listen is made to end */
 	assert_false(bkc_userkey_command("trap '' TERM; while true; do sleep 0.1; done", 300, &key, &err));
 	assert_int_equal(err.code, BKC_ERR_TIMEOUT);
+
+	/* it has ended, and what it has started holds its output */
+	snprintf(command, sizeof(command), "sleep 600 & echo $! >%s", mark);
+	assert_false(bkc_userkey_command(command, 300, &key, &err));
+	assert_int_equal(err.code, BKC_ERR_TIMEOUT);
+	assert_true(has_ended(read_pid(mark)));
+
+	/* where all is well, what it leaves running is its own business: an agent that keeps keys */
+	snprintf(command, sizeof(command), "sleep 600 >&- 2>&- & echo $! >%s; echo " HEX, mark);
+	assert_true(bkc_userkey_command(command, 60000, &key, &err));
+	bkc_userkey_free(&key);
+	assert_int_equal(kill(read_pid(mark), SIGKILL), 0);
 
 	/* it has closed its output and stays */
 	assert_false(bkc_userkey_command("exec >&-; sleep 600", 300, &key, &err));

@@ -635,6 +635,51 @@ test_stall(void **state)
 		bkc_http_drop(http, &calls[i]);
 }
 
+/* What drips never stalls, but has an end; bulk data takes as long as it takes. */
+static void
+test_total(void **state)
+{
+	HttpStubRule *drip = httpstub_on(&stub, "GET", "/drip", 200, "never mind how long this takes");
+	BkcHttpCall call;
+	char	   *body = calloc(1, 100000);
+	int64_t		begun = monotonic();
+
+	assert_non_null(body);
+	make_http(&(BkcHttpOptions) {.total_ms = 700});
+	drip->drip_ms = 100;
+	prepare(&call, "GET", at("/drip"));
+	finish(&call);
+	assert_failed(&call, BKC_ERR_TIMEOUT, "timed out", true);
+	assert_took(begun, 600, 15000);
+	call.window = 1000;
+	finish(&call);
+	assert_ok(&call, 200, "never mind how long this takes");
+	assert_took(begun, 700 + 2900, 60000);
+
+	/* what is sent is bulk data when there is much of it */
+	httpstub_on(&stub, "PUT", "/slow", 200, "done")->delay_ms = 1500;
+	bkc_http_drop(http, &call);
+	prepare(&call, "PUT", at("/slow"));
+	call.body = body;
+	call.body_len = 1000;
+	finish(&call);
+	assert_failed(&call, BKC_ERR_TIMEOUT, "timed out", true);
+	call.body_len = 100000;
+	finish(&call);
+	assert_ok(&call, 200, "done");
+
+	/* the call's own limit is for both */
+	call.total_ms = 300;
+	finish(&call);
+	assert_failed(&call, BKC_ERR_TIMEOUT, "timed out", true);
+	call.body_len = 1000;
+	call.total_ms = 60000;
+	finish(&call);
+	assert_ok(&call, 200, "done");
+	bkc_http_drop(http, &call);
+	free(body);
+}
+
 /* A reply that waits for its reader has not stalled. */
 static void
 test_pause_is_no_stall(void **state)
@@ -791,7 +836,8 @@ main(void)
 		T(test_headers), T(test_interim), T(test_without_body), T(test_redirect),
 		T(test_reply_max), T(test_head_max), T(test_window), T(test_window_refused),
 		T(test_window_beside_others),
-		T(test_broken), T(test_nobody_there), T(test_stall), T(test_pause_is_no_stall),
+		T(test_broken), T(test_nobody_there), T(test_stall), T(test_total),
+		T(test_pause_is_no_stall),
 		T(test_connect_timeout), T(test_cancel), T(test_close), T(test_proxies),
 	};
 

@@ -279,9 +279,14 @@ test_file(void **state)
 static void
 test_file_permissions(void **state)
 {
-	write_file("creds", 0640, TWO);
+	write_file("creds", 0660, TWO);
 	make_chain(in_dir("creds"), NULL);
 	assert_fails(BKC_ERR_ACCESS, "can be used by other users", "chmod 0600");
+
+	/* a group may read root's, nobody else's */
+	assert_int_equal(chmod("creds", 0640), 0);
+	assert_int_equal(bkc_s3_creds_get(chain, &got, &err), geteuid() == 0);
+	make_chain(in_dir("creds"), NULL);
 	assert_int_equal(chmod("creds", 0400), 0);
 	assert_true(bkc_s3_creds_get(chain, &got, &err));
 
@@ -416,7 +421,7 @@ test_shared(void **state)
 	make_chain(NULL, NULL);
 	assert_creds("DEFAULT", SECRET "#", "", source);
 	assert_int_equal(warnings, 1);
-	assert_non_null(strstr(last_warning, "can be read by other users"));
+	assert_non_null(strstr(last_warning, "can be used by other users"));
 	clock_us += 10 * MINUTE;
 	assert_creds("DEFAULT", SECRET "#", "", source);
 	assert_int_equal(warnings, 1);

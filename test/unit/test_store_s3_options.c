@@ -271,6 +271,7 @@ tags_and_metadata(void **state)
 	char	   *tags;
 	BkcError	err;
 	char		large[BKC_NAME_MAX];
+	char		manifest[BKC_NAME_MAX];
 
 	put(store, pack, 1000);
 	assert_ok(bkc_name_pack(SYSID, LABEL, 0, 1, large, &err), &err);
@@ -294,6 +295,16 @@ tags_and_metadata(void **state)
 		assert_string_equal(header(bucket, prefix, name, "content-type"),
 							"application/octet-stream");
 	}
+
+	/* the size is told of the whole backup only */
+	assert_ok(bkc_name_manifest(SYSID, LABEL, manifest, &err), &err);
+	store->backup_size = UINT64_C(123456789012);
+	put(store, manifest, 1000);
+	assert_string_equal(header(bucket, prefix, manifest, "x-amz-meta-backup-label"), LABEL);
+	assert_string_equal(header(bucket, prefix, manifest, "x-amz-meta-backup-size"), "123456789012");
+	assert_ok(bkc_name_pack(SYSID, LABEL, 0, 2, large, &err), &err);
+	put(store, large, 1000);
+	assert_string_equal(header(bucket, prefix, large, "x-amz-meta-backup-size"), "");
 	snprintf(key, sizeof(key), "%s/%s", prefix, chunk);
 	tags = s3server_call(NULL, "tags", bucket, key, NULL);
 	assert_string_equal(tags, "");

@@ -265,6 +265,117 @@ lost_marker(void **state)
 	assert_int_equal(stub.shared->requests, 2);
 }
 
+/* ---- old uploads ---- */
+
+#define UPLOADS		"/bucket?encoding-type=url&prefix=p%2F7%2F&uploads="
+#define ALL_UPLOADS	"/bucket?encoding-type=url&prefix=p%2F&uploads="
+#define BUSY		"/bucket/p/7/busy?uploadId=6"	/* by its name the first of the old ones */
+#define NOON		"Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n"
+#define UPLOAD(key, id, rest) \
+	"<Upload><Key>p/7/" key "</Key><UploadId>" id "</UploadId>" rest "</Upload>"
+#define BEGUN(time)	"<Initiated>" time "</Initiated>"
+#define PART(number, time) \
+	"<Part><PartNumber>" number "</PartNumber><LastModified>" time "</LastModified></Part>"
+#define PARTS(parts, rest)	"<ListPartsResult>" parts rest "</ListPartsResult>"
+
+static void
+uploads(const char *path)
+{
+	HttpStubRule *rule = httpstub_on(&stub, "GET", path, 200,
+									 "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+									 UPLOAD("old", "1", BEGUN("2026-11-19T11:59:59.999Z"))
+									 UPLOAD("older", "2", BEGUN("2026-10-19T11:59:59Z"))
+									 UPLOAD("young", "3", BEGUN("2026-11-19T12:00:02.000Z"))
+									 UPLOAD("odd", "4", BEGUN("yesterday"))
+									 UPLOAD("none", "5", "")
+									 UPLOAD("busy", "6", BEGUN("2026-11-01T00:00:00Z"))
+									 UPLOAD("unclear", "7", BEGUN("2026-11-01T00:00:00Z"))
+									 UPLOAD("gone", "8", BEGUN("2026-11-01T00:00:00Z"))
+									 UPLOAD("simple", "9", BEGUN("2026-11-01T00:00:00Z"))
+									 "</ListMultipartUploadsResult>");
+
+	snprintf(rule->headers, sizeof(rule->headers), NOON);
+}
+
+/* Parts of all that are old by their begin. */
+static void
+parts(void)
+{
+	httpstub_on(&stub, "GET", "/bucket/p/7/old?uploadId=1", 200, PARTS("", ""));
+	httpstub_on(&stub, "GET", "/bucket/p/7/older?uploadId=2", 200,
+				PARTS(PART("1", "2026-11-19T11:00:00.000Z") PART("2", "2026-10-20T00:00:00.000Z"), ""));
+
+	/* its newest part is neither the last one nor on the first page */
+	httpstub_on(&stub, "GET", BUSY, 200,
+				PARTS(PART("1", "2026-11-01T00:00:00.000Z"),
+					  "<NextPartNumberMarker>1</NextPartNumberMarker><IsTruncated>true</IsTruncated>"));
+	httpstub_on(&stub, "GET", "/bucket/p/7/busy?part-number-marker=1&uploadId=6", 200,
+				PARTS(PART("2", "2026-11-19T12:30:00.000Z") PART("3", "2026-11-02T00:00:00.000Z"), ""));
+	httpstub_on(&stub, "GET", "/bucket/p/7/unclear?uploadId=7", 200, PARTS(PART("1", "lately"), ""));
+	httpstub_on(&stub, "GET", "/bucket/p/7/gone?uploadId=8", 404,
+				"<Error><Code>NoSuchUpload</Code></Error>");
+	httpstub_on(&stub, "GET", "/bucket/p/7/simple?uploadId=9", 501,
+				"<Error><Code>NotImplemented</Code></Error>");
+}
+
+static bool
+take_finding(void *arg, const BkcStoreFinding *finding, BkcError *e)
+{
+	if (strcmp(finding->what, "unfinished uploads") == 0)
+		snprintf(arg, 256, "%s", finding->text);
+	return true;
+}
+
+/*
+ * What counts is the server's clock, and the newest part: an upload that takes days is not old as
+ * long as something comes.
+ */
+static void
+old_uploads(void **state)
+{
+	HttpStubRule *first;
+	HttpStubRule *second;
+	HttpStubRule *third;
+	char		text[256] = "";
+	uint64_t	n;
+
+	first = httpstub_on(&stub, "DELETE", "/bucket/p/7/old?uploadId=1", 204, "");
+	second = httpstub_on(&stub, "DELETE", "/bucket/p/7/older?uploadId=2", 204, "");
+	third = httpstub_on(&stub, "DELETE", "/bucket/p/7/simple?uploadId=9", 204, "");
+	uploads(UPLOADS);
+	uploads(ALL_UPLOADS);
+	parts();
+	assert_ok(bkc_store_tidy(store, "7/", BKC_STORE_OLD_SECONDS, &n, &err), &err);
+	assert_int_equal(n, 3);
+	assert_int_equal(first->used, 1);
+	assert_int_equal(second->used, 1);
+	assert_int_equal(third->used, 1);
+
+	/* one that is not to be removed would have found no rule */
+	httpstub_on(&stub, "", "", 501, "<Error><Code>NotImplemented</Code></Error>");
+	assert_ok(bkc_store_describe(store, take_finding, text, &err), &err);
+	assert_string_equal(text, "3 older than 24 hours");
+}
+
+static void
+parts_unknown(void **state)
+{
+	uint64_t	n;
+
+	/* who may not ask aborts nothing */
+	uploads(UPLOADS);
+	httpstub_on(&stub, "GET", BUSY, 403, "<Error><Code>AccessDenied</Code></Error>");
+	assert_code(bkc_store_tidy(store, "7/", BKC_STORE_OLD_SECONDS, &n, &err), &err, BKC_ERR_ACCESS);
+	assert_non_null(strstr(err.message, "could not list the parts of the upload of \"p/7/busy\""));
+
+	/* a listing that does not go on */
+	httpstub_clear(&stub);
+	uploads(UPLOADS);
+	httpstub_on(&stub, "GET", BUSY, 200, PARTS("", "<IsTruncated>true</IsTruncated>"));
+	assert_code(bkc_store_tidy(store, "7/", BKC_STORE_OLD_SECONDS, &n, &err), &err, BKC_ERR_CORRUPT);
+	assert_int_equal(stub.shared->requests, 2);
+}
+
 #define REFUSED(code)	"<DeleteResult><Error><Key>p/b</Key><Code>" code "</Code><Message>m</Message></Error></DeleteResult>"
 
 static void
@@ -340,7 +451,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(whole), T(resumed), T(short_ranges), T(another_object), T(wrong_range),
 		T(not_stored), T(aborted), T(lost_marker), T(refusals), T(clock_is_set),
-		T(long_retry_after),
+		T(long_retry_after), T(old_uploads), T(parts_unknown),
 	};
 	int			fd = mkstemp(keys);
 	int			status = 1;

@@ -172,7 +172,18 @@ too_large(const char *path, size_t max, BkcError *err)
 	return bkc_error_set(err, BKC_ERR_INVALID, "file \"%s\" is larger than %zu bytes", path, max);
 }
 
-/* May only its owner read it, who is we or root?  Root may use everybody's. */
+/* As PostgreSQL has it for keys of TLS. */
+bool
+bkc_file_is_private(const struct stat *st)
+{
+	mode_t		others = S_IRWXG | S_IRWXO;
+
+	if (st->st_uid == 0)
+		others &= ~(mode_t) S_IRGRP;
+	return (st->st_mode & others) == 0;
+}
+
+/* Is it kept from others, and does it belong to us or root?  Root may use everybody's. */
 static bool
 check_secret(const char *path, const struct stat *st, BkcError *err)
 {
@@ -182,12 +193,13 @@ check_secret(const char *path, const struct stat *st, BkcError *err)
 					  path);
 		return bkc_error_hint(err, "It must belong to the user that reads it, or to root.");
 	}
-	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	if (!bkc_file_is_private(st))
 	{
 		bkc_error_set(err, BKC_ERR_ACCESS,
 					  "file \"%s\" holds a secret and can be used by other users", path);
-		return bkc_error_hint(err, "Its permissions are %04o; run chmod 0600 on it.",
-							  (unsigned) (st->st_mode & 07777));
+		return bkc_error_hint(err, "Its permissions are %04o; run chmod 0600 on it%s.",
+							  (unsigned) (st->st_mode & 07777),
+							  st->st_uid == 0 ? ", or 0640 for a group" : "");
 	}
 	return true;
 }

@@ -68,9 +68,15 @@ extern bool bkc_dir_remove_tree(const char *path, bool keep_top, BkcError *err);
 extern bool bkc_file_slurp(const char *path, size_t max, BkcBuffer *buf, BkcError *err);
 
 /*
- * The same for a file with a secret: it must be a regular file of our own user or of root (root may
- * use anybody's) that nobody else may read or write, else BKC_ERR_ACCESS.  A link is followed.  The
- * caller wipes buf (up to its cap).
+ * Is the file kept from others?  Nobody but its owner may do anything with it; when that is root a
+ * group may read it, which is how a secret is given to a server's user (Kubernetes does it so).
+ */
+extern bool bkc_file_is_private(const struct stat *st);
+
+/*
+ * bkc_file_slurp() for a file with a secret: it must be a regular file of our own user or of root
+ * (root may use anybody's) that is private, else BKC_ERR_ACCESS.  A link is followed.  The caller
+ * wipes buf (up to its cap).
  */
 extern bool bkc_file_slurp_secret(const char *path, size_t max, BkcBuffer *buf, BkcError *err);
 

@@ -114,7 +114,7 @@ start(Command *c, const char *command, BkcError *err)
 
 /* ---- ending ---- */
 
-/* *status is set when it has ended. */
+/* *status is set when it has ended; its group may not be signalled any more after that. */
 static bool
 has_ended(Command *c, int *status)
 {
@@ -131,27 +131,54 @@ has_ended(Command *c, int *status)
 	return true;
 }
 
-/* Ask it to end, then make it; it is reaped in any case. */
+/*
+ * Is it still our child?  Also when it has ended: it is left for waitpid(), and until then its
+ * group cannot become another's.
+ */
+static bool
+is_child(const Command *c, bool *ended)
+{
+	siginfo_t	info = {0};
+	int			rc;
+
+	do
+		rc = waitid(P_PID, (id_t) c->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	while (rc != 0 && errno == EINTR);
+	*ended = info.si_pid != 0;
+	return rc == 0;
+}
+
+/*
+ * Ask all of its group to end, then make them; it is reaped in any case.  It may have ended by
+ * itself, and what it has started may be what holds us up.
+ */
 static void
-finish(Command *c)
+end_group(Command *c)
 {
 	int64_t		until = monotonic_ms() + END_MS;
 	struct timespec slice = {0, 10 * 1000 * 1000};
+	bool		ended;
 	int			status;
 
+	if (is_child(c, &ended))
+		(void) kill(-c->pid, SIGTERM);
+	while (is_child(c, &ended) && !ended && monotonic_ms() <= until)
+		(void) nanosleep(&slice, NULL);
+	if (is_child(c, &ended))
+		(void) kill(-c->pid, SIGKILL);
+	while (!has_ended(c, &status))
+		(void) nanosleep(&slice, NULL);
+}
+
+/* pid is set where it was not waited for: it has failed us. */
+static void
+finish(Command *c)
+{
 	if (c->out >= 0)
 		close(c->out);
 	c->out = -1;
-	if (c->pid > 0 && !has_ended(c, &status))
-	{
-		(void) kill(-c->pid, SIGTERM);
-		while (!has_ended(c, &status))
-		{
-			if (monotonic_ms() > until)
-				(void) kill(-c->pid, SIGKILL);
-			(void) nanosleep(&slice, NULL);
-		}
-	}
+	if (c->pid > 0)
+		end_group(c);
 	bkc_wipe(c->text, sizeof(c->text));
 }
 

@@ -20,6 +20,14 @@ extern bool bkc_repo_key_copies(BkcStore *store, uint64_t sysid,
 								const uint8_t id[BKC_KEY_ID_SIZE], size_t *n,
 								char		first[BKC_WRAP_ID_HEX], BkcError *err);
 
+/*
+ * Was that data key made for that backup?  What says so is sealed with it; names of keys in the
+ * envelope of an object that does not open prove nothing.  Also one that is gone is *ours.
+ * BKC_ERR_KEY when no key was given that opens it.
+ */
+extern bool bkc_repo_key_belongs(BkcStore *store, uint64_t sysid, const char *label,
+								 const uint8_t id[BKC_KEY_ID_SIZE], bool *ours, BkcError *err);
+
 typedef struct BkcRotation
 {
 	uint64_t	keys;			/* data keys that the new wrapping key opens, each tried */
@@ -31,7 +39,8 @@ typedef struct BkcRotation
  * Make a copy for the n-th wrapping key of the store's ring of every data key of the cluster, and
  * open each with it.  BKC_ERR_KEY when there is one that no key of the ring opens: then the others
  * have their copies all the same, and nothing is removed.  With remove_old all copies for other
- * wrapping keys go after that.  May be called again after a failure.
+ * wrapping keys go after that, those of the key for names first: so nobody makes data keys that
+ * only an old one opens (keyring_make.c).  May be called again after a failure.
  */
 extern bool bkc_keys_rotate(BkcStore *store, uint64_t sysid, size_t n, bool remove_old,
 							BkcRotation *done, BkcError *err);

@@ -38,19 +38,36 @@ bkc_sealing_parse(const char *word, BkcSealing *sealing)
 /* ---- wrapping keys ---- */
 
 static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+bool
+bkc_keyring_next_file(const char **list, const char **path, size_t *len)
+{
+	const char *p = *list;
+	size_t		n = strcspn(p, ",");
+
+	if (*p == '\0')
+		return false;
+	*list = p + n + (p[n] == ',');
+	for (; n > 0 && is_blank(p[0]); n--)
+		p++;
+	while (n > 0 && is_blank(p[n - 1]))
+		n--;
+	*path = p;
+	*len = n;
+	return true;
+}
+
+static bool
 add_file(BkcKeyring *keys, const char *path, size_t len, BkcError *err)
 {
 	BkcUserKey	key = {0};
 	char	   *copy;
 	bool		ok;
 
-	while (len > 0 && (path[0] == ' ' || path[0] == '\t'))
-	{
-		path++;
-		len--;
-	}
-	while (len > 0 && (path[len - 1] == ' ' || path[len - 1] == '\t'))
-		len--;
 	if (len == 0)
 		return bkc_error_set(err, BKC_ERR_INVALID, "the list of key files has an empty item");
 	copy = strndup(path, len);
@@ -64,17 +81,16 @@ add_file(BkcKeyring *keys, const char *path, size_t len, BkcError *err)
 static bool
 load(BkcKeyring *keys, const BkcKeySpec *spec, BkcError *err)
 {
-	const char *p = spec->files;
+	const char *p = spec->files != NULL ? spec->files : "";
+	const char *path;
+	size_t		len;
 	BkcUserKey	key = {0};
 
-	while (p != NULL && *p != '\0')
+	while (bkc_keyring_next_file(&p, &path, &len))
 	{
-		size_t		len = strcspn(p, ",");
-
-		if (!add_file(keys, p, len, err))
+		if (!add_file(keys, path, len, err))
 			return false;
-		p += len;
-		if (*p == ',' && *++p == '\0')
+		if (*p == '\0' && p[-1] == ',')
 			return bkc_error_set(err, BKC_ERR_INVALID, "the list of key files ends in a comma");
 	}
 	if (spec->command == NULL || spec->command[0] == '\0')

@@ -47,6 +47,9 @@ typedef struct BkcKeySpec
 	bool		only_sealed;	/* refuse content that is not sealed when it is read */
 } BkcKeySpec;
 
+/* The next path in a list of files, without blanks around it; false at the end of the list. */
+extern bool bkc_keyring_next_file(const char **list, const char **path, size_t *len);
+
 /*
  * Loads the wrapping keys; the first is the one that new data keys are wrapped with, all open.
  * BKC_ERR_KEY, BKC_ERR_ACCESS: see crypto/keyfile.h.  Without any key it is a keyring all the

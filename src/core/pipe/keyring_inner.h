@@ -50,6 +50,12 @@ struct BkcKeyring
 
 extern void bkc_datakey_free(BkcDataKey *key);
 
+/* The id of the key for names, the only one that is not random: see bkc_keyring_hash(). */
+extern const uint8_t bkc_names_key_id[BKC_KEY_ID_SIZE];
+
+/* What the data key of a backup says that it is for. */
+extern void bkc_backup_purpose(const char *label, char out[BKC_KEY_PURPOSE_MAX]);
+
 /* The n-th wrapping key, derived for the cluster. */
 extern bool bkc_keyring_wrap(BkcKeyring *keys, size_t n, uint64_t sysid, BkcWrapKey **wrap,
 							 BkcError *err);

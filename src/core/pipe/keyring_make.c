@@ -14,14 +14,14 @@
 
 #include "base/host.h"
 #include "base/text.h"
+#include "pipe/keycopies.h"
 
 #define DAY_USEC		(INT64_C(86400) * 1000 * 1000)
 
 /* How long a key counts as there that was seen: somebody may put another disk in its place. */
 #define CHECK_USEC		(INT64_C(30) * 1000 * 1000)
 
-/* The one key whose id is not random: see bkc_keyring_hash(). */
-static const uint8_t names_id[BKC_KEY_ID_SIZE] = {
+const uint8_t bkc_names_key_id[BKC_KEY_ID_SIZE] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1
 };
 
@@ -43,11 +43,55 @@ bkc_keyring_seals(const BkcStore *store, bool *seals, BkcError *err)
 
 /* ---- making ---- */
 
-/*
- * Who cannot open the key for names has another key than those who have written here before, most
- * likely by mistake; what it wrote could not be read with theirs.
- */
 static bool names_key(BkcStore *store, uint64_t sysid, BkcError *err);
+
+/*
+ * Who cannot open the key for names has another key than those who have written here before, by
+ * mistake, or because it was replaced since: nobody keeps it for what is sealed with it now.  So it
+ * is asked for anew, whatever we have known.
+ */
+static bool
+still_in_use(BkcStore *store, uint64_t sysid, BkcError *err)
+{
+	bkc_datakey_free(&store->keys->names);
+	return names_key(store, sysid, err);
+}
+
+/*
+ * Is what was stored what we seal with?  And has nobody replaced our wrapping key meanwhile: who
+ * does removes our copy of the key for names, and looks after that for keys that were made.  So
+ * either that is seen here, or the new key is seen there.
+ */
+static bool
+prove_made(BkcStore *store, const BkcDataKey *key, BkcError *err)
+{
+	BkcWrapKey *wrap;
+	BkcDataKey	stored = {0};
+	char		name[BKC_NAME_MAX];
+	const char *const names[1] = {name};
+	BkcError	ignored;
+	bool		ok;
+
+	if (!bkc_keyring_wrap(store->keys, 0, key->sysid, &wrap, err) ||
+		!bkc_name_key(key->sysid, key->id, wrap->id, name, err))
+		return false;
+	ok = bkc_datakey_read(store, name, &stored, err);
+	if (ok && !bkc_equal(stored.key->bytes, key->key->bytes, BKC_SECRET_SIZE))
+		ok = bkc_error_set(err, BKC_ERR_CORRUPT, "object \"%s\" holds another key than was stored",
+						   name);
+	bkc_datakey_free(&stored);
+
+	/* gone already: then it is not in use any more, or this repository is not what it was */
+	if (!ok && err->code == BKC_ERR_NOT_FOUND)
+		return still_in_use(store, key->sysid, err) &&
+			bkc_error_set(err, BKC_ERR_UNAVAILABLE, "object \"%s\" vanished when it had been stored",
+						  name);
+	if (!ok || still_in_use(store, key->sysid, err))
+		return ok;
+	if (err->code == BKC_ERR_KEY)
+		(void) bkc_store_remove_versions(store, names, 1, &ignored);
+	return false;
+}
 
 /* A new key, or that of an id that was chosen before; *key is freed before. */
 static bool
@@ -57,7 +101,7 @@ make_key(BkcStore *store, uint64_t sysid, const uint8_t *id, const char *purpose
 	BkcDataKey	new = {.sysid = sysid, .created = bkc_host->now()};
 
 	bkc_datakey_free(key);
-	if (id != names_id && !names_key(store, sysid, err))
+	if (id != bkc_names_key_id && !still_in_use(store, sysid, err))
 		return false;
 	snprintf(new.purpose, sizeof(new.purpose), "%s", purpose);
 	if (id != NULL)
@@ -67,7 +111,8 @@ make_key(BkcStore *store, uint64_t sysid, const uint8_t *id, const char *purpose
 	new.key = bkc_secret_random(err);
 	if (new.key == NULL)
 		return false;
-	if (!bkc_datakey_put(store, 0, &new, err))
+	if (!bkc_datakey_put(store, 0, &new, err) ||
+		(id != bkc_names_key_id && !prove_made(store, &new, err)))
 	{
 		bkc_datakey_free(&new);
 		return false;
@@ -79,21 +124,26 @@ make_key(BkcStore *store, uint64_t sysid, const uint8_t *id, const char *purpose
 /*
  * Is it still there?  Where it is not, another disk was put in the place of the
  * repository, and what has been written there since cannot be read without it: it
- * is stored again.
+ * is stored again.  Not so where only our copy is gone: then our wrapping key was replaced, and
+ * must not open it any more.
  */
 static bool
 check_key(BkcStore *store, const BkcDataKey *key, BkcError *err)
 {
 	BkcWrapKey *wrap;
 	char		name[BKC_NAME_MAX];
+	char		first[BKC_WRAP_ID_HEX];
 	uint64_t	size;
+	size_t		copies;
 
 	if (!bkc_keyring_wrap(store->keys, 0, key->sysid, &wrap, err) ||
 		!bkc_name_key(key->sysid, key->id, wrap->id, name, err))
 		return false;
 	if (bkc_store_stat(store, name, &size, err))
 		return true;
-	return err->code == BKC_ERR_NOT_FOUND && bkc_datakey_put(store, 0, key, err);
+	return err->code == BKC_ERR_NOT_FOUND &&
+		bkc_repo_key_copies(store, key->sysid, key->id, &copies, first, err) &&
+		(copies > 0 || bkc_datakey_put(store, 0, key, err));
 }
 
 /* ---- the key of the day ---- */
@@ -176,13 +226,19 @@ day_key(BkcStore *store, uint64_t sysid, BkcError *err)
 
 /* ---- a backup's key ---- */
 
+void
+bkc_backup_purpose(const char *label, char out[BKC_KEY_PURPOSE_MAX])
+{
+	snprintf(out, BKC_KEY_PURPOSE_MAX, "backup %s", label);
+}
+
 bool
 bkc_keyring_make_backup(BkcStore *store, uint64_t sysid, const char *label,
 						const uint8_t id[BKC_KEY_ID_SIZE], BkcError *err)
 {
 	char		purpose[BKC_KEY_PURPOSE_MAX];
 
-	snprintf(purpose, sizeof(purpose), "backup %s", label);
+	bkc_backup_purpose(label, purpose);
 	if (!make_key(store, sysid, id, purpose, &store->keys->backup, err))
 		return false;
 	snprintf(store->keys->backup_label, BKC_LABEL_MAX, "%s", label);
@@ -260,16 +316,16 @@ names_key(BkcStore *store, uint64_t sysid, BkcError *err)
 	bkc_datakey_free(names);
 	for (int again = 0; again < 2; again++)
 	{
-		if (!bkc_datakey_find(store, sysid, names_id, names, &found, err))
+		if (!bkc_datakey_find(store, sysid, bkc_names_key_id, names, &found, err))
 			return false;
 		if (found == BKC_KEY_OPENED)
 			return true;
 
 		/* where there is one for other keys a second one must not be made */
 		if (found == BKC_KEY_OTHERS)
-			return bkc_name_key_copies(sysid, names_id, folder, err) &&
-				bkc_datakey_missing(store, sysid, folder, names_id, err);
-		if (!make_key(store, sysid, names_id, "names", names, err))
+			return bkc_name_key_copies(sysid, bkc_names_key_id, folder, err) &&
+				bkc_datakey_missing(store, sysid, folder, bkc_names_key_id, err);
+		if (!make_key(store, sysid, bkc_names_key_id, "names", names, err))
 			return false;
 		bkc_datakey_free(names);
 	}

@@ -20,6 +20,7 @@
 
 struct BkcManifestPut
 {
+	BkcStore   *store;
 	BkcObjectWriter *object;
 	BkcManifestWriter *writer;
 	BkcCompressor *compressor;
@@ -83,6 +84,7 @@ bkc_manifest_put_begin(BkcStore *store, const BkcManifestHeader *header,
 	new = calloc(1, sizeof(*new));
 	if (new == NULL)
 		return bkc_error_oom(err);
+	new->store = store;
 	new->writer = bkc_manifest_writer_new(err);
 	if (new->writer == NULL ||
 		!bkc_compressor_new(MANIFEST_CODEC, MANIFEST_LEVEL, &new->compressor, err) ||
@@ -113,6 +115,7 @@ bkc_manifest_put_pack(BkcManifestPut *put, const BkcPackInfo *pack, BkcError *er
 bool
 bkc_manifest_put_commit(BkcManifestPut *put, BkcManifestTotals *totals, BkcError *err)
 {
+	put->store->backup_size = bkc_manifest_writer_totals(put->writer)->bytes;
 	if (!bkc_manifest_write_trailer(put->writer, &put->text, err) ||
 		!put_full_frames(put, err) ||
 		!put_frame(put, put->text.len, true, err) ||

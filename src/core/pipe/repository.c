@@ -17,6 +17,7 @@
 #include "format/documents.h"
 #include "format/label.h"
 #include "format/names.h"
+#include "pipe/keycopies.h"
 #include "pipe/object.h"
 
 #define REMOVE_BATCH	500
@@ -321,8 +322,22 @@ bkc_repo_remove_key(BkcStore *store, uint64_t sysid, const uint8_t id[BKC_KEY_ID
 	char		prefix[BKC_NAME_MAX];
 
 	return bkc_name_key_copies(sysid, id, prefix, err) &&
+		(!versions || bkc_store_remove_former(store, prefix, err)) &&
 		remove_below(store, prefix, "", versions, err) &&
 		bkc_store_sweep(store, prefix, err);
+}
+
+/* Whoever can write a begin object must not have us destroy another backup's key. */
+static bool
+remove_own_key(BkcStore *store, uint64_t sysid, const char *label,
+			   const uint8_t id[BKC_KEY_ID_SIZE], BkcError *err)
+{
+	bool		ours = false;
+
+	if (!bkc_repo_key_belongs(store, sysid, label, id, &ours, err) &&
+		err->code != BKC_ERR_KEY && err->code != BKC_ERR_CORRUPT)
+		return false;
+	return !ours || bkc_repo_remove_key(store, sysid, id, false, err);
 }
 
 /*
@@ -366,6 +381,6 @@ bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *label, BkcEr
 	return bkc_store_remove(store, &first, 1, err) &&
 		remove_below(store, prefix, begin, false, err) &&
 		bkc_store_sweep(store, prefix, err) &&
-		(!sealed || bkc_repo_remove_key(store, sysid, key, false, err)) &&
+		(!sealed || remove_own_key(store, sysid, label, key, err)) &&
 		bkc_store_remove(store, &last, 1, err);
 }

@@ -131,7 +131,8 @@ extern bool bkc_repo_remove_backup(BkcStore *store, uint64_t sysid, const char *
 
 /*
  * Every wrapped copy of a data key: what was sealed with it is destroyed.  With versions nothing of
- * them is kept, in buckets that keep former versions; see bkc_store_remove_versions().
+ * them is kept, in buckets that keep former versions, not even of copies that were removed before;
+ * see bkc_store_remove_versions().
  */
 extern bool bkc_repo_remove_key(BkcStore *store, uint64_t sysid,
 								const uint8_t id[BKC_KEY_ID_SIZE], bool versions, BkcError *err);

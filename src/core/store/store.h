@@ -96,6 +96,8 @@ typedef struct BkcStoreOps
 	bool		(*locked) (BkcStore *store, const char *name, int64_t *until,
 						   BkcError *err);	/* or NULL: never */
 	bool		(*hold) (BkcStore *store, const char *name, bool on, BkcError *err);	/* or NULL */
+	bool		(*remove_former) (BkcStore *store, const char *prefix,
+								  BkcError *err);	/* or NULL: nothing to do */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
 	bool		(*tidy) (BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						 BkcError *err);	/* or NULL: nothing to do */
@@ -125,6 +127,12 @@ struct BkcStore
 	const BkcStoreOps *ops;
 	uint32_t	caps;			/* BKC_CAP_X, set by the driver's open */
 	char	   *location;		/* URL without parameters, for messages; set and freed below */
+
+	/*
+	 * Bytes of the files of the backup whose manifest is being written, for drivers that keep
+	 * metadata beside objects; 0 when not known.
+	 */
+	uint64_t	backup_size;
 
 	/* what seals and opens its objects (pipe/keyring.h); NULL: no key.  Released by close. */
 	struct BkcKeyring *keys;
@@ -216,6 +224,10 @@ extern bool bkc_store_locked(BkcStore *store, const char *name, int64_t *until, 
  * thing: then the note beside the backup is all there is.
  */
 extern bool bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err);
+ * The same for everything below prefix, also for names that no listing shows any more because they
+ * were removed, and only their former versions are left.  Objects stay where there are no versions.
+ */
+extern bool bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err);
 
 /*
  * Remove what unfinished writes below prefix have left behind (temporary
@@ -225,9 +237,9 @@ extern bool bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError 
 extern bool bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err);
 
 /*
- * The same for unfinished writes that began more than that many seconds ago by
- * the clock of the repository, so that others may be writing meanwhile: old
- * ones are nobody's any more.  *n is how many there were.  Only drivers whose
+ * The same for unfinished writes to which nothing was added for that many
+ * seconds by the clock of the repository, so that others may be writing
+ * meanwhile: old ones are nobody's any more.  *n is how many there were.  Only drivers whose
  * unfinished writes cost money have something to do.
  */
 #define BKC_STORE_OLD_SECONDS	86400

@@ -17,12 +17,14 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use File::Basename qw(dirname);
 use IPC::Run;
 use JSON::PP;
 use Test::More;
 
 our @EXPORT = qw(
   bkc_s3 bkc_s3_fails bkc_s3_bucket bkc_s3_url bkc_s3_objects bkc_s3_uploads bkc_s3_settled
+  bkc_s3_key bkc_s3_key_remove bkc_s3_credentials bkc_s3_takes
   bkc_s3_proxy bkc_s3_proxy_set bkc_s3_proxy_log bkc_s3_proxy_stop
 );
 
@@ -85,6 +87,7 @@ sub bkc_s3_bucket
 #	tls => 1			https
 #	host => 1			bucket in the host's name, which libcurl resolves by itself
 #	port => N			of a proxy
+#	credentials => FILE	instead of the test user's own
 sub bkc_s3_url
 {
 	my ($bucket, %opt) = @_;
@@ -94,7 +97,7 @@ sub bkc_s3_url
 		"region=$ENV{BKC_S3_REGION}",
 		"endpoint=$scheme://" . ($opt{host} ? 's3.localhost' : '127.0.0.1') . ':' . ($opt{port} // $port),
 		'style=' . ($opt{host} ? 'host' : 'path'),
-		"credentials=$ENV{BKC_S3_CREDENTIALS}");
+		'credentials=' . ($opt{credentials} // $ENV{BKC_S3_CREDENTIALS}));
 
 	push @params, "ca_file=$ENV{BKC_S3_CA}" if $opt{tls};
 	return "s3://$bucket" . (defined $opt{prefix} ? "/$opt{prefix}" : '') . '?' . join('&', @params)
@@ -138,6 +141,62 @@ sub bkc_s3_settled
 				return !@left;
 			}),
 		"$what: nothing is left in the bucket") || diag(join "\n", @left);
+}
+
+# ---- keys ----
+
+sub run_key
+{
+	PostgreSQL::Test::Utils::system_or_bail("$ENV{BKC_SERVERS}/ceph.sh", 'key',
+		dirname($ENV{BKC_S3_CREDENTIALS}), @_);
+	return;
+}
+
+# Another key of the test user; returns (access key, secret key).
+my $keys = 0;
+
+sub bkc_s3_key
+{
+	my ($access, $secret) = map { sprintf '%s%d%dx%06x', $_, $$, $keys, int rand 1 << 24 } qw(key secret);
+
+	$keys++;
+	run_key('add', $access, $secret);
+	return ($access, $secret);
+}
+
+sub bkc_s3_key_remove
+{
+	my ($access) = @_;
+
+	return run_key('remove', $access);
+}
+
+# Write a credentials file; one that is there is replaced at once.
+sub bkc_s3_credentials
+{
+	my ($path, $access, $secret) = @_;
+
+	open my $fh, '>', "$path.new" or die "could not write \"$path.new\": $!";
+	chmod 0600, "$path.new" or die "chmod: $!";
+	print $fh "[default]\naws_access_key_id = $access\naws_secret_access_key = $secret\n";
+	close $fh or die "could not write \"$path.new\": $!";
+	rename "$path.new", $path or die "could not rename: $!";
+	return;
+}
+
+# Asserts that the server takes ($yes) or refuses the credentials in that file, by now or soon.
+sub bkc_s3_takes
+{
+	my ($bucket, $path, $yes, $what) = @_;
+	local $ENV{BKC_S3_CREDENTIALS} = $path;
+
+	return ok(
+		BkcTest::bkc_poll(
+			sub {
+				my ($ok, $out, $err) = run_s3('list', $bucket);
+				return $yes ? $ok : !$ok && $err =~ /InvalidAccessKeyId/;
+			}),
+		$what);
 }
 
 # ---- faults ----

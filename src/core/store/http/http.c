@@ -18,6 +18,8 @@
 
 #define CONNECT_MS		10000
 #define STALL_MS		60000
+#define TOTAL_MS		300000
+#define BULK_MIN		(64 * 1024) /* larger bodies of requests are bulk data */
 #define HEAD_MAX		(64 * 1024)
 #define RECEIVE_BUFFER	(256 * 1024)
 #define SEND_BUFFER		(512 * 1024)
@@ -30,6 +32,7 @@ struct BkcHttp
 	bool		trust_any;
 	int			connect_ms;
 	int			stall_ms;
+	int			total_ms;
 	BkcHttpCall *calls;			/* under way */
 	bool		insist;			/* do not ask whether the work is cancelled */
 };
@@ -54,6 +57,7 @@ bkc_http_new(const BkcHttpOptions *options, BkcHttp **http, BkcError *err)
 	new->trust_any = options->trust_any;
 	new->connect_ms = options->connect_ms > 0 ? options->connect_ms : CONNECT_MS;
 	new->stall_ms = options->stall_ms > 0 ? options->stall_ms : STALL_MS;
+	new->total_ms = options->total_ms > 0 ? options->total_ms : TOTAL_MS;
 	new->multi = curl_multi_init();
 	if (new->multi == NULL || (options->ca_file != NULL && new->ca_file == NULL) ||
 		(options->proxy != NULL && new->proxy == NULL))
@@ -186,6 +190,18 @@ make_headers(BkcHttpCall *call, BkcError *err)
 	return true;
 }
 
+/*
+ * A server that sends a byte now and then never stalls.  What takes long for a good reason is
+ * bulk data; all else has an end.
+ */
+static long
+total_limit(const BkcHttp *http, const BkcHttpCall *call)
+{
+	if (call->total_ms > 0)
+		return call->total_ms;
+	return call->window > 0 || call->body_len > BULK_MIN ? 0 : http->total_ms;
+}
+
 /* curl_easy_setopt() fails for want of memory only, as far as these options go. */
 static bool
 set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
@@ -218,8 +234,7 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) http->connect_ms);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
 	SET(CURLOPT_LOW_SPEED_TIME, (long) ((http->stall_ms + 999) / 1000));
-	if (call->total_ms > 0)
-		SET(CURLOPT_TIMEOUT_MS, (long) call->total_ms);
+	SET(CURLOPT_TIMEOUT_MS, total_limit(http, call));
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_BUFFERSIZE, (long) RECEIVE_BUFFER);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long) SEND_BUFFER);

@@ -37,6 +37,7 @@ typedef struct BkcHttpOptions
 	bool		trust_any;		/* do not verify certificates: for tests of servers */
 	int			connect_ms;		/* until a connection stands, TLS included; 0 = 10 s */
 	int			stall_ms;		/* without a byte in either direction; 0 = 60 s */
+	int			total_ms;		/* of a transfer without bulk data; 0 = 5 minutes */
 } BkcHttpOptions;
 
 /* One request and its reply.  Zeroed, then the request's fields filled, then started. */
@@ -51,7 +52,8 @@ typedef struct BkcHttpCall
 	size_t		reply_max;		/* a longer reply is an error */
 	size_t		window;			/* not 0: of a reply 2xx, which has no such limit then, hold
 								 * about that many bytes that nobody has taken */
-	int			total_ms;		/* of the whole transfer; 0 = no limit but connect and stall */
+	int			total_ms;		/* of the whole transfer; 0 = the options', but none for bulk
+								 * data (a window, a large body): nobody knows how long is right */
 
 	/* the reply */
 	bool		ended;			/* the transfer is over: well (ok) or not (error) */

@@ -38,7 +38,7 @@ put_retention(BkcS3Store *store, const char *name, BkcError *err)
 	char		until[BKC_S3_UNTIL_MAX];
 	bool		ok;
 
-	bkc_s3_lock_until(store, until);
+	bkc_s3_lock_until(store, name, until);
 	ok = bkc_buffer_printf(&xml, err, "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>",
 						   store->config.lock_mode, until) &&
 		bkc_s3_put_document(store, name, "retention", &xml, err);

@@ -135,11 +135,10 @@ read_shared(BkcS3CredsFrom *from, BkcS3Creds *creds, BkcS3CredsMiss *miss, BkcEr
 		bkc_error_hint(err, "Let the user that runs this program read it, or name another file in AWS_SHARED_CREDENTIALS_FILE or as \"credentials\" in the repository's URL.");
 
 	/* other programs use this file, too, and none of them insists */
-	if (ok && !from->warned_open && stat(path, &st) == 0 &&
-		(st.st_mode & (S_IRGRP | S_IROTH)) != 0)
+	if (ok && !from->warned_open && stat(path, &st) == 0 && !bkc_file_is_private(&st))
 	{
 		from->warned_open = true;
-		bkc_log(BKC_LOG_WARNING, "credentials file \"%s\" can be read by other users", path);
+		bkc_log(BKC_LOG_WARNING, "credentials file \"%s\" can be used by other users", path);
 	}
 	free(path);
 	return ok;

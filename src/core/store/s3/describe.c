@@ -170,7 +170,9 @@ describe_uploads(Describe *d, BkcError *err)
 	if (!bkc_s3_count_uploads(d->s3, BKC_STORE_OLD_SECONDS, &n, err))
 	{
 		if (err->http_status == 403 && err->code == BKC_ERR_ACCESS)
-			return tell_unanswered(d, what, BKC_S3_DENIED, "s3:ListBucketMultipartUploads", err);
+			return tell_unanswered(d, what, BKC_S3_DENIED,
+								   "s3:ListBucketMultipartUploads or s3:ListMultipartUploadParts",
+								   err);
 		if (err->code == BKC_ERR_UNSUPPORTED)
 			return tell_unanswered(d, what, BKC_S3_STRANGE, NULL, err);
 		return false;

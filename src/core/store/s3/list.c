@@ -2,7 +2,9 @@
  * list.c
  *		Listings, page by page: objects, and uploads that were never completed.
  *
- * The age of an upload is taken between two times of the server.
+ * The age of an upload is taken between two times of the server.  It counts from
+ * the newest part: a large object may take longer than any limit, and an upload
+ * that is still being worked on is somebody's.
  */
 #include "store/s3/s3.h"
 
@@ -255,14 +257,92 @@ bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
 
 /* One whose age is not known is young. */
 static bool
-is_old(const Page *page, const Entry *upload, uint64_t seconds)
+is_old(int64_t now, int64_t then, uint64_t seconds)
 {
 	return seconds == 0 ||
-		(page->now != 0 && upload->begun != 0 && page->now > upload->begun &&
-		 (uint64_t) (page->now - upload->begun) / 1000000 >= seconds);
+		(now != 0 && then != 0 && now > then && (uint64_t) (now - then) / 1000000 >= seconds);
 }
 
-/* Count uploads of names of ours that are that old, and abort them. */
+typedef struct Parts
+{
+	int64_t		newest;			/* 0 when there is none */
+	bool		truncated;
+	char		marker[16];		/* number where the next page begins */
+} Parts;
+
+static bool
+take_part(void *arg, const char *path, const char *text, BkcError *err)
+{
+	Parts	   *parts = arg;
+	int64_t		when;
+
+	if (text == NULL)
+		return true;
+	if (strcmp(path, "Part/LastModified") == 0)
+	{
+		/* a time that cannot be read may be any time */
+		if (!bkc_s3_parse_time(text, &when))
+			when = INT64_MAX;
+		if (when > parts->newest)
+			parts->newest = when;
+	}
+	else if (strcmp(path, "NextPartNumberMarker") == 0)
+		snprintf(parts->marker, sizeof(parts->marker), "%s", text);
+	else if (strcmp(path, "IsTruncated") == 0)
+		parts->truncated = strcmp(text, "true") == 0;
+	return true;
+}
+
+/* Parts are listed by number, and a retry may have sent an early one last: all pages count. */
+static bool
+list_parts(BkcS3Store *s3, const Entry *upload, Parts *parts, BkcError *err)
+{
+	char		before[sizeof(parts->marker)];
+	BkcS3Call	call;
+	bool		ok;
+
+	do
+	{
+		memcpy(before, parts->marker, sizeof(before));
+		parts->truncated = false;
+		bkc_s3_call_init(&call, "GET", upload->key);
+		call.absolute = true;
+		call.error_in_200 = true;
+		call.answer = "ListPartsResult";
+		ok = (before[0] == '\0' ||
+			  bkc_s3_call_param(&call, "part-number-marker", before, err)) &&
+			bkc_s3_call_param(&call, "uploadId", upload->id, err) &&
+			bkc_s3_call_run(s3, &call, err) &&
+			bkc_s3_xml(call.http.reply.data, call.http.reply.len, take_part, parts, err);
+		bkc_s3_call_free(s3, &call);
+		if (ok && parts->truncated && strcmp(parts->marker, before) == 0)
+			ok = bkc_error_set(err, BKC_ERR_CORRUPT,
+							   "S3 cut a listing without saying where it goes on");
+	} while (ok && parts->truncated);
+	return ok;
+}
+
+/* Has nothing happened to the upload for that long?  now is the server's time. */
+static bool
+is_idle(BkcS3Store *s3, const Entry *upload, int64_t now, uint64_t seconds, bool *idle,
+		BkcError *err)
+{
+	Parts		parts = {0};
+
+	*idle = is_old(now, upload->begun, seconds);
+	if (!*idle || seconds == 0)
+		return true;
+	if (list_parts(s3, upload, &parts, err))
+		*idle = parts.newest == 0 || is_old(now, parts.newest, seconds);
+	else if (err->code == BKC_ERR_NOT_FOUND)
+		*idle = false;			/* somebody has ended it meanwhile */
+	else if (err->code != BKC_ERR_UNSUPPORTED)
+		return bkc_error_context(err, "could not list the parts of the upload of \"%s\" in repository \"%s\"",
+								 upload->key, s3->base.location);
+	return true;
+}
+
+/* Count uploads of names of ours with which nothing happened for that long, and abort them. */
 static bool
 walk_uploads(BkcS3Store *s3, const char *prefix, uint64_t seconds, bool abort, uint64_t *n,
 			 BkcError *err)
@@ -278,10 +358,13 @@ walk_uploads(BkcS3Store *s3, const char *prefix, uint64_t seconds, bool abort, u
 		{
 			const Entry *upload = &page.entries[i];
 			const char *name = name_of(s3, upload->key);
+			bool		idle;
 
 			/* a server that passes over the prefix must not cost others their uploads */
-			if (name == NULL || strncmp(name, prefix, strlen(prefix)) != 0 || upload->id == NULL ||
-				!is_old(&page, upload, seconds))
+			if (name == NULL || strncmp(name, prefix, strlen(prefix)) != 0 || upload->id == NULL)
+				continue;
+			ok = is_idle(s3, upload, page.now, seconds, &idle, err);
+			if (!ok || !idle)
 				continue;
 			ok = !abort || bkc_s3_multipart_abort(s3, upload->key, true, upload->id, err) ||
 				bkc_error_context(err, "could not abort the upload of \"%s\" in repository \"%s\"",

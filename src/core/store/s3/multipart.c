@@ -12,6 +12,7 @@
 
 #define PARTS_MAX		10000	/* S3's own */
 #define ABORT_MS		1000	/* tidying up does not hold anybody up for longer */
+#define COMPLETE_MS		1800000 /* a server may put thousands of parts together */
 #define ETAG_MAX		128
 
 typedef struct Slot
@@ -242,6 +243,7 @@ bkc_s3_multipart_complete(BkcS3Multipart *m, BkcError *err)
 	bkc_s3_call_init(&call, "POST", m->name);
 	call.error_in_200 = true;
 	call.answer = "CompleteMultipartUploadResult";
+	call.http.total_ms = COMPLETE_MS;
 	ok = all_arrived(m, err) &&
 		make_list(m, &xml, err) &&
 		bkc_s3_call_param(&call, "uploadId", m->id, err) &&

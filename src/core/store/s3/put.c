@@ -43,24 +43,35 @@ bkc_s3_lives_long(const char *name)
 		strncmp(name, "probe/", 6) != 0;
 }
 
+/*
+ * A key seals what is written after it: until the day or the backup is over.  A lock that ends
+ * before that of the data would let somebody destroy data that are still locked.
+ */
 void
-bkc_s3_lock_until(const BkcS3Store *store, char until[BKC_S3_UNTIL_MAX])
+bkc_s3_lock_until(const BkcS3Store *store, const char *name, char until[BKC_S3_UNTIL_MAX])
 {
-	bkc_format_time(bkc_host->now() + store->clock_ahead +
-					(int64_t) store->config.lock_days * 86400 * 1000000, until, BKC_S3_UNTIL_MAX);
+	int64_t		days = store->config.lock_days;
+	uint64_t	sysid;
+	uint8_t		data[16];
+	uint8_t		wrapping[8];
+
+	if (bkc_name_parse_key(name, &sysid, data, wrapping))
+		days += BKC_S3_KEY_DAYS;
+	bkc_format_time(bkc_host->now() + store->clock_ahead + days * 86400 * 1000000, until,
+					BKC_S3_UNTIL_MAX);
 
 	/* whole seconds */
 	memcpy(until + 19, "Z", 2);
 }
 
 static bool
-lock_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err)
+lock_headers(BkcS3Store *store, BkcS3Call *call, const char *name, BkcError *err)
 {
 	char		until[BKC_S3_UNTIL_MAX];
 
 	if (store->config.lock_mode == NULL)
 		return true;
-	bkc_s3_lock_until(store, until);
+	bkc_s3_lock_until(store, name, until);
 	call->send_md5 = call->body_len > 0;
 	return bkc_s3_call_header(call, "x-amz-object-lock-mode", store->config.lock_mode, err) &&
 		bkc_s3_call_header(call, "x-amz-object-lock-retain-until-date", until, err);
@@ -68,10 +79,11 @@ lock_headers(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 
 /*
  * What people see in the console of the bucket: "<sysid>/backups/<label>/..."
- * is named with its label, whose parts are start, type and suffix.
+ * is named with its label, whose parts are start, type and suffix.  The last
+ * object of a backup, its manifest, has the size as well.
  */
 static bool
-label_headers(BkcS3Call *call, const char *name, BkcError *err)
+label_headers(const BkcS3Store *store, BkcS3Call *call, const char *name, BkcError *err)
 {
 	const char *label = strstr(name, "/backups/");
 	const char *type;
@@ -92,7 +104,12 @@ label_headers(BkcS3Call *call, const char *name, BkcError *err)
 	if (!bkc_s3_call_header(call, "x-amz-meta-backup-start", text, err))
 		return false;
 	snprintf(text, sizeof(text), "%.*s", (int) strcspn(type + 1, "-/"), type + 1);
-	return bkc_s3_call_header(call, "x-amz-meta-backup-type", text, err);
+	if (!bkc_s3_call_header(call, "x-amz-meta-backup-type", text, err))
+		return false;
+	if (store->base.backup_size == 0 || strcmp(label + len, "/manifest") != 0)
+		return true;
+	snprintf(text, sizeof(text), "%" PRIu64, store->base.backup_size);
+	return bkc_s3_call_header(call, "x-amz-meta-backup-size", text, err);
 }
 
 bool
@@ -108,7 +125,7 @@ bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, cons
 
 	return bkc_s3_call_header(call, "content-type", "application/octet-stream", err) &&
 		bkc_s3_call_header(call, BKC_S3_META_UPLOAD, upload, err) &&
-		label_headers(call, name, err) &&
+		label_headers(store, call, name, err) &&
 		(c->sse == NULL ||
 		 bkc_s3_call_header(call, "x-amz-server-side-encryption", c->sse, err)) &&
 		(c->sse_kms_key == NULL ||
@@ -116,7 +133,7 @@ bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, cons
 		bkc_s3_sse_c_headers(store, call, err) &&
 		(!lasting || c->tags == NULL || bkc_s3_call_header(call, "x-amz-tagging", c->tags, err)) &&
 		(!lasting || class == NULL || bkc_s3_call_header(call, "x-amz-storage-class", class, err)) &&
-		(!lasting || lock_headers(store, call, err));
+		(!lasting || lock_headers(store, call, name, err));
 }
 
 /* PUT of the marker; *there: the server says it is there already. */

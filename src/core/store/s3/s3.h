@@ -232,9 +232,11 @@ extern bool bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char
 /* Not a chunk of WAL or a probe: locked, tagged, in the class that was chosen. */
 extern bool bkc_s3_lives_long(const char *name);
 
-/* The end of a lock that begins now: "2026-11-20T12:03:01Z". */
+/* The end of a lock of that object that begins now: "2026-11-20T12:03:01Z". */
 #define BKC_S3_UNTIL_MAX	40
-extern void bkc_s3_lock_until(const BkcS3Store *store, char until[BKC_S3_UNTIL_MAX]);
+#define BKC_S3_KEY_DAYS		7	/* so much longer for keys */
+extern void bkc_s3_lock_until(const BkcS3Store *store, const char *name,
+							  char until[BKC_S3_UNTIL_MAX]);
 
 /* again.c: set lock and tags of an object that was uploaded in parts, where the server needs it. */
 extern bool bkc_s3_say_again(BkcS3Store *store, const char *name, BkcError *err);
@@ -270,11 +272,12 @@ extern bool bkc_s3_put_document(BkcS3Store *store, const char *name, const char 
 								const BkcBuffer *xml, BkcError *err);
 extern bool bkc_s3_remove_versions(BkcStore *store, const char *const *names, size_t n,
 								   BkcError *err);
+extern bool bkc_s3_remove_former(BkcStore *store, const char *prefix, BkcError *err);
 extern bool bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err);
 extern bool bkc_s3_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						BkcError *err);
 
-/* How many unfinished uploads below the repository are older than that. */
+/* With how many unfinished uploads below the repository nothing happened for that long. */
 extern bool bkc_s3_count_uploads(BkcS3Store *store, uint64_t seconds, uint64_t *n, BkcError *err);
 
 #endif							/* BKC_STORE_S3_S3_H */

@@ -15,10 +15,17 @@
 #include "base/text.h"
 #include "store/s3/bucket.h"
 
+typedef struct Version
+{
+	char	   *key;
+	char	   *id;
+} Version;
+
 typedef struct Versions
 {
 	const char *key;			/* whole, with the prefix */
-	char	  **ids;			/* newest first */
+	bool		below;			/* of all keys that begin so */
+	Version    *all;			/* by key, newest first */
 	size_t		n;
 	size_t		cap;
 	bool		beyond;			/* a key behind ours was seen */
@@ -28,6 +35,7 @@ typedef struct Versions
 
 	/* the version that is being read */
 	bool		ours;
+	char		name[1024 * 3 + 1];
 	char		id[1024];
 } Versions;
 
@@ -35,8 +43,11 @@ static void
 versions_free(Versions *v)
 {
 	for (size_t i = 0; i < v->n; i++)
-		free(v->ids[i]);
-	free(v->ids);
+	{
+		free(v->all[i].key);
+		free(v->all[i].id);
+	}
+	free(v->all);
 }
 
 static bool
@@ -45,15 +56,17 @@ push(Versions *v, BkcError *err)
 	if (v->n == v->cap)
 	{
 		size_t		cap = v->cap == 0 ? 8 : v->cap * 2;
-		char	  **bigger = realloc(v->ids, cap * sizeof(*bigger));
+		Version    *bigger = realloc(v->all, cap * sizeof(*bigger));
 
 		if (bigger == NULL)
 			return bkc_error_oom(err);
-		v->ids = bigger;
+		v->all = bigger;
 		v->cap = cap;
 	}
-	v->ids[v->n] = strdup(v->id);
-	return v->ids[v->n++] != NULL || bkc_error_oom(err);
+	v->all[v->n].key = strdup(v->name);
+	v->all[v->n].id = strdup(v->id);
+	v->n++;
+	return (v->all[v->n - 1].key != NULL && v->all[v->n - 1].id != NULL) || bkc_error_oom(err);
 }
 
 static bool
@@ -78,7 +91,11 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 	}
 	if (text != NULL && strcmp(inner, "/Key") == 0)
 	{
-		v->ours = strcmp(text, v->key) == 0;
+		size_t		len = strlen(v->key);
+
+		v->ours = strncmp(text, v->key, len) == 0 &&
+			(v->below ? strlen(text) < sizeof(v->name) : text[len] == '\0');
+		snprintf(v->name, sizeof(v->name), "%s", text);
 		v->beyond = v->beyond || !v->ours;
 	}
 	else if (text != NULL && strcmp(inner, "/VersionId") == 0)
@@ -93,7 +110,7 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 	return true;
 }
 
-/* All versions of one name.  Its key comes before all others that begin like it. */
+/* All versions of one name: its key comes before all that begin like it.  Or of all of these. */
 static bool
 list_versions(BkcS3Store *s3, const char *key, Versions *v, BkcS3Answer *answer, BkcError *err)
 {
@@ -173,11 +190,12 @@ remove_version(BkcS3Store *s3, const char *name, const char *id, BkcError *err)
 	return false;
 }
 
+/* *answer tells whether there was something to be known. */
 static bool
-remove_all(BkcS3Store *s3, const char *name, BkcError *err)
+remove_all(BkcS3Store *s3, const char *name, bool below, BkcS3Answer *answer, BkcError *err)
 {
 	Versions   *v = calloc(1, sizeof(*v));
-	BkcS3Answer answer;
+	size_t		prefix_len = strlen(s3->config.prefix);
 	char	   *key = NULL;
 	bool		ok;
 
@@ -186,16 +204,18 @@ remove_all(BkcS3Store *s3, const char *name, BkcError *err)
 		free(v);
 		return bkc_error_oom(err);
 	}
-	ok = list_versions(s3, key, v, &answer, err);
-	if (ok && answer == BKC_S3_DENIED)
+	v->below = below;
+	ok = list_versions(s3, key, v, answer, err);
+	if (ok && *answer == BKC_S3_DENIED)
 		ok = bkc_error_set(err, BKC_ERR_ACCESS,
 						   "the versions could not be asked for (s3:ListBucketVersions is not allowed)");
 	for (size_t i = v->n; ok && i > 0; i--)
-		ok = remove_version(s3, name, v->ids[i - 1], err);
+	{
+		const char *found = v->all[i - 1].key + prefix_len;
 
-	/* a server that knows no versions has none */
-	if (ok && answer != BKC_S3_KNOWN)
-		ok = s3->base.ops->remove(&s3->base, &name, 1, err);
+		/* other names are none of ours */
+		ok = !bkc_name_valid(found) || remove_version(s3, found, v->all[i - 1].id, err);
+	}
 	versions_free(v);
 	free(v);
 	free(key);
@@ -207,10 +227,24 @@ bkc_s3_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcE
 {
 	for (size_t i = 0; i < n; i++)
 	{
-		if (!remove_all((BkcS3Store *) store, names[i], err))
+		BkcS3Answer answer;
+
+		/* a server that knows no versions has none */
+		if (!remove_all((BkcS3Store *) store, names[i], false, &answer, err) ||
+			(answer != BKC_S3_KNOWN && !bkc_s3_remove(store, &names[i], 1, err)))
 			return bkc_error_context(err,
 									 "could not remove all versions of \"%s\" from repository \"%s\"",
 									 names[i], store->location);
 	}
 	return true;
+}
+
+bool
+bkc_s3_remove_former(BkcStore *store, const char *prefix, BkcError *err)
+{
+	BkcS3Answer answer;
+
+	return remove_all((BkcS3Store *) store, prefix, true, &answer, err) ||
+		bkc_error_context(err, "could not remove all versions below \"%s\" from repository \"%s\"",
+						  prefix, store->location);
 }
