@@ -185,7 +185,14 @@ faulty_remove_versions(BkcStore *store, const char *const *names, size_t n, BkcE
 }
 
 static bool
-<<<<<<< HEAD
+faulty_remove_former(BkcStore *store, const char *prefix, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "remove_former", err) && bkc_store_remove_former(f->inner, prefix, err);
+}
+
+static bool
 faulty_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err)
 {
 	FaultyStore *f = (FaultyStore *) store;
@@ -199,13 +206,6 @@ faulty_hold(BkcStore *store, const char *name, bool on, BkcError *err)
 	FaultyStore *f = (FaultyStore *) store;
 
 	return pass(f, "hold", err) && bkc_store_hold(f->inner, name, on, err);
-=======
-faulty_remove_former(BkcStore *store, const char *prefix, BkcError *err)
-{
-	FaultyStore *f = (FaultyStore *) store;
-
-	return pass(f, "remove_former", err) && bkc_store_remove_former(f->inner, prefix, err);
->>>>>>> main
 }
 
 static bool
@@ -255,12 +255,9 @@ static const BkcStoreOps faulty_ops = {
 	.list = faulty_list,
 	.remove = faulty_remove,
 	.remove_versions = faulty_remove_versions,
-<<<<<<< HEAD
+	.remove_former = faulty_remove_former,
 	.locked = faulty_locked,
 	.hold = faulty_hold,
-=======
-	.remove_former = faulty_remove_former,
->>>>>>> main
 	.sweep = faulty_sweep,
 	.tidy = faulty_tidy,
 	.describe = faulty_describe,

@@ -310,7 +310,17 @@ bkc_store_remove_versions(BkcStore *store, const char *const *names, size_t n, B
 }
 
 bool
-<<<<<<< HEAD
+bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err)
+{
+	/* nobody wants to lose all of a repository */
+	if (prefix[0] == '\0')
+		return bkc_error_set(err, BKC_ERR_INVALID, "removal of everything");
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		(store->ops->remove_former == NULL || store->ops->remove_former(store, prefix, err));
+}
+
+bool
 bkc_store_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err)
 {
 	*until = 0;
@@ -328,16 +338,6 @@ bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err)
 	return check_names(&name, 1, err) &&
 		bkc_host_check(err) &&
 		store->ops->hold(store, name, on, err);
-=======
-bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err)
-{
-	/* nobody wants to lose all of a repository */
-	if (prefix[0] == '\0')
-		return bkc_error_set(err, BKC_ERR_INVALID, "removal of everything");
-	return check_prefix(prefix, err) &&
-		bkc_host_check(err) &&
-		(store->ops->remove_former == NULL || store->ops->remove_former(store, prefix, err));
->>>>>>> main
 }
 
 bool

@@ -213,6 +213,12 @@ extern bool bkc_store_remove_versions(BkcStore *store, const char *const *names,
 									  BkcError *err);
 
 /*
+ * The same for everything below prefix, also for names that no listing shows any more because they
+ * were removed, and only their former versions are left.  Objects stay where there are no versions.
+ */
+extern bool bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err);
+
+/*
  * Until when an object lock forbids to remove the object for good: microseconds since 1970,
  * 0 = it does not, BKC_STORE_HELD = until somebody ends a legal hold.  A missing object is not locked.
  */
@@ -224,10 +230,6 @@ extern bool bkc_store_locked(BkcStore *store, const char *name, int64_t *until, 
  * thing: then the note beside the backup is all there is.
  */
 extern bool bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err);
- * The same for everything below prefix, also for names that no listing shows any more because they
- * were removed, and only their former versions are left.  Objects stay where there are no versions.
- */
-extern bool bkc_store_remove_former(BkcStore *store, const char *prefix, BkcError *err);
 
 /*
  * Remove what unfinished writes below prefix have left behind (temporary

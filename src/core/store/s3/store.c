@@ -64,12 +64,9 @@ static const BkcStoreOps s3_store_ops = {
 	.list = bkc_s3_list,
 	.remove = bkc_s3_remove,
 	.remove_versions = bkc_s3_remove_versions,
-<<<<<<< HEAD
 	.locked = bkc_s3_locked,
 	.hold = bkc_s3_hold,
-=======
 	.remove_former = bkc_s3_remove_former,
->>>>>>> main
 	.sweep = bkc_s3_sweep,
 	.tidy = bkc_s3_tidy,
 	.describe = bkc_s3_describe,
