@@ -51,7 +51,7 @@ CREATE TABLE @extschema@.backup_catalog (
 CREATE TABLE @extschema@.backup_copy (
 	backup_id bigint NOT NULL REFERENCES @extschema@.backup_catalog (id) ON DELETE CASCADE,
 	repository text NOT NULL,
-	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
+	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'expiring')),
 	verification text NOT NULL DEFAULT 'not verified'
 		CHECK (verification IN ('not verified', 'passed', 'failed')),
 	PRIMARY KEY (backup_id, repository)
@@ -780,51 +780,14 @@ $$;
 COMMENT ON FUNCTION @extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text)
 	IS 'say what retention keeps in one repository (default: in all that have no policy of their own)';
 
-CREATE FUNCTION @extschema@.backup_expire_plan(repository text)
-RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, bytes bigint)
-	AS 'MODULE_PATHNAME', 'bkc_sql_expire_plan'
-	LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-
-COMMENT ON FUNCTION @extschema@.backup_expire_plan(text)
-	IS 'what retention would keep and remove; part of backup_expire()';
-
-CREATE FUNCTION @extschema@.backup_expire_start(repository text)
-RETURNS bigint
-	AS 'MODULE_PATHNAME', 'bkc_sql_expire_start'
-	LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-
-COMMENT ON FUNCTION @extschema@.backup_expire_start(text)
-	IS 'run retention and wait for it; returns the id of its event; part of backup_expire()';
-
+-- SECURITY DEFINER, so that a role can be allowed to run retention without rights on the tables.
 CREATE FUNCTION @extschema@.backup_expire(
 	dry_run boolean DEFAULT true,
 	repository text DEFAULT NULL)
-RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, size text)
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-	event bigint;
-BEGIN
-	IF COALESCE(backup_expire.dry_run, true) THEN
-		RETURN QUERY SELECT p.repository, p.kind, p.name, p.action, p.reason, p.id,
-			pg_catalog.pg_size_pretty(p.bytes)
-		FROM @extschema@.backup_expire_plan(backup_expire.repository) p;
-		RETURN;
-	END IF;
-	event := @extschema@.backup_expire_start(backup_expire.repository);
-	RETURN QUERY SELECT r.key, i.kind, i.name, i.action, i.reason, i.id,
-		pg_catalog.pg_size_pretty(i.bytes)
-	FROM @extschema@.backup_event e,
-		LATERAL pg_catalog.jsonb_each(e.detail -> 'repositories') r,
-		LATERAL pg_catalog.jsonb_to_recordset(r.value)
-			AS i(kind text, name text, action text, reason text, id bigint, bytes bigint)
-	WHERE e.id = event;
-END
-$$;
+RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, bytes bigint)
+	AS 'MODULE_PATHNAME', 'bkc_sql_expire'
+	LANGUAGE C VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.backup_expire(boolean, text)
 	IS 'what retention keeps and removes, with the reasons; with dry_run => false it removes';
@@ -883,8 +846,6 @@ REVOKE ALL ON FUNCTION
 	@extschema@.unschedule_backup(text),
 	@extschema@.backup_job_check(text, text, text, text, jsonb),
 	@extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text),
-	@extschema@.backup_expire_plan(text),
-	@extschema@.backup_expire_start(text),
 	@extschema@.backup_expire(boolean, text),
 	@extschema@.backup_clock_is_right()
 	FROM PUBLIC;
