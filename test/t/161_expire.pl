@@ -102,16 +102,29 @@ like(rows('true'), qr/^backup\|\Q$labels[6]\E\|keep\|.*newest good backup/m, 'bu
 # ---- crashes ----
 
 $node->safe_psql('postgres', "SELECT backup_set_policy(keep_last => 1, pitr_window => '0')");
-for my $point (qw(expire-backup expire-row store-remove@2 expire-wal))
+for my $point (qw(expire-backup expire-row removal expire-wal))
 {
-	my ($name, $count) = split /@/, $point;
-
 	backup();
-	bkc_set_fault($node, "$name=kill" . ($count ? "\@$count" : ''));
-	my ($status) = $node->psql('postgres', 'SELECT count(*) FROM backup_expire(dry_run => false)');
-	isnt($status, 0, "$point: the server crashes");
-	bkc_wait_up($node);
-	bkc_clear_fault($node);
+	if ($point eq 'removal')
+	{
+		# in the middle of one backup's objects; this point is passed again right after the restart
+		bkc_set_fault($node, 'store-remove=sleep:60000@2');
+		my $there = backups_there();
+		my $job = bkc_start($node, 'SELECT count(*) FROM backup_expire(dry_run => false)');
+		ok(bkc_poll(sub { backups_there() ne $there }), 'a manifest is gone');
+		$node->stop('immediate');
+		bkc_join_fails($job, qr/terminating connection|server closed/, "$point: the server crashes");
+		$node->append_conf('postgresql.auto.conf', "pg_backupctl.fault = ''\n");
+		$node->start;
+	}
+	else
+	{
+		bkc_set_fault($node, "$point=kill");
+		my ($status) = $node->psql('postgres', 'SELECT count(*) FROM backup_expire(dry_run => false)');
+		isnt($status, 0, "$point: the server crashes");
+		bkc_wait_up($node);
+		bkc_clear_fault($node);
+	}
 	bkc_wait_for_sql($node, "SELECT count(*) FROM backup_progress", 0, 'it is up');
 	unlike(rows('false'), qr/^$/, "$point: the next run goes through");
 	unlike(rows('true'), qr/\|remove\|/, "$point: and nothing is left to do");
