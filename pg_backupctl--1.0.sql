@@ -255,9 +255,10 @@ SELECT j.id, j.job, j.label, j.repository, j.phase,
 	(j.bytes_done / r.seconds)::bigint AS bytes_per_second
 FROM @extschema@.backup_jobs() j,
 	LATERAL (SELECT GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp()
-									 - COALESCE(j.copy_started, j.started))::float8, 0.001) AS seconds) r;
+									 - COALESCE(j.copy_started, j.started))::float8, 0.001) AS seconds) r
+WHERE j.job NOT IN ('settle', 'schedule', 'notify');
 
-COMMENT ON VIEW @extschema@.backup_progress IS 'running backups and verifications';
+COMMENT ON VIEW @extschema@.backup_progress IS 'running jobs; what the server does by itself in between is shown by backup_jobs() only';
 
 -- ---------------------------------------------------------------------------
 -- WAL
@@ -569,6 +570,8 @@ COMMENT ON TABLE @extschema@.backup_schedule_entry IS 'schedules; see schedule_b
 CREATE FUNCTION @extschema@.backup_schedule_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'bkc_sql_schedule_changed'
 	LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.backup_schedule_changed()
+	IS 'trigger of backup_schedule_entry: the server looks anew what is due';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 	ON @extschema@.backup_schedule_entry
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.backup_schedule_changed();

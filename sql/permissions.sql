@@ -75,7 +75,7 @@ SET SESSION AUTHORIZATION regress_backup_monitor;
 SELECT id, backup_type, status FROM backup_catalog;
 SELECT count(*) FROM backup_copy;
 SELECT count(*) FROM backup_progress WHERE job <> 'settle';
-SELECT count(*) FROM backup_jobs() WHERE job <> 'settle';
+SELECT count(*) FROM backup_jobs() WHERE job NOT IN ('settle', 'schedule', 'notify');
 SELECT repository, status FROM backup_archiver;
 SELECT repository, status FROM backup_archiver_state();
 SELECT count(*) >= 0 AS may FROM backup_recovery_window;

@@ -19,6 +19,9 @@
 /* after this time a waiting SELECT is told what it costs */
 #define SNAPSHOT_NOTICE_MS	(10 * 60 * 1000)
 
+#define SLOT_WAIT_MS	2000	/* for a free worker slot */
+#define SLOT_POLL_MS	50
+
 static void
 report_running_backup(const BkcJob *job)
 {
@@ -161,6 +164,26 @@ free_slot(BkcJob *job, uint64 generation)
 	LWLockRelease(bkc_shared->lock);
 }
 
+/*
+ * Housekeeping jobs come and go: somebody who wants a job does not fail because one of them has the
+ * last slot for a moment.
+ */
+static bool
+register_worker(BackgroundWorker *worker, BkcJobKind kind, BackgroundWorkerHandle **handle)
+{
+	for (int waited = 0;; waited += SLOT_POLL_MS)
+	{
+		if (RegisterDynamicBackgroundWorker(worker, handle))
+			return true;
+		if (bkc_job_is_housekeeping(kind) || waited >= SLOT_WAIT_MS ||
+			QueryCancelPending || ProcDiePending)
+			return false;		/* the caller gives the job's slot back first */
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOT_POLL_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
+
 BkcJobHandle *
 bkc_job_start(const BkcJobArgs *args, bool wait)
 {
@@ -175,9 +198,10 @@ bkc_job_start(const BkcJobArgs *args, bool wait)
 	worker.bgw_main_arg = Int32GetDatum((int32) (job - bkc_shared->jobs));
 	worker.bgw_notify_pid = MyProcPid;
 	memcpy(worker.bgw_extra, &job->generation, sizeof(job->generation));
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle->worker))
+	if (!register_worker(&worker, args->kind, &handle->worker))
 	{
 		free_slot(job, handle->generation);
+		CHECK_FOR_INTERRUPTS();
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no background worker slot is free"),

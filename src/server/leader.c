@@ -63,6 +63,7 @@ bkc_job_type(BkcJobKind kind)
 }
 
 static uint64 my_generation = 0;
+static bool my_schedule = false;	/* a schedule has started us */
 
 static bool
 leader_cancelled(void)
@@ -95,7 +96,7 @@ after_end(BkcJobKind kind)
 	/* only backups leave something behind; what still counts as active would be spared */
 	if (kind == BKC_JOB_BACKUP)
 		bkc_shared_request_settle();
-	if (!bkc_job_is_housekeeping(kind))
+	if (!bkc_job_is_housekeeping(kind) && (my_schedule || bkc_shared->schedule_waits))
 		bkc_schedule_request();
 }
 
@@ -144,6 +145,7 @@ leader_attach(int slot)
 		job->state = BKC_JOB_RUNNING;
 		job->leader_pid = MyProcPid;
 		my_job = job;
+		my_schedule = job->args.schedule[0] != '\0';
 	}
 	LWLockRelease(bkc_shared->lock);
 	if (!mine)

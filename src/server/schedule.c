@@ -416,6 +416,7 @@ start_due(Entry *e, BkcScheduleDecision *d, int64 now)
 	{
 		/* the end of the job in the way brings another look, too */
 		write_waiting(e, message);
+		bkc_shared->schedule_waits = true;
 		return now + (int64) BUSY_SECONDS * USECS_PER_SEC;
 	}
 	if (sqlstate == ERRCODE_OBJECT_IN_USE)
@@ -517,6 +518,7 @@ bkc_schedule_run(BkcJob *job)
 
 	if (bkc_set_enabled && !RecoveryInProgress() && bkc_sqlrun_installed())
 	{
+		bkc_shared->schedule_waits = false;
 		entries = read_entries(&n);
 		for (int i = 0; i < n; i++)
 		{

@@ -152,6 +152,7 @@ typedef struct BkcShared
 	bool		schedule_look;	/* a schedule was changed, or a job has ended */
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
+	bool		schedule_waits; /* one is due, and another job is in its way */
 	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;
