@@ -966,12 +966,13 @@ WITH repo AS MATERIALIZED (
 		pg_catalog.row_number() OVER (PARTITION BY y.repository, NULLIF(c.tier, ''), y.status
 									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
-	WHERE c.label IS NOT NULL OR c.repository IS NOT NULL
 ), schedule AS MATERIALIZED (
 	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
 		NULLIF(e.tier, '') AS tier,
-		pg_catalog.min(COALESCE(e.retry_at, e.starts_at, e.next_run)) AS next_run
+		pg_catalog.min(COALESCE(e.retry_at, e.starts_at, e.next_run, n.next_run)) AS next_run
 	FROM @extschema@.backup_schedule_entry e
+		-- one that is new has not been planned yet
+		LEFT JOIN LATERAL @extschema@.backup_cron_next(e.cron, 1, NULL, e.time_zone) n (next_run) ON e.next_run IS NULL
 	WHERE e.enabled AND e.type NOT IN ('expire', 'verify', 'wal-check')
 	GROUP BY 1, 2
 ), used AS (
@@ -985,7 +986,7 @@ WITH repo AS MATERIALIZED (
 SELECT p.repository, p.tier,
 	COALESCE(@extschema@.backup_age_text(n.now - l.finished_at) || ' ago', 'never') AS last_success,
 	pg_catalog.pg_size_pretty(l.backup_size_bytes) AS size,
-	CASE WHEN t.percent > 0 THEN '+' ELSE '' END || t.percent || ' %' AS trend,
+	CASE WHEN t.percent >= 0.5 THEN '+' ELSE '' END || pg_catalog.round(t.percent) || ' %' AS trend,
 	pg_catalog.date_trunc('second', l.duration) AS duration,
 	k.completed, k.failed,
 	CASE WHEN s.next_run <= n.now THEN 'now'
@@ -1051,9 +1052,9 @@ WITH repo AS MATERIALIZED (
 			FROM backup o WHERE o.repository = r.repository AND o.status = 'completed') v
 		CROSS JOIN LATERAL (
 			SELECT pg_catalog.count(*) AS failed,
-				(pg_catalog.array_agg(o.error ORDER BY o.id DESC))[1] AS error
+				(pg_catalog.array_agg(o.error ORDER BY o.finished_at DESC, o.id DESC))[1] AS error
 			FROM backup o WHERE o.repository = r.repository AND o.status = 'failed'
-				AND (b.id IS NULL OR o.id > b.id)) f
+				AND (b.id IS NULL OR o.finished_at > b.finished_at)) f
 ), schedule AS MATERIALIZED (
 	-- the longest pause that a schedule plans, of all schedules of a repository the shortest
 	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
@@ -1113,7 +1114,7 @@ WITH repo AS MATERIALIZED (
 		LEFT JOIN @extschema@.backup_threshold i ON i.check_name = 'last_backup_schedule'
 	UNION ALL
 	SELECT 11, 'failed_backups', l.repository, 0,
-		l.failed || COALESCE(': ' || pg_catalog."left"(l.error, 60), ''), l.failed, false, t.warning, t.critical, t.unit,
+		l.failed || COALESCE(': ' || pg_catalog."left"(pg_catalog.replace(l.error, E'\n', ' '), 60), ''), l.failed, false, t.warning, t.critical, t.unit,
 		'see error in backup_catalog'
 	FROM last l LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'failed_backups'
 	UNION ALL

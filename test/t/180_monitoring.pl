@@ -136,7 +136,7 @@ becomes('failed_backups', 'ok', 'a good one');
 
 # ---- a verification that fails ----
 
-my ($pack) = bkc_repo_objects($node, qr{/\Q$good->{label}\E/data/});
+my ($pack) = sort { -s "$repo/$b" <=> -s "$repo/$a" } bkc_repo_objects($node, qr{/\Q$good->{label}\E/data/});
 bkc_flip_byte("$repo/$pack", 5000);
 is($node->safe_psql('postgres', "SELECT backup_verify($good->{id})"), 'failed', 'a damaged backup');
 becomes('verification', 'critical', 'the newest backup is bad');
@@ -191,7 +191,7 @@ is($node->safe_psql('postgres', "SELECT sum(backups), bool_and(storage_class = '
 
 # ---- metrics ----
 
-my $metrics = $node->safe_psql('postgres', 'SELECT backup_metrics()') . "\n";
+my $metrics = $node->safe_psql('postgres', 'SELECT backup_metrics()');
 my %family = map { $_ => 1 } $metrics =~ /^# TYPE (\S+) /mg;
 my %series = map { $_ => 1 } $metrics =~ /^(\w+)(?:\{| )/mg;
 ok(keys %family >= 14, 'there are metrics');
