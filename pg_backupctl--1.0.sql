@@ -1253,8 +1253,10 @@ RETURNS text
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
+	-- Prometheus' older text format knows neither the type "info" nor that counters end in _total;
+	-- readers of it take the former for an error, the latter for untyped.
 	WITH family (number, name, type, unit, help) AS (VALUES
-		(1, 'pg_backupctl', 'info', NULL, 'Version of pg_backupctl.'),
+		(1, 'pg_backupctl_info', 'gauge', NULL, 'Version of pg_backupctl.'),
 		(2, 'pg_backupctl_enabled', 'gauge', NULL, 'Setting pg_backupctl.enabled.'),
 		(3, 'pg_backupctl_health', 'gauge', NULL, 'Checks of backup_health: 0 ok, 1 warning, 2 critical.'),
 		(4, 'pg_backupctl_last_success_timestamp_seconds', 'gauge', 'seconds', 'End of the last good backup.'),
@@ -1285,7 +1287,7 @@ AS $$
 		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, ''), 'class', s.storage_class) AS labels
 		FROM @extschema@.backup_storage s
 	), sample (name, labels, value) AS (
-		SELECT 'pg_backupctl', jsonb_build_object('version', e.extversion), 1::numeric FROM pg_extension e WHERE e.extname = 'pg_backupctl'
+		SELECT 'pg_backupctl_info', jsonb_build_object('version', e.extversion), 1::numeric FROM pg_extension e WHERE e.extname = 'pg_backupctl'
 		UNION ALL SELECT 'pg_backupctl_enabled', '{}', CASE current_setting('pg_backupctl.enabled') WHEN 'on' THEN 1 ELSE 0 END
 		UNION ALL SELECT 'pg_backupctl_health', jsonb_build_object('check', h.check_name, 'repository', COALESCE(h.repository, '')), h.level
 			FROM @extschema@.backup_health h
@@ -1317,7 +1319,7 @@ AS $$
 		UNION ALL SELECT f.number, 2, '# UNIT ' || f.name || ' ' || f.unit FROM family f WHERE f.unit IS NOT NULL
 		UNION ALL SELECT f.number, 3, '# HELP ' || f.name || ' ' || f.help FROM family f
 		UNION ALL
-		SELECT f.number, 4, f.name || CASE f.type WHEN 'counter' THEN '_total' WHEN 'info' THEN '_info' ELSE '' END
+		SELECT f.number, 4, f.name || CASE f.type WHEN 'counter' THEN '_total' ELSE '' END
 			|| COALESCE('{' || l.labels || '}', '') || ' ' || trim_scale(s.value)
 		FROM sample s JOIN family f ON f.name = s.name,
 			LATERAL (SELECT string_agg(j.key || '="' || replace(replace(replace(j.value, '\', '\\'), '"', '\"'), chr(10), '\n') || '"',

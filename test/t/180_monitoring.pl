@@ -60,8 +60,7 @@ $node->safe_psql('postgres', <<'SQL');
 SELECT schedule_backup('nightly', '0 1 * * *', time_zone => 'UTC'), backup_set_policy('classic');
 SQL
 bkc_shipped($node);
-bkc_wait_for_sql($node, "SELECT count(*) FROM backup_health WHERE level > 0", 0, 'all is well')
-  or diag($node->safe_psql('postgres', 'SELECT * FROM backup_health WHERE level > 0'));
+bkc_wait_for_sql($node, "SELECT count(*) FROM backup_health WHERE level > 0", 0, 'all is well');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM backup_health WHERE advice IS NOT NULL'),
 	0, 'and there is nothing to do');
 like($node->safe_psql('postgres', 'SELECT last_success FROM backup_status'), qr/^\d+ (?:second|minute)s? ago$/, 'the age in words');
@@ -199,7 +198,7 @@ like($metrics, qr/\n# EOF\n\z/, 'the end is marked');
 like($metrics, qr/^pg_backupctl_health\{check="last_backup",repository="main"\} 0$/m, 'a check');
 like($metrics, qr/^pg_backupctl_archived_files_total\{repository="main"\} [1-9]\d*$/m, 'a counter');
 like($metrics, qr/^pg_backupctl_last_size_bytes\{repository="main",tier="it's \\"\\\\\\\\ 4"\} \d+$/m, 'labels are escaped');
-is(join("\n", grep { !/^# (?:TYPE \w+ (?:gauge|counter|info)|UNIT \w+ \w+|HELP \w+ [^\\]+|EOF)$|^\w+(?:\{\w+="(?:[^"\\]|\\[\\n"])*"(?:,\w+="(?:[^"\\]|\\[\\n"])*")*\})? -?\d+(?:\.\d+)?$/ } split /\n/, $metrics),
+is(join("\n", grep { !/^# (?:TYPE \w+ (?:gauge|counter)|UNIT \w+ \w+|HELP \w+ [^\\]+|EOF)$|^\w+(?:\{\w+="(?:[^"\\]|\\[\\n"])*"(?:,\w+="(?:[^"\\]|\\[\\n"])*")*\})? -?\d+(?:\.\d+)?$/ } split /\n/, $metrics),
 	'', 'every line has the form');
 is(join(' ', grep { my ($f, $u) = /^# UNIT (\S+) (\S+)/; defined $f && $f !~ /_\Q$u\E$/ } split /\n/, $metrics),
 	'', 'a unit is the end of the name');
@@ -249,14 +248,13 @@ SKIP:
 		fail('promtool is missing: make deps') if $ENV{CI};
 		skip 'promtool is missing: install Debian\'s package prometheus (make deps)', 2;
 	}
-	my ($out, $in) = ('', $metrics);
+	my $out = '';
 
-	# promtool reads Prometheus' older text format, where a family has the name of its samples
-	$in =~ s/^(# (?:TYPE|HELP) \w+)(?= counter$| WAL files stored| Failures to store)/$1_total/mg;
-	$in =~ s/^(# (?:TYPE|HELP) pg_backupctl)(?= info$| Version)/$1_info/mg;
-	$in =~ s/^(# TYPE pg_backupctl_info) info$/$1 gauge/m;
-	ok(IPC::Run::run([ 'promtool', 'check', 'metrics' ], '<', \$in, '>&', \$out), 'promtool takes the metrics')
-	  or diag($out);
+	# It reads Prometheus' older text format, where a counter's family has the name of its
+	# samples: there it misses the help of the two, and must find nothing else (1 is no metrics at all).
+	IPC::Run::run([ 'promtool', 'check', 'metrics' ], '<', \$metrics, '>&', \$out);
+	ok($? >> 8 != 1 && !(grep { !/^pg_backupctl_archive(?:d_files|_failures)_total no help text$/ } split /\n/, $out), 'promtool takes the metrics')
+	  or diag("status $?: $out");
 	ok(IPC::Run::run([ 'promtool', 'check', 'rules', "$share/prometheus/alerts.yaml" ], '>&', \$out), 'promtool takes the alert rules')
 	  or diag($out);
 }
