@@ -1238,8 +1238,12 @@ FROM (
 		pg_catalog.sum(c.original_size_bytes)::bigint AS original_bytes,
 		pg_catalog.min(c.finished_at) AS oldest, pg_catalog.max(c.finished_at) AS newest
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id,
+		-- the backup's own, or what the repository's URL says now
 		LATERAL (SELECT COALESCE(NULLIF(c.metadata ->> 'storage_class', ''),
-			CASE WHEN c.backup_location LIKE 'file:%' THEN 'file' ELSE 'STANDARD' END) AS storage_class) k
+			CASE WHEN c.backup_location LIKE 'file:%' THEN 'file' END,
+			pg_catalog."substring"(pg_catalog.current_setting('pg_backupctl.repositories'), '(?:^|,)\s*'
+				|| pg_catalog.regexp_replace(y.repository, '\W', '\\\&', 'g') || '\s*=[^,]*[?&]storage_class=([^&,\s]+)'),
+			'STANDARD') AS storage_class) k
 	WHERE y.status = 'completed'
 	GROUP BY 1, 2, 3) s
 	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class

@@ -259,6 +259,20 @@ SKIP:
 	  or diag($out);
 }
 
+# ---- the storage class of a bucket, from its URL; a second repository ----
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET pg_backupctl.enabled = off');
+$node->safe_psql('postgres', "ALTER SYSTEM SET pg_backupctl.repositories = 'main=file://$repo, cold=s3://bucket/x?region=eu-central-1&storage_class=GLACIER_IR'");
+$node->reload;
+$node->safe_psql('postgres', <<'SQL');
+INSERT INTO backup_catalog (backup_type, label, repository, backup_location, status, finished_at, backup_size_bytes)
+VALUES ('full', 'x', 'cold', 's3://bucket/x', 'completed', now(), 1073741824000), ('full', 'y', 'co.d', 's3://bucket/x', 'completed', now(), 1073741824000);
+INSERT INTO backup_copy (backup_id, repository, status) SELECT id, repository, 'completed' FROM backup_catalog WHERE repository LIKE 'co%';
+SQL
+bkc_wait_for_sql($node, "SELECT storage_class, monthly_cost FROM backup_storage WHERE repository = 'cold'", 'GLACIER_IR|4.00 USD', 'the URL tells the storage class');
+is($node->safe_psql('postgres', "SELECT storage_class FROM backup_storage WHERE repository = 'co.d'"), 'STANDARD', 'of that repository only');
+is($node->safe_psql('postgres', "SELECT DISTINCT repository, wal FROM backup_status ORDER BY 1"), "co.d|\ncold|off\nmain|off", 'backup_status has both');
+is($node->safe_psql('postgres', "SELECT repository, status FROM backup_health WHERE check_name = 'last_backup' ORDER BY 1"), "cold|ok\nmain|ok", 'so has backup_health');
 $node->stop;
 
 done_testing();
