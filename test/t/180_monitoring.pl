@@ -10,6 +10,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use IPC::Run;
 use JSON::PP;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -183,6 +184,19 @@ $node->safe_psql('postgres', 'ALTER SYSTEM SET pg_backupctl.enabled = on');
 $node->reload;
 becomes('enabled', 'ok', 'switched on');
 
+# ---- on a standby ----
+
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$node->backup('base');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', "SELECT status, value FROM backup_health WHERE check_name IN ('archiving', 'possible_loss')"),
+	"ok|standby\nok|standby", 'a standby says that it is one');
+is($standby->safe_psql('postgres', 'SELECT count(*) > 20, (SELECT sum(completed) FROM backup_status) FROM string_to_table(backup_metrics(), chr(10))'),
+	't|6', 'and has status and metrics');
+$standby->stop;
+
 # ---- storage ----
 
 is($node->safe_psql('postgres', "SELECT sum(backups), bool_and(storage_class = 'file' AND currency = 'EUR' AND cost_per_month > 0), sum(bytes) = (SELECT sum(backup_size_bytes) FROM backup_catalog WHERE status = 'completed') FROM backup_storage"),
@@ -246,7 +260,7 @@ SKIP:
 	if (!grep { -x "$_/promtool" } split /:/, $ENV{PATH})
 	{
 		fail('promtool is missing: make deps') if $ENV{CI};
-		skip 'promtool is missing: install Debian\'s package prometheus (make deps)', 2;
+		skip 'promtool is missing: install Debian\'s package prometheus (make deps)', 3;
 	}
 	my $out = '';
 
@@ -256,6 +270,45 @@ SKIP:
 	ok($? >> 8 != 1 && !(grep { !/^pg_backupctl_archive(?:d_files|_failures)_total no help text$/ } split /\n/, $out), 'promtool takes the metrics')
 	  or diag("status $?: $out");
 	ok(IPC::Run::run([ 'promtool', 'check', 'rules', "$share/prometheus/alerts.yaml" ], '>&', \$out), 'promtool takes the alert rules')
+	  or diag($out);
+
+	# ... which tell of what they shall, and only of that
+	my $tests = $node->basedir . '/alerts_test.yaml';
+	append_to_file($tests, <<"YAML");
+rule_files: [$share/prometheus/alerts.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'pg_backupctl_health{check="last_backup",repository="main",instance="a"}', values: '0x10 2x50'}
+      - {series: 'pg_backupctl_health{check="policy",repository="main",instance="a"}', values: '1x60'}
+      - {series: 'pg_backupctl_health{check="space",repository="main",instance="a"}', values: '0x60'}
+      - {series: 'pg_backupctl_last_success_timestamp_seconds{repository="main",tier="daily",instance="a"}', values: '-691200x60'}
+      - {series: 'pg_backupctl_last_success_timestamp_seconds{repository="main",tier="",instance="b"}', values: '-999999x60'}
+      - {series: 'pg_backupctl_last_success_timestamp_seconds{repository="main",tier="daily",instance="b"}', values: '0x60'}
+      - {series: 'pg_backupctl_wal_disk_full_seconds{repository="main",instance="a"}', values: '90000x60'}
+    promql_expr_test:
+      - expr: count by (alertname, check, instance) (ALERTS{alertstate="firing"})
+        eval_time: 9m
+        exp_samples:
+          - {labels: '{alertname="PgBackupctlNoRecentBackup", instance="a"}', value: 1}
+      - expr: count by (alertname, check, instance) (ALERTS{alertstate="firing"})
+        eval_time: 30m
+        exp_samples:
+          - {labels: '{alertname="PgBackupctlCritical", check="last_backup", instance="a"}', value: 1}
+          - {labels: '{alertname="PgBackupctlWarning", check="policy", instance="a"}', value: 1}
+          - {labels: '{alertname="PgBackupctlNoRecentBackup", instance="a"}', value: 1}
+  - interval: 1m
+    input_series:
+      - {series: 'pg_backupctl_wal_disk_full_seconds{repository="main",instance="a"}', values: '600x60'}
+    promql_expr_test:
+      - expr: count by (alertname) (ALERTS{alertstate="firing"})
+        eval_time: 30m
+        exp_samples:
+          - {labels: '{alertname="PgBackupctlNoMetrics"}', value: 1}
+          - {labels: '{alertname="PgBackupctlWalDiskFull"}', value: 1}
+YAML
+	ok(IPC::Run::run([ 'promtool', 'test', 'rules', $tests ], '>&', \$out), 'the alert rules tell')
 	  or diag($out);
 }
 
