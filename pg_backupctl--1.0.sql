@@ -1252,6 +1252,81 @@ ORDER BY s.repository, s.tier, s.storage_class;
 COMMENT ON VIEW @extschema@.backup_storage IS 'what backups take and cost, by repository, tier and storage class; without the archived WAL';
 COMMENT ON COLUMN @extschema@.backup_storage.monthly_cost IS 'by backup_price; null where it has no price';
 
+CREATE FUNCTION @extschema@.backup_cost_forecast(
+	plan text DEFAULT NULL,
+	keep_last integer DEFAULT NULL,
+	keep_daily integer DEFAULT NULL,
+	keep_weekly integer DEFAULT NULL,
+	keep_monthly integer DEFAULT NULL,
+	keep_yearly integer DEFAULT NULL,
+	keep_within interval DEFAULT NULL,
+	repository text DEFAULT NULL,
+	storage_class text DEFAULT NULL)
+RETURNS TABLE (repository_name text, rule text, backups bigint, stored text, monthly_cost text,
+	bytes bigint, cost_per_month numeric, currency text)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF backup_cost_forecast.plan IS NOT NULL AND backup_cost_forecast.plan NOT IN ('classic', 'none') THEN
+		RAISE EXCEPTION 'retention plan "%" is not known', backup_cost_forecast.plan
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Plans are: classic, none. Or name the rules: keep_daily => 14.';
+	END IF;
+	RETURN QUERY
+	WITH place AS (
+		SELECT a.repository, a.ordinality AS number, z.size, k.storage_class,
+			COALESCE(h.hours, 24) AS hours
+		FROM @extschema@.backup_archiver_state() WITH ORDINALITY a
+			CROSS JOIN LATERAL (
+				-- what a backup takes there
+				SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY l.bytes) AS size
+				FROM (SELECT c.backup_size_bytes AS bytes
+					FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
+					WHERE y.repository = a.repository AND y.status = 'completed'
+					ORDER BY c.finished_at DESC LIMIT 10) l) z
+			CROSS JOIN LATERAL (
+				-- where the last one lies
+				SELECT COALESCE(backup_cost_forecast.storage_class,
+					(SELECT s.storage_class FROM @extschema@.backup_storage s
+					 WHERE s.repository = a.repository ORDER BY s.newest DESC LIMIT 1)) AS storage_class) k
+			CROSS JOIN LATERAL (
+				SELECT min(EXTRACT(epoch FROM r.later - r.first) / 3600) AS hours
+				FROM @extschema@.backup_schedule e,
+					LATERAL (SELECT min(n) AS first, max(n) AS later
+						FROM @extschema@.backup_cron_next(e.cron, 2, NULL, e.time_zone) n) r
+				WHERE e.enabled AND e.type = 'full' AND r.later > r.first
+					AND (e.repository = a.repository OR e.repository IS NULL AND a.ordinality = 1)) h
+		WHERE a.repository = COALESCE(backup_cost_forecast.repository, a.repository)
+	), rule AS (
+		SELECT p.repository, p.number, p.size, p.storage_class, r.line, r.rule, r.n
+		FROM place p, LATERAL (VALUES
+			(1, 'last', backup_cost_forecast.keep_last::bigint),
+			(2, 'daily', COALESCE(backup_cost_forecast.keep_daily, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 7 END)),
+			(3, 'weekly', COALESCE(backup_cost_forecast.keep_weekly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 4 END)),
+			(4, 'monthly', COALESCE(backup_cost_forecast.keep_monthly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 12 END)),
+			(5, 'yearly', COALESCE(backup_cost_forecast.keep_yearly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 7 END)),
+			(6, 'within', ceil(EXTRACT(epoch FROM backup_cost_forecast.keep_within) / 3600 / p.hours)::bigint)) r (line, rule, n)
+	), line AS (
+		SELECT r.repository, r.number, r.size, r.storage_class, r.line, r.rule, r.n FROM rule r WHERE r.n > 0
+		UNION ALL
+		-- without rules everything stays, and there is no end
+		SELECT r.repository, r.number, r.size, r.storage_class, 7, 'all', NULLIF(sum(r.n), 0)::bigint
+		FROM rule r GROUP BY 1, 2, 3, 4
+	)
+	SELECT l.repository, l.rule, l.n, pg_size_pretty((l.n * l.size)::bigint),
+		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 2) || ' ' || p.currency,
+		(l.n * l.size)::bigint,
+		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 6), p.currency
+	FROM line l LEFT JOIN @extschema@.backup_price p ON p.storage_class = l.storage_class
+	ORDER BY l.number, l.line;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
+	IS 'what the backups that such a policy keeps would take and cost at most, when as many are there; by the size of the last ones';
+
 CREATE FUNCTION @extschema@.backup_metrics()
 RETURNS text
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
@@ -1353,7 +1428,8 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
 	@extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_metrics()
+	@extschema@.backup_metrics(),
+	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
 	FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_now(text, text, boolean, text, interval, jsonb),
@@ -1397,4 +1473,5 @@ GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_metrics() TO pg_monitor;
+	@extschema@.backup_metrics(),
+	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;

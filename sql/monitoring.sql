@@ -94,6 +94,18 @@ SELECT storage_class FROM backup_price WHERE changed ORDER BY 1;
 INSERT INTO backup_price (storage_class, price_per_gib_month) VALUES ('x', -1);
 \set VERBOSITY default
 
+-- what a policy would cost
+UPDATE backup_catalog SET backup_size_bytes = 10 * 1073741824.0 WHERE id = 1;
+SELECT repository_name, rule, backups, stored, monthly_cost FROM backup_cost_forecast('classic');
+SELECT repository_name, rule, backups, stored, monthly_cost, bytes, cost_per_month, currency
+FROM backup_cost_forecast('classic', keep_daily => 14, keep_yearly => 0, keep_within => '36 hours', storage_class => 'GLACIER');
+SELECT schedule_backup('often', 'every 6 hours') > now() AS first;
+SELECT rule, backups, stored, monthly_cost FROM backup_cost_forecast(keep_within => '36 hours', storage_class => 'STANDARD_IA');
+SELECT unschedule_backup('often');
+SELECT rule, backups, stored, monthly_cost FROM backup_cost_forecast('none');
+SELECT * FROM backup_cost_forecast('classic', repository => 'nowhere');
+SELECT * FROM backup_cost_forecast('modern');
+
 -- ages in words
 SELECT i, backup_age_text(i::interval) FROM unnest('{-1 hour,0,1 s,59.4 s,1 min,119 min,2 h,47:59,2 days,400 days}'::text[]) i;
 
@@ -107,6 +119,7 @@ SELECT * FROM backup_storage;
 SELECT * FROM backup_threshold;
 SELECT * FROM backup_price;
 SELECT backup_metrics();
+SELECT * FROM backup_cost_forecast();
 SELECT backup_clock_jump();
 SELECT backup_age_text('1 s');
 SELECT backup_row_changed();
@@ -121,6 +134,7 @@ SELECT count(*) FROM backup_health;
 SELECT count(*) FROM backup_storage;
 SELECT count(*) FROM backup_threshold;
 SELECT count(*) FROM backup_price;
+SELECT count(*) FROM backup_cost_forecast('classic');
 SELECT backup_metrics() LIKE E'# TYPE%\n# EOF\n' AS metrics;
 SELECT backup_clock_jump();
 UPDATE backup_threshold SET warning = 0;
