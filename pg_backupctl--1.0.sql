@@ -819,6 +819,567 @@ COMMENT ON FUNCTION @extschema@.backup_check(text)
 	IS 'try the whole set-up (default: with all repositories) and explain each finding: ok, warning or failed';
 
 -- ---------------------------------------------------------------------------
+-- monitoring
+--
+-- These views must be quick and never hang: they read the catalog, shared
+-- memory and pg_wal, and ask no repository.  What has to be asked is up to
+-- backup_check() and the jobs verify and wal-check, whose results are here.
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE @extschema@.backup_threshold (
+	check_name text PRIMARY KEY,
+	warning numeric,
+	critical numeric,
+	unit text NOT NULL,
+	description text NOT NULL DEFAULT '',
+	changed boolean NOT NULL DEFAULT false
+);
+
+CREATE TABLE @extschema@.backup_price (
+	storage_class text PRIMARY KEY,
+	price_per_gib_month numeric NOT NULL CHECK (price_per_gib_month >= 0),
+	currency text NOT NULL DEFAULT 'USD',
+	as_of date NOT NULL DEFAULT pg_catalog.now(),
+	source text NOT NULL DEFAULT '',
+	changed boolean NOT NULL DEFAULT false
+);
+
+INSERT INTO @extschema@.backup_threshold (check_name, warning, critical, unit, description) VALUES
+	('archive_lag', 512, 4096, 'MB', 'WAL that waits in pg_wal for a repository'),
+	('archiving', 1, 15, 'minutes', 'a repository has taken no WAL for so long'),
+	('backup_duration', 2, 5, 'times', 'last duration against the median of the ten before'),
+	('backup_size', 1.5, 4, 'times', 'last size against the median of the ten before, larger or smaller'),
+	('failed_backups', 1, 3, 'in a row', 'backups that have failed since the last good one'),
+	('last_backup', 26, 50, 'hours', 'age of the last good backup, where no schedule says how often'),
+	('last_backup_schedule', 1.25, 2.25, 'intervals', 'the same where there is a schedule, in intervals of it'),
+	('possible_loss', 300, 3600, 'seconds', 'what was committed so long ago is in no repository yet'),
+	('schedule_failures', 1, 3, 'in a row', 'runs of a schedule that have failed'),
+	('schedule_late', 60, 1440, 'minutes', 'a schedule is due for so long and does not run'),
+	('space', 24, 4, 'hours', 'pg_wal''s file system will be full within that time'),
+	('verification', 30, 90, 'days', 'last verification, or the first backup when there was none');
+
+INSERT INTO @extschema@.backup_price (storage_class, price_per_gib_month, as_of, source)
+SELECT c, p, '2025-01-01', 'AWS price list, S3 in us-east-1, first 50 TB a month, storage only'
+FROM (VALUES ('STANDARD', 0.023), ('INTELLIGENT_TIERING', 0.023), ('STANDARD_IA', 0.0125),
+	('ONEZONE_IA', 0.01), ('GLACIER_IR', 0.004), ('GLACIER', 0.0036),
+	('DEEP_ARCHIVE', 0.00099)) v (c, p);
+
+-- Defaults come with the extension, what was changed comes out of a dump: a
+-- row takes the place of the one that CREATE EXTENSION has made.
+CREATE FUNCTION @extschema@.backup_row_changed() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.changed := true;
+	IF TG_OP = 'INSERT' AND TG_TABLE_NAME = 'backup_threshold' THEN
+		DELETE FROM @extschema@.backup_threshold t
+		WHERE t.check_name = NEW.check_name AND NOT t.changed;
+	ELSIF TG_OP = 'INSERT' THEN
+		DELETE FROM @extschema@.backup_price p
+		WHERE p.storage_class = NEW.storage_class AND NOT p.changed;
+	END IF;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER changed BEFORE INSERT OR UPDATE ON @extschema@.backup_threshold
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.backup_row_changed();
+CREATE TRIGGER changed BEFORE INSERT OR UPDATE ON @extschema@.backup_price
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.backup_row_changed();
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_threshold', 'WHERE changed');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_price', 'WHERE changed');
+
+COMMENT ON TABLE @extschema@.backup_threshold IS 'from which value on a check of backup_health is a warning or critical; null: never; to be changed by UPDATE';
+COMMENT ON COLUMN @extschema@.backup_threshold.changed IS 'no default any more, so a dump carries it';
+COMMENT ON TABLE @extschema@.backup_price IS 'what storage costs, for backup_storage; to be changed by UPDATE and INSERT';
+COMMENT ON COLUMN @extschema@.backup_price.storage_class IS 'as S3 names it; "file" for folders';
+COMMENT ON FUNCTION @extschema@.backup_row_changed()
+	IS 'trigger of backup_threshold and backup_price: mark what differs from the defaults';
+
+CREATE FUNCTION @extschema@.backup_clock_jump()
+RETURNS interval
+	AS 'MODULE_PATHNAME', 'bkc_sql_clock_jump'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_clock_jump()
+	IS 'by how much the clock has jumped; null when it has not; see backup_clock_is_right()';
+
+CREATE FUNCTION @extschema@.backup_age_text(age interval)
+RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT n || ' ' || unit || CASE WHEN n = 1 THEN '' ELSE 's' END
+	FROM (SELECT GREATEST(EXTRACT(epoch FROM age), 0)::bigint AS s) e,
+		LATERAL (SELECT CASE WHEN s < 60 THEN s WHEN s < 7200 THEN s / 60
+					WHEN s < 172800 THEN s / 3600 ELSE s / 86400 END AS n,
+			CASE WHEN s < 60 THEN 'second' WHEN s < 7200 THEN 'minute'
+				WHEN s < 172800 THEN 'hour' ELSE 'day' END AS unit) w
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_age_text(interval)
+	IS 'an interval as people say it: 9 minutes';
+
+CREATE VIEW @extschema@.backup_status AS
+WITH repo AS MATERIALIZED (
+	SELECT a.repository, a.status, a.ordinality AS number
+	FROM @extschema@.backup_archiver_state() WITH ORDINALITY a
+), backup AS MATERIALIZED (
+	SELECT y.repository, NULLIF(c.tier, '') AS tier, y.status, c.id, c.label, c.finished_at, c.error,
+		c.backup_size_bytes, c.original_size_bytes, c.finished_at - c.backup_date AS duration,
+		pg_catalog.row_number() OVER (PARTITION BY y.repository, NULLIF(c.tier, ''), y.status
+									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
+	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
+), schedule AS MATERIALIZED (
+	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
+		NULLIF(e.tier, '') AS tier,
+		pg_catalog.min(COALESCE(e.retry_at, e.starts_at, e.next_run, n.next_run)) AS next_run
+	FROM @extschema@.backup_schedule_entry e
+		-- one that is new has not been planned yet
+		LEFT JOIN LATERAL @extschema@.backup_cron_next(e.cron, 1, NULL, e.time_zone) n (next_run) ON e.next_run IS NULL
+	WHERE e.enabled AND e.type NOT IN ('expire', 'verify', 'wal-check')
+	GROUP BY 1, 2
+), used AS (
+	SELECT b.repository, b.tier FROM backup b
+	UNION SELECT s.repository, s.tier FROM schedule s WHERE s.repository IS NOT NULL
+), place AS (
+	SELECT u.repository, u.tier FROM used u
+	UNION ALL SELECT r.repository, NULL FROM repo r
+	WHERE NOT EXISTS (SELECT FROM used u WHERE u.repository = r.repository)
+)
+SELECT p.repository, p.tier,
+	COALESCE(@extschema@.backup_age_text(n.now - l.finished_at) || ' ago', 'never') AS last_success,
+	pg_catalog.pg_size_pretty(l.backup_size_bytes) AS size,
+	CASE WHEN t.percent >= 0.5 THEN '+' ELSE '' END || pg_catalog.round(t.percent) || ' %' AS trend,
+	pg_catalog.date_trunc('second', l.duration) AS duration,
+	k.completed, k.failed,
+	CASE WHEN s.next_run <= n.now THEN 'now'
+		ELSE 'in ' || @extschema@.backup_age_text(s.next_run - n.now) END AS next_run,
+	r.status AS wal,
+	l.finished_at AS last_success_at, n.now - l.finished_at AS last_success_age,
+	l.id AS last_id, l.label AS last_label, l.backup_size_bytes AS size_bytes,
+	l.original_size_bytes AS original_bytes, t.percent AS trend_percent,
+	pg_catalog.round(EXTRACT(epoch FROM l.duration), 3) AS duration_seconds,
+	k.running, k.cancelled, f.finished_at AS last_failure_at, f.error AS last_failure,
+	s.next_run AS next_run_at
+FROM place p
+	CROSS JOIN LATERAL (SELECT pg_catalog.clock_timestamp() AS now) n
+	LEFT JOIN repo r ON r.repository = p.repository
+	LEFT JOIN schedule s ON s.repository = p.repository AND s.tier IS NOT DISTINCT FROM p.tier
+	LEFT JOIN backup l ON l.repository = p.repository AND l.tier IS NOT DISTINCT FROM p.tier
+		AND l.status = 'completed' AND l.age = 1
+	LEFT JOIN backup f ON f.repository = p.repository AND f.tier IS NOT DISTINCT FROM p.tier
+		AND f.status = 'failed' AND f.age = 1
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.count(*) FILTER (WHERE b.status = 'completed') AS completed,
+			pg_catalog.count(*) FILTER (WHERE b.status = 'failed') AS failed,
+			pg_catalog.count(*) FILTER (WHERE b.status = 'running') AS running,
+			pg_catalog.count(*) FILTER (WHERE b.status = 'cancelled') AS cancelled
+		FROM backup b WHERE b.repository = p.repository AND b.tier IS NOT DISTINCT FROM p.tier) k
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.round(100 * (l.backup_size_bytes / NULLIF(pg_catalog.avg(b.backup_size_bytes), 0) - 1), 1) AS percent
+		FROM backup b WHERE b.repository = p.repository AND b.tier IS NOT DISTINCT FROM p.tier
+			AND b.status = 'completed' AND b.age BETWEEN 2 AND 8) t
+ORDER BY r.number, p.repository, p.tier;
+
+COMMENT ON VIEW @extschema@.backup_status IS 'how backups stand, one row for each repository and tier; raw numbers behind the columns for people';
+COMMENT ON COLUMN @extschema@.backup_status.trend IS 'last size against the mean of up to seven before';
+COMMENT ON COLUMN @extschema@.backup_status.wal IS 'status in backup_archiver; null: the repository is not configured any more';
+
+CREATE VIEW @extschema@.backup_health AS
+WITH repo AS MATERIALIZED (
+	SELECT a.repository, a.status, a.backlog_bytes, a.waiting_since, a.failed_at, a.safe_until,
+		a.pg_wal_free_bytes AS free_bytes, a.disk_full_seconds AS full_seconds,
+		a.possible_loss_bytes AS loss_bytes, a.ordinality AS number, pg_catalog.clock_timestamp() AS now
+	FROM @extschema@.backup_archiver_state() WITH ORDINALITY a
+), backup AS MATERIALIZED (
+	SELECT y.repository, y.status, y.verification, c.id, c.finished_at, c.verification_date, c.error,
+		c.backup_type, c.backup_size_bytes AS size, EXTRACT(epoch FROM c.finished_at - c.backup_date) AS seconds,
+		pg_catalog.row_number() OVER (PARTITION BY y.repository, y.status, c.backup_type
+									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
+	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
+), last AS MATERIALIZED (
+	-- the last good full backup of each repository, and what is usual there
+	SELECT r.repository, r.now, b.id, b.finished_at, b.size, b.seconds, b.verification,
+		u.median_size, u.median_seconds, v.verified, v.first, v.bad, f.failed, f.error
+	FROM repo r
+		LEFT JOIN backup b ON b.repository = r.repository AND b.status = 'completed'
+			AND b.backup_type = 'full' AND b.age = 1
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN pg_catalog.count(*) >= 3 THEN pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY o.size) END AS median_size,
+				CASE WHEN pg_catalog.count(*) >= 3 THEN pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY o.seconds) END AS median_seconds
+			FROM backup o WHERE o.repository = r.repository AND o.status = 'completed'
+				AND o.backup_type = 'full' AND o.age BETWEEN 2 AND 11) u
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.max(o.verification_date) AS verified, pg_catalog.min(o.finished_at) AS first,
+				pg_catalog.count(*) FILTER (WHERE o.verification = 'failed') AS bad
+			FROM backup o WHERE o.repository = r.repository AND o.status = 'completed') v
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.count(*) AS failed,
+				(pg_catalog.array_agg(o.error ORDER BY o.finished_at DESC, o.id DESC))[1] AS error
+			FROM backup o WHERE o.repository = r.repository AND o.status = 'failed'
+				AND (b.id IS NULL OR o.finished_at > b.finished_at)) f
+), schedule AS MATERIALIZED (
+	-- the longest pause that a schedule plans, of all schedules of a repository the shortest
+	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
+		pg_catalog.min(i.hours) AS hours
+	FROM @extschema@.backup_schedule_entry e,
+		LATERAL (SELECT pg_catalog.max(EXTRACT(epoch FROM g.run - g.before)) / 3600 AS hours
+			FROM (SELECT n AS run, pg_catalog.lag(n) OVER (ORDER BY n) AS before
+				FROM @extschema@.backup_cron_next(e.cron, 8, NULL, e.time_zone) n) g) i
+	WHERE e.enabled AND e.type = 'full'
+	GROUP BY 1
+), finding (number, check_name, repository, least, value, raw, below, warning, critical, unit, advice) AS (
+	-- least: 0 ok, 1 warning, 2 critical, whatever the thresholds say
+	SELECT 1, 'enabled', NULL::text, CASE e.value WHEN 'off' THEN 1 ELSE 0 END, e.value,
+		NULL::numeric, false, NULL::numeric, NULL::numeric, NULL::text,
+		'set pg_backupctl.enabled = on and reload, unless this is a clone'
+	FROM (SELECT pg_catalog.current_setting('pg_backupctl.enabled') AS value) e
+	UNION ALL
+	SELECT 2, 'repositories', NULL, CASE WHEN c.n = 0 THEN 2 ELSE 0 END, c.n::text, c.n, false, NULL, NULL, NULL,
+		'set pg_backupctl.repositories'
+	FROM (SELECT pg_catalog.count(*) AS n FROM repo) c
+	UNION ALL
+	SELECT 3, 'clock', NULL, CASE WHEN j.jump IS NULL THEN 0 ELSE 2 END,
+		COALESCE('jumped by ' || j.jump, 'steady'), COALESCE(EXTRACT(epoch FROM j.jump), 0), false, NULL, NULL, NULL,
+		'correct the clock, then SELECT backup_clock_is_right()'
+	FROM (SELECT @extschema@.backup_clock_jump() AS jump) j
+	UNION ALL
+	SELECT 4, 'schedule_failures', NULL, 0, COALESCE(w.name || ': ', '') || COALESCE(w.consecutive_failures, 0),
+		COALESCE(w.consecutive_failures, 0), false, t.warning, t.critical, t.unit,
+		'see last_error in backup_schedule'
+	FROM (VALUES (1)) one
+		LEFT JOIN LATERAL (SELECT e.name, e.consecutive_failures FROM @extschema@.backup_schedule_entry e
+			WHERE e.enabled AND e.consecutive_failures > 0
+			ORDER BY e.consecutive_failures DESC, e.name LIMIT 1) w ON true
+		LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'schedule_failures'
+	UNION ALL
+	SELECT 5, 'schedule_late', NULL, 0,
+		COALESCE(w.name || ': ' || @extschema@.backup_age_text(w.late), 'none'),
+		COALESCE(pg_catalog.round(EXTRACT(epoch FROM w.late) / 60), 0), false, t.warning, t.critical, t.unit,
+		'see state and last_error in backup_schedule'
+	FROM (VALUES (1)) one
+		LEFT JOIN LATERAL (SELECT e.name, pg_catalog.clock_timestamp() - COALESCE(e.retry_at, e.starts_at, e.next_run) AS late
+			FROM @extschema@.backup_schedule_entry e
+			WHERE e.enabled AND e.last_result IS DISTINCT FROM 'running' AND NOT pg_catalog.pg_is_in_recovery()
+				AND COALESCE(e.retry_at, e.starts_at, e.next_run) < pg_catalog.clock_timestamp()
+			ORDER BY 2 DESC, e.name LIMIT 1) w ON true
+		LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'schedule_late'
+	UNION ALL
+	SELECT 10, 'last_backup', l.repository, CASE WHEN l.id IS NULL THEN 2 ELSE 0 END,
+		COALESCE(@extschema@.backup_age_text(l.now - l.finished_at) || ' ago', 'never'),
+		pg_catalog.round(EXTRACT(epoch FROM l.now - l.finished_at) / 3600, 2), false,
+		COALESCE(pg_catalog.round(s.hours * i.warning, 2), t.warning),
+		COALESCE(pg_catalog.round(s.hours * i.critical, 2), t.critical), 'hours',
+		'take one: CALL backup_run(repository => ' || pg_catalog.quote_literal(l.repository) || ')'
+	FROM last l
+		LEFT JOIN schedule s ON s.repository = l.repository
+		LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'last_backup'
+		LEFT JOIN @extschema@.backup_threshold i ON i.check_name = 'last_backup_schedule'
+	UNION ALL
+	SELECT 11, 'failed_backups', l.repository, 0,
+		l.failed || COALESCE(': ' || pg_catalog."left"(pg_catalog.replace(l.error, E'\n', ' '), 60), ''), l.failed, false, t.warning, t.critical, t.unit,
+		'see error in backup_catalog'
+	FROM last l LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'failed_backups'
+	UNION ALL
+	SELECT 12, 'backup_size', l.repository, 0,
+		COALESCE(pg_catalog.pg_size_pretty(l.size) || COALESCE(', usually ' || pg_catalog.pg_size_pretty(l.median_size::bigint), ''), 'none'),
+		pg_catalog.round(GREATEST(l.size / NULLIF(l.median_size, 0), l.median_size / NULLIF(l.size, 0))::numeric, 2),
+		false, t.warning, t.critical, t.unit, 'find out what has grown or is missing'
+	FROM last l LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'backup_size'
+	UNION ALL
+	-- a few seconds more are nothing
+	SELECT 13, 'backup_duration', l.repository, 0,
+		COALESCE(@extschema@.backup_age_text(pg_catalog.make_interval(secs => l.seconds::float8))
+			|| COALESCE(', usually ' || @extschema@.backup_age_text(pg_catalog.make_interval(secs => l.median_seconds)), ''), 'none'),
+		CASE WHEN l.seconds - l.median_seconds < 60 THEN LEAST(1, d.times) ELSE d.times END,
+		false, t.warning, t.critical, t.unit, 'look at load, disk and network; pg_backupctl.jobs, max_rate'
+	FROM last l
+		CROSS JOIN LATERAL (SELECT pg_catalog.round((l.seconds / NULLIF(l.median_seconds, 0))::numeric, 2) AS times) d
+		LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'backup_duration'
+	UNION ALL
+	SELECT 14, 'verification', l.repository,
+		CASE WHEN l.verification = 'failed' THEN 2 WHEN l.bad > 0 THEN 1 ELSE 0 END,
+		CASE WHEN l.bad > 0 THEN l.bad || CASE l.bad WHEN 1 THEN ' backup' ELSE ' backups' END || ' failed it'
+			WHEN l.verified IS NOT NULL THEN @extschema@.backup_age_text(l.now - l.verified) || ' ago'
+			WHEN l.first IS NULL THEN 'no backup' ELSE 'never' END,
+		pg_catalog.round(EXTRACT(epoch FROM l.now - COALESCE(l.verified, l.first)) / 86400, 2),
+		false, t.warning, t.critical, t.unit,
+		CASE WHEN l.bad > 0 THEN 'take a new backup; see metadata->''verification'' in backup_catalog'
+			ELSE 'SELECT backup_verify(), or schedule it: type verify' END
+	FROM last l LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'verification'
+	UNION ALL
+	SELECT 15, 'schedule', r.repository, CASE WHEN s.repository IS NULL THEN 1 ELSE 0 END,
+		COALESCE('every ' || @extschema@.backup_age_text(pg_catalog.make_interval(secs => (s.hours * 3600)::float8)),
+			CASE WHEN s.repository IS NULL THEN 'none' ELSE 'once' END),
+		pg_catalog.round(s.hours, 2), false, NULL, NULL, NULL, 'SELECT schedule_backup(''nightly'', ''0 1 * * *'')'
+	FROM repo r LEFT JOIN schedule s ON s.repository = r.repository
+	UNION ALL
+	SELECT 16, 'policy', r.repository, CASE WHEN p.n = 0 THEN 1 ELSE 0 END,
+		CASE WHEN p.n = 0 THEN 'none' ELSE 'set' END, p.n, false, NULL, NULL, NULL,
+		'SELECT backup_set_policy(''classic''), and schedule type expire'
+	FROM repo r CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS n FROM @extschema@.backup_policy p
+		WHERE p.repository IN (r.repository, '*')) p
+	UNION ALL
+	SELECT 20, 'archiving', r.repository,
+		CASE WHEN r.status IN ('refused', 'hole') THEN 2 WHEN r.status IN ('failing', 'not configured') THEN 1 ELSE 0 END,
+		r.status,
+		CASE WHEN r.status = 'failing' THEN pg_catalog.round(EXTRACT(epoch FROM r.now - COALESCE(r.waiting_since, r.failed_at)) / 60, 2)
+			ELSE 0 END,
+		false, t.warning, t.critical, t.unit,
+		CASE r.status WHEN 'hole' THEN 'take a backup: SELECT backup_now()'
+			WHEN 'not configured' THEN 'set archive_mode = on, archive_library = pg_backupctl'
+			ELSE 'see last_error in backup_archiver' END
+	FROM repo r LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'archiving'
+	UNION ALL
+	SELECT 21, 'archive_lag', r.repository, 0,
+		CASE WHEN r.status IN ('not configured', 'standby') THEN r.status ELSE pg_catalog.pg_size_pretty(r.backlog_bytes) END,
+		CASE WHEN r.status IN ('not configured', 'standby') THEN NULL
+			ELSE pg_catalog.round(r.backlog_bytes / 1048576.0, 2) END,
+		false, t.warning, t.critical, t.unit, 'more pg_backupctl.wal_workers, or a faster repository'
+	FROM repo r LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'archive_lag'
+	UNION ALL
+	SELECT 22, 'possible_loss', r.repository,
+		CASE WHEN r.loss_bytes IS NULL AND r.status NOT IN ('not configured', 'standby') THEN 1 ELSE 0 END,
+		CASE WHEN r.status IN ('not configured', 'standby') THEN r.status
+			WHEN r.loss_bytes IS NULL THEN 'not known' ELSE pg_catalog.pg_size_pretty(r.loss_bytes) END,
+		CASE WHEN r.status IN ('not configured', 'standby') THEN NULL WHEN r.loss_bytes = 0 THEN 0
+			ELSE pg_catalog.round(EXTRACT(epoch FROM GREATEST(r.now, r.safe_until) - r.safe_until), 1) END,
+		false, t.warning, t.critical, t.unit, 'see last_error and streamer_error in backup_archiver'
+	FROM repo r LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'possible_loss'
+	UNION ALL
+	SELECT 23, 'space', r.repository, 0,
+		CASE WHEN r.full_seconds IS NULL THEN 'enough, ' || pg_catalog.pg_size_pretty(r.free_bytes) || ' free'
+			ELSE 'pg_wal full in ' || @extschema@.backup_age_text(pg_catalog.make_interval(secs => r.full_seconds)) END,
+		pg_catalog.round(r.full_seconds::numeric / 3600, 2), true, t.warning, t.critical, t.unit,
+		'let WAL go away: see status in backup_archiver; or more disk'
+	FROM repo r LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'space'
+	UNION ALL
+	SELECT 24, 'wal_gap', r.repository,
+		CASE e.severity WHEN 'critical' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END,
+		CASE WHEN e.at IS NULL THEN 'never looked for'
+			ELSE CASE e.severity WHEN 'critical' THEN 'found ' WHEN 'warning' THEN 'could not look ' ELSE 'none ' END
+				|| @extschema@.backup_age_text(r.now - e.at) || ' ago' END,
+		NULL, false, NULL, NULL, NULL,
+		CASE e.severity WHEN 'critical' THEN 'take a backup: SELECT backup_now(); backup_check() names the gap'
+			ELSE 'see the message in backup_event' END
+	FROM repo r LEFT JOIN LATERAL (SELECT e.at, e.severity FROM @extschema@.backup_event e
+		WHERE e.kind = 'wal-check' AND e.result <> 'cancelled' AND COALESCE(e.repository, r.repository) = r.repository
+		ORDER BY e.at DESC LIMIT 1) e ON true
+), rated AS (
+	SELECT f.*, GREATEST(f.least,
+		CASE WHEN f.raw IS NULL THEN 0
+			WHEN f.below AND f.raw <= f.critical OR NOT f.below AND f.raw >= f.critical THEN 2
+			WHEN f.below AND f.raw <= f.warning OR NOT f.below AND f.raw >= f.warning THEN 1
+			ELSE 0 END) AS level
+	FROM finding f
+)
+SELECT CASE f.level WHEN 0 THEN 'ok' WHEN 1 THEN 'warning' ELSE 'critical' END AS status,
+	f.check_name, f.repository, f.value,
+	CASE WHEN f.warning IS NOT NULL OR f.critical IS NOT NULL THEN
+		pg_catalog.concat_ws(' / ', COALESCE(f.warning::text, '-'), COALESCE(f.critical::text, '-')) || ' ' || f.unit
+	END AS threshold,
+	CASE WHEN f.level > 0 THEN f.advice END AS advice,
+	f.raw AS value_number, f.warning, f.critical, f.unit, f.level
+FROM rated f
+ORDER BY f.level DESC, f.number, f.repository;
+
+COMMENT ON VIEW @extschema@.backup_health IS 'what to look after, one row for each check, the worst first; asks no repository (that is what backup_check() does)';
+COMMENT ON COLUMN @extschema@.backup_health.threshold IS 'warning / critical; see backup_threshold';
+COMMENT ON COLUMN @extschema@.backup_health.level IS '0 ok, 1 warning, 2 critical';
+
+CREATE VIEW @extschema@.backup_storage AS
+SELECT s.repository, s.tier, s.storage_class, s.backups,
+	pg_catalog.pg_size_pretty(s.bytes) AS stored,
+	pg_catalog.pg_size_pretty(s.original_bytes) AS original,
+	pg_catalog.round(s.bytes / 1073741824.0 * p.price_per_gib_month, 2) || ' ' || p.currency AS monthly_cost,
+	s.oldest, s.newest, s.bytes, s.original_bytes,
+	pg_catalog.round(s.bytes / 1073741824.0 * p.price_per_gib_month, 6) AS cost_per_month,
+	p.currency, p.as_of AS price_as_of
+FROM (
+	SELECT y.repository, NULLIF(c.tier, '') AS tier, k.storage_class, pg_catalog.count(*) AS backups,
+		pg_catalog.sum(c.backup_size_bytes)::bigint AS bytes,
+		pg_catalog.sum(c.original_size_bytes)::bigint AS original_bytes,
+		pg_catalog.min(c.finished_at) AS oldest, pg_catalog.max(c.finished_at) AS newest
+	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id,
+		-- the backup's own, or what the repository's URL says now
+		LATERAL (SELECT COALESCE(NULLIF(c.metadata ->> 'storage_class', ''),
+			CASE WHEN c.backup_location LIKE 'file:%' THEN 'file' END,
+			pg_catalog."substring"(pg_catalog.current_setting('pg_backupctl.repositories'), '(?:^|,)\s*'
+				|| pg_catalog.regexp_replace(y.repository, '\W', '\\\&', 'g') || '\s*=[^,]*[?&]storage_class=([^&,\s]+)'),
+			'STANDARD') AS storage_class) k
+	WHERE y.status = 'completed'
+	GROUP BY 1, 2, 3) s
+	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class
+ORDER BY s.repository, s.tier, s.storage_class;
+
+COMMENT ON VIEW @extschema@.backup_storage IS 'what backups take and cost, by repository, tier and storage class; without the archived WAL';
+COMMENT ON COLUMN @extschema@.backup_storage.monthly_cost IS 'by backup_price; null where it has no price';
+
+CREATE FUNCTION @extschema@.backup_cost_forecast(
+	plan text DEFAULT NULL,
+	keep_last integer DEFAULT NULL,
+	keep_daily integer DEFAULT NULL,
+	keep_weekly integer DEFAULT NULL,
+	keep_monthly integer DEFAULT NULL,
+	keep_yearly integer DEFAULT NULL,
+	keep_within interval DEFAULT NULL,
+	repository text DEFAULT NULL,
+	storage_class text DEFAULT NULL)
+RETURNS TABLE (repository_name text, rule text, backups bigint, stored text, monthly_cost text,
+	bytes bigint, cost_per_month numeric, currency text)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF backup_cost_forecast.plan IS NOT NULL AND backup_cost_forecast.plan NOT IN ('classic', 'none') THEN
+		RAISE EXCEPTION 'retention plan "%" is not known', backup_cost_forecast.plan
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Plans are: classic, none. Or name the rules: keep_daily => 14.';
+	END IF;
+	RETURN QUERY
+	WITH place AS (
+		SELECT a.repository, a.ordinality AS number, z.size, k.storage_class,
+			COALESCE(h.hours, 24) AS hours
+		FROM @extschema@.backup_archiver_state() WITH ORDINALITY a
+			CROSS JOIN LATERAL (
+				-- what a backup takes there
+				SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY l.bytes) AS size
+				FROM (SELECT c.backup_size_bytes AS bytes
+					FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
+					WHERE y.repository = a.repository AND y.status = 'completed'
+					ORDER BY c.finished_at DESC LIMIT 10) l) z
+			CROSS JOIN LATERAL (
+				-- where the last one lies
+				SELECT COALESCE(backup_cost_forecast.storage_class,
+					(SELECT s.storage_class FROM @extschema@.backup_storage s
+					 WHERE s.repository = a.repository ORDER BY s.newest DESC LIMIT 1)) AS storage_class) k
+			CROSS JOIN LATERAL (
+				SELECT min(EXTRACT(epoch FROM r.later - r.first) / 3600) AS hours
+				FROM @extschema@.backup_schedule e,
+					LATERAL (SELECT min(n) AS first, max(n) AS later
+						FROM @extschema@.backup_cron_next(e.cron, 2, NULL, e.time_zone) n) r
+				WHERE e.enabled AND e.type = 'full' AND r.later > r.first
+					AND (e.repository = a.repository OR e.repository IS NULL AND a.ordinality = 1)) h
+		WHERE a.repository = COALESCE(backup_cost_forecast.repository, a.repository)
+	), rule AS (
+		SELECT p.repository, p.number, p.size, p.storage_class, r.line, r.rule, r.n
+		FROM place p, LATERAL (VALUES
+			(1, 'last', backup_cost_forecast.keep_last::bigint),
+			(2, 'daily', COALESCE(backup_cost_forecast.keep_daily, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 7 END)),
+			(3, 'weekly', COALESCE(backup_cost_forecast.keep_weekly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 4 END)),
+			(4, 'monthly', COALESCE(backup_cost_forecast.keep_monthly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 12 END)),
+			(5, 'yearly', COALESCE(backup_cost_forecast.keep_yearly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 7 END)),
+			(6, 'within', ceil(EXTRACT(epoch FROM backup_cost_forecast.keep_within) / 3600 / p.hours)::bigint)) r (line, rule, n)
+	), line AS (
+		SELECT r.repository, r.number, r.size, r.storage_class, r.line, r.rule, r.n FROM rule r WHERE r.n > 0
+		UNION ALL
+		-- without rules everything stays, and there is no end
+		SELECT r.repository, r.number, r.size, r.storage_class, 7, 'all', NULLIF(sum(r.n), 0)::bigint
+		FROM rule r GROUP BY 1, 2, 3, 4
+	)
+	SELECT l.repository, l.rule, l.n, pg_size_pretty((l.n * l.size)::bigint),
+		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 2) || ' ' || p.currency,
+		(l.n * l.size)::bigint,
+		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 6), p.currency
+	FROM line l LEFT JOIN @extschema@.backup_price p ON p.storage_class = l.storage_class
+	ORDER BY l.number, l.line;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
+	IS 'what the backups that such a policy keeps would take and cost at most, when as many are there; by the size of the last ones';
+
+CREATE FUNCTION @extschema@.backup_metrics()
+RETURNS text
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	-- Prometheus' older text format knows neither the type "info" nor that counters end in _total;
+	-- readers of it take the former for an error, the latter for untyped.
+	WITH family (number, name, type, unit, help) AS (VALUES
+		(1, 'pg_backupctl_info', 'gauge', NULL, 'Version of pg_backupctl.'),
+		(2, 'pg_backupctl_enabled', 'gauge', NULL, 'Setting pg_backupctl.enabled.'),
+		(3, 'pg_backupctl_health', 'gauge', NULL, 'Checks of backup_health: 0 ok, 1 warning, 2 critical.'),
+		(4, 'pg_backupctl_last_success_timestamp_seconds', 'gauge', 'seconds', 'End of the last good backup.'),
+		(5, 'pg_backupctl_last_failure_timestamp_seconds', 'gauge', 'seconds', 'End of the last failed backup.'),
+		(6, 'pg_backupctl_last_size_bytes', 'gauge', 'bytes', 'Stored bytes of the last good backup.'),
+		(7, 'pg_backupctl_last_original_bytes', 'gauge', 'bytes', 'Bytes of the last good backup before compression.'),
+		(8, 'pg_backupctl_last_duration_seconds', 'gauge', 'seconds', 'Duration of the last good backup.'),
+		(9, 'pg_backupctl_next_run_timestamp_seconds', 'gauge', 'seconds', 'When a schedule takes the next backup.'),
+		(10, 'pg_backupctl_backups', 'gauge', NULL, 'Backups in the catalog.'),
+		(11, 'pg_backupctl_storage_bytes', 'gauge', 'bytes', 'Stored bytes of backups.'),
+		(12, 'pg_backupctl_storage_cost', 'gauge', NULL, 'Cost of stored backups a month, by backup_price.'),
+		(13, 'pg_backupctl_archive_backlog_bytes', 'gauge', 'bytes', 'WAL that waits for a repository.'),
+		(14, 'pg_backupctl_archive_state', 'gauge', NULL, 'Status in backup_archiver, 1 for the one that holds.'),
+		(15, 'pg_backupctl_possible_loss_bytes', 'gauge', 'bytes', 'WAL that would be lost with this server.'),
+		(16, 'pg_backupctl_possible_loss_seconds', 'gauge', 'seconds', 'What was committed longer ago would not be lost.'),
+		(17, 'pg_backupctl_wal_disk_full_seconds', 'gauge', 'seconds', 'When the file system of pg_wal will be full.'),
+		(18, 'pg_backupctl_archived_files', 'counter', NULL, 'WAL files stored since the start of the server.'),
+		(19, 'pg_backupctl_archive_failures', 'counter', NULL, 'Failures to store WAL since the start of the server.'),
+		(20, 'pg_backupctl_schedule_failures', 'gauge', NULL, 'Runs of a schedule that have failed in a row.'),
+		(21, 'pg_backupctl_job_progress_ratio', 'gauge', 'ratio', 'Part of a running job that is done.')
+	), status AS MATERIALIZED (
+		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, '')) AS labels
+		FROM @extschema@.backup_status s
+	), archiver AS MATERIALIZED (
+		SELECT a.*, jsonb_build_object('repository', a.repository) AS labels
+		FROM @extschema@.backup_archiver a
+	), storage AS MATERIALIZED (
+		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, ''), 'class', s.storage_class) AS labels
+		FROM @extschema@.backup_storage s
+	), sample (name, labels, value) AS (
+		SELECT 'pg_backupctl_info', jsonb_build_object('version', e.extversion), 1::numeric FROM pg_extension e WHERE e.extname = 'pg_backupctl'
+		UNION ALL SELECT 'pg_backupctl_enabled', '{}', CASE current_setting('pg_backupctl.enabled') WHEN 'on' THEN 1 ELSE 0 END
+		UNION ALL SELECT 'pg_backupctl_health', jsonb_build_object('check', h.check_name, 'repository', COALESCE(h.repository, '')), h.level
+			FROM @extschema@.backup_health h
+		UNION ALL SELECT 'pg_backupctl_last_success_timestamp_seconds', s.labels, EXTRACT(epoch FROM s.last_success_at) FROM status s
+		UNION ALL SELECT 'pg_backupctl_last_failure_timestamp_seconds', s.labels, EXTRACT(epoch FROM s.last_failure_at) FROM status s
+		UNION ALL SELECT 'pg_backupctl_last_size_bytes', s.labels, s.size_bytes FROM status s
+		UNION ALL SELECT 'pg_backupctl_last_original_bytes', s.labels, s.original_bytes FROM status s
+		UNION ALL SELECT 'pg_backupctl_last_duration_seconds', s.labels, s.duration_seconds FROM status s
+		UNION ALL SELECT 'pg_backupctl_next_run_timestamp_seconds', s.labels, EXTRACT(epoch FROM s.next_run_at) FROM status s
+		UNION ALL SELECT 'pg_backupctl_backups', s.labels || jsonb_build_object('status', c.status), c.n
+			FROM status s, LATERAL (VALUES ('completed', s.completed), ('failed', s.failed),
+				('running', s.running), ('cancelled', s.cancelled)) c (status, n)
+		UNION ALL SELECT 'pg_backupctl_storage_bytes', s.labels, s.bytes FROM storage s
+		UNION ALL SELECT 'pg_backupctl_storage_cost', s.labels || jsonb_build_object('currency', s.currency), s.cost_per_month FROM storage s
+		UNION ALL SELECT 'pg_backupctl_archive_backlog_bytes', a.labels, a.backlog_bytes FROM archiver a
+		UNION ALL SELECT 'pg_backupctl_archive_state', a.labels || jsonb_build_object('state', k.state), CASE WHEN a.status = k.state THEN 1 ELSE 0 END
+			FROM archiver a, unnest('{archiving,behind,failing,refused,hole,off,standby,not configured}'::text[]) k (state)
+		UNION ALL SELECT 'pg_backupctl_possible_loss_bytes', a.labels, a.possible_loss_bytes FROM archiver a
+		UNION ALL SELECT 'pg_backupctl_possible_loss_seconds', a.labels, EXTRACT(epoch FROM a.possible_loss_age) FROM archiver a
+		UNION ALL SELECT 'pg_backupctl_wal_disk_full_seconds', a.labels, EXTRACT(epoch FROM a.disk_full_in) FROM archiver a
+		UNION ALL SELECT 'pg_backupctl_archived_files', a.labels, a.files FROM archiver a
+		UNION ALL SELECT 'pg_backupctl_archive_failures', a.labels, a.failures FROM archiver a
+		UNION ALL SELECT 'pg_backupctl_schedule_failures', jsonb_build_object('schedule', e.name), e.consecutive_failures
+			FROM @extschema@.backup_schedule e
+		UNION ALL SELECT 'pg_backupctl_job_progress_ratio', jsonb_build_object('job', p.job, 'repository', COALESCE(p.repository, ''), 'label', COALESCE(p.label, '')),
+				round(p.percent / 100, 3) FROM @extschema@.backup_progress p
+	), line AS (
+		SELECT f.number, 1 AS part, '# TYPE ' || f.name || ' ' || f.type AS text FROM family f
+		UNION ALL SELECT f.number, 2, '# UNIT ' || f.name || ' ' || f.unit FROM family f WHERE f.unit IS NOT NULL
+		UNION ALL SELECT f.number, 3, '# HELP ' || f.name || ' ' || f.help FROM family f
+		UNION ALL
+		SELECT f.number, 4, f.name || CASE f.type WHEN 'counter' THEN '_total' ELSE '' END
+			|| COALESCE('{' || l.labels || '}', '') || ' ' || trim_scale(s.value)
+		FROM sample s JOIN family f ON f.name = s.name,
+			LATERAL (SELECT string_agg(j.key || '="' || replace(replace(replace(j.value, '\', '\\'), '"', '\"'), chr(10), '\n') || '"',
+				',' ORDER BY j.key) AS labels FROM jsonb_each_text(s.labels) j) l
+		WHERE s.value IS NOT NULL
+	)
+	SELECT string_agg(l.text || chr(10), '' ORDER BY l.number, l.part, l.text COLLATE "C") || '# EOF' || chr(10)
+	FROM line l
+	WHERE EXISTS (SELECT FROM line o WHERE o.number = l.number AND o.part = 4)
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_metrics()
+	IS 'the views as metrics, in the text format of OpenMetrics';
+
+-- ---------------------------------------------------------------------------
 -- rights: nothing for PUBLIC, reading for pg_monitor
 -- ---------------------------------------------------------------------------
 
@@ -827,6 +1388,15 @@ REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_recovery_window, @extschema@.backup_event,
 	@extschema@.backup_schedule_entry, @extschema@.backup_schedule,
 	@extschema@.backup_policy FROM PUBLIC;
+REVOKE ALL ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
+	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	@extschema@.backup_row_changed(),
+	@extschema@.backup_clock_jump(),
+	@extschema@.backup_age_text(interval),
+	@extschema@.backup_metrics(),
+	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
+	FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_now(text, text, boolean, text, interval, jsonb),
 	@extschema@.backup_cancel(bigint),
@@ -863,3 +1433,9 @@ GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
 	@extschema@.backup_archiver_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text) TO pg_monitor;
+GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
+	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
+	@extschema@.backup_age_text(interval),
+	@extschema@.backup_metrics(),
+	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;

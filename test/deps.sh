@@ -20,6 +20,7 @@ packages=(
 	libcmocka-dev perl libipc-run-perl				# unit tests, TAP
 	radosgw ceph-mon ceph-osd ceph-common openssl python3	# an S3 server for tests
 	clang-format-14									# make format, lint
+	prometheus										# promtool: metrics and alert rules
 )
 bench_packages=(pgbackrest zstd python3 tar)
 postgres_packages=(postgresql-15 postgresql-client-15 postgresql-server-dev-15)

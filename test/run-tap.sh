@@ -33,7 +33,8 @@ stage_begin tap
 servers_begin "${names[@]/#/$TOP/test/}"
 stage_postgres faults ${TAP_SANITIZED:+sanitized}
 cp -r "$TOP/test/t" "$STAGE/t"
-chmod -R a+rX "$STAGE/t"
+cp -r "$TOP/share" "$STAGE/share"
+chmod -R a+rX "$STAGE/t" "$STAGE/share"
 
 pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")
 tmp=$STAGE/tmp/tmp_check

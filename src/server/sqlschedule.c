@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(bkc_sql_cron_next);
 PG_FUNCTION_INFO_V1(bkc_sql_job_check);
 PG_FUNCTION_INFO_V1(bkc_sql_expire);
 PG_FUNCTION_INFO_V1(bkc_sql_clock_is_right);
+PG_FUNCTION_INFO_V1(bkc_sql_clock_jump);
 
 #define TIMES_MAX	10000
 
@@ -239,4 +240,18 @@ bkc_sql_clock_is_right(PG_FUNCTION_ARGS)
 	bkc_shared->clock_jump = 0;
 	LWLockRelease(bkc_shared->lock);
 	PG_RETURN_BOOL(had_jumped);
+}
+
+Datum
+bkc_sql_clock_jump(PG_FUNCTION_ARGS)
+{
+	Interval   *jump = palloc0(sizeof(Interval));
+
+	bkc_require_preload();
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
+	jump->time = bkc_shared->clock_jump;
+	LWLockRelease(bkc_shared->lock);
+	if (jump->time == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INTERVAL_P(jump);
 }

@@ -15,7 +15,7 @@ done
 # ... and no setting that is not there
 for setting in $(grep -hoE '\bpg_backupctl\.[a-z_]+\b' README.md | sort -u); do
 	case $setting in
-		pg_backupctl.git | pg_backupctl.control) ;;
+		pg_backupctl.git | pg_backupctl.control | pg_backupctl.json) ;;
 		*) grep -qF "\"$setting\"" src/server/settings.c || echo "README.md names $setting, which is no setting" ;;
 	esac
 done
