@@ -35,7 +35,8 @@ bkc_clock_now(void)
 
 	if (!test_clock(&real, &fake, &speed))
 		return now;
-	return bkc_clock_from_unix((int64) ((fake + (bkc_clock_to_unix(now) / 1e6 - real) * speed) * 1e6));
+	fake += (bkc_clock_to_unix(now) / 1e6 - real) * speed;
+	return bkc_clock_from_unix((int64) (fake * 1e6));
 }
 
 long

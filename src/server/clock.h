@@ -2,8 +2,8 @@
  * clock.h
  *		What time it is for schedules and retention.
  *
- * The server's clock; in builds with fault points the setting pg_backupctl.test_clock can let it run
- * from another time and faster, so that days can be tried in seconds.
+ * The server's clock; in builds with fault points the setting pg_backupctl.test_clock can let
+ * it run from another time and faster, so that days can be tried in seconds.
  */
 #ifndef BKC_SERVER_CLOCK_H
 #define BKC_SERVER_CLOCK_H

@@ -3,8 +3,8 @@
  *		See expire.h.
  *
  * Crash and retry: a row says "expiring" before the first object goes, and goes itself after the
- * last.  The next run finds it: with a manifest the backup is still there, and planned again like all others;
- * without one the rest of it goes first.  WAL goes after the backups that need it.
+ * last.  The next run finds it: with a manifest the backup is still there, and planned again like
+ * all others; without one the rest of it goes first.  WAL goes after the backups that need it.
  */
 #include "pgcompat.h"
 
@@ -146,6 +146,7 @@ finish_interrupted(const BkcRepoDef *repo)
 {
 	const char *values[1] = {repo->name};
 	BkcStore  **store = palloc0(sizeof(*store));
+	uint64		sysid = GetSystemIdentifier();
 	BkcCatalogRow *rows;
 	int			n;
 	BkcError	err;
@@ -174,8 +175,8 @@ finish_interrupted(const BkcRepoDef *repo)
 		bool		complete;
 
 		CHECK_FOR_INTERRUPTS();
-		check(bkc_repo_backup_complete(*store, GetSystemIdentifier(), rows[i].label, &complete, &err) &&
-			  (complete || bkc_repo_remove_backup(*store, GetSystemIdentifier(), rows[i].label, &err)), &err);
+		check(bkc_repo_backup_complete(*store, sysid, rows[i].label, &complete, &err) &&
+			  (complete || bkc_repo_remove_backup(*store, sysid, rows[i].label, &err)), &err);
 		if (complete)
 			write_row(write_copy_status, rows[i].id, repo->name, "completed");
 		else
@@ -337,6 +338,7 @@ void
 bkc_expire_run(BkcJob *job)
 {
 	const BkcRepoList *repos = bkc_settings_repositories();
+	const char *only = job->args.repository;
 	StringInfoData summary;
 	StringInfoData detail;
 	int64		event;
@@ -345,16 +347,16 @@ bkc_expire_run(BkcJob *job)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("nothing is removed while pg_backupctl.enabled is off")));
-	(void) bkc_settings_repository(job->args.repository[0] ? job->args.repository : NULL);
+	(void) bkc_settings_repository(only[0] ? only : NULL);
 	initStringInfo(&summary);
 	initStringInfo(&detail);
 	appendStringInfoChar(&detail, '{');
 	for (size_t i = 0; i < repos->count; i++)
-		if (job->args.repository[0] == '\0' || strcmp(job->args.repository, repos->items[i].name) == 0)
+		if (only[0] == '\0' || strcmp(only, repos->items[i].name) == 0)
 			expire_repository(job, &repos->items[i], &summary, &detail);
 	appendStringInfoChar(&detail, '}');
 	event = bkc_event(&(BkcEvent)
-					  {.kind = "expire", .actor = job->args.requested_by, .repository = job->args.repository,
+					  {.kind = "expire", .actor = job->args.requested_by, .repository = only,
 					   .schedule = job->args.schedule, .message = summary.data,
 					   .detail = psprintf("{\"repositories\": %s}", detail.data)});
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);

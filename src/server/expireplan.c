@@ -338,9 +338,7 @@ bkc_expireplan_make(const BkcRepoDef *repo)
 
 void
 bkc_expireplan_each(const BkcExpirePlan *p,
-					void (*each) (void *arg, const char *kind, const char *name, int64 id, bool keep,
-								  const char *reason, int64 bytes),
-					void *arg)
+					BkcExpireEach each, void *arg)
 {
 	for (size_t i = 0; i < p->plan->nbackups; i++)
 		each(arg, "backup", p->input.backups[i].label, p->ids[i], p->plan->backups[i].keep,

@@ -37,10 +37,12 @@ typedef struct BkcExpirePlan
 extern BkcExpirePlan *bkc_expireplan_make(const BkcRepoDef *repo);
 extern void bkc_expireplan_close(BkcExpirePlan *p);
 
-/* Call each(arg, kind, name, id, keep, reason, bytes) for every backup and WAL range, oldest first. */
+/* kind: "backup" or "wal"; id and bytes are 0 where there are none. */
+typedef void (*BkcExpireEach) (void *arg, const char *kind, const char *name, int64 id, bool keep,
+							   const char *reason, int64 bytes);
+
+/* Every backup, then every WAL range, oldest first. */
 extern void bkc_expireplan_each(const BkcExpirePlan *p,
-								void (*each) (void *arg, const char *kind, const char *name, int64 id,
-											  bool keep, const char *reason, int64 bytes),
-								void *arg);
+								BkcExpireEach each, void *arg);
 
 #endif							/* BKC_SERVER_EXPIREPLAN_H */

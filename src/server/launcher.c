@@ -148,8 +148,8 @@ remove_prefetched(void)
 }
 
 /*
- * Has somebody set the clock by more than an hour since the last look?  Retention must not follow it
- * before somebody says that it is right.  Jumps while the server is down are not seen here.
+ * Has somebody set the clock by more than an hour since the last look?  Retention must not follow
+ * it before somebody says that it is right.  Jumps while the server is down are not seen here.
  */
 static void
 watch_clock(void)
@@ -222,6 +222,7 @@ bkc_launcher_main(Datum main_arg)
 		/* archiver and streamer may both hang in one repository; we go to none */
 		bkc_walhelpers_watch();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS), PG_WAIT_EXTENSION);
+						 schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
+						 PG_WAIT_EXTENSION);
 	}
 }

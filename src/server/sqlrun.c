@@ -52,7 +52,7 @@ bkc_sqlrun_finish(void)
 	CurrentResourceOwner = outer_owner;
 }
 
-/* Quoted name of the extension's schema, NULL when it is not installed; between begin and finish. */
+/* Quoted name of the extension's schema, NULL when it is not installed; after begin. */
 static char *
 extension_schema(void)
 {

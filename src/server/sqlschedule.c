@@ -199,7 +199,8 @@ put_event(ReturnSetInfo *rsinfo, const char *schema, int64 event)
 		bool		nulls[7];
 
 		for (int i = 0; i < 7; i++)
-			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1,
+									  &nulls[i]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	SPI_finish();

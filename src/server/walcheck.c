@@ -68,7 +68,8 @@ check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 	size_t		lost;
 
 	if (!bkc_repo_open(repo, &w->store, &err) ||
-		!bkc_walmap_load(w->store, GetSystemIdentifier(), (uint32) wal_segment_size, &w->map, &err) ||
+		!bkc_walmap_load(w->store, GetSystemIdentifier(), (uint32) wal_segment_size, &w->map,
+						 &err) ||
 		!bkc_walmap_gaps(w->map, &w->gaps, &w->ngaps, &err))
 		bkc_ereport(ERROR, &err);
 	lost = count_lost(w, bkc_ownership_check(repo, w->store, &ignored), first, len);

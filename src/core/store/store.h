@@ -95,7 +95,8 @@ typedef struct BkcStoreOps
 									BkcError *err); /* or NULL: as remove */
 	bool		(*locked) (BkcStore *store, const char *name, int64_t *until,
 						   BkcError *err);	/* or NULL: never */
-	bool		(*hold) (BkcStore *store, const char *name, bool on, BkcError *err);	/* or NULL */
+	bool		(*hold) (BkcStore *store, const char *name, bool on,
+						 BkcError *err);	/* or NULL: there are none */
 	bool		(*remove_former) (BkcStore *store, const char *prefix,
 								  BkcError *err);	/* or NULL: nothing to do */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
@@ -234,7 +235,8 @@ extern bool bkc_store_remove_former(BkcStore *store, const char *prefix, BkcErro
 
 /*
  * Until when an object lock forbids to remove the object for good: microseconds since 1970,
- * 0 = it does not, BKC_STORE_HELD = until somebody ends a legal hold.  A missing object is not locked.
+ * 0 = it does not, BKC_STORE_HELD = until somebody ends a legal hold.  A missing object is not
+ * locked.
  */
 #define BKC_STORE_HELD	INT64_MAX
 extern bool bkc_store_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err);
