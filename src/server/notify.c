@@ -277,7 +277,7 @@ read_next(const Entry *e, Next *next)
 					"   AND s.subject OPERATOR(pg_catalog.=) COALESCE('schedule ' OPERATOR(pg_catalog.||) e.schedule,"
 					"     'repository ' OPERATOR(pg_catalog.||) e.repository, '')"
 					" WHERE t.name OPERATOR(pg_catalog.=) $1 AND t.enabled"
-					"   AND e.at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '7 days'::interval"
+					"   AND e.at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '7 days'::interval)"
 					" ORDER BY e.id LIMIT 1", SPI_OK_SELECT, 1, values);
 	found = SPI_processed > 0;
 	if (found)
