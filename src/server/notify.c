@@ -206,7 +206,7 @@ number(const char *text)
 	return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
-/* Those whose turn it is, the healthy ones first; *wake is when the others want to be looked at. */
+/* Those whose turn it is, the healthy ones first; *wait_ms until the others want to be looked at. */
 static Entry *
 read_targets(int *n, int *all, int64 *wait_ms)
 {
@@ -467,7 +467,10 @@ bkc_notify_run(BkcJob *job)
 	int			n = 0;
 	int			all = 0;
 
-	if (bkc_set_enabled && !RecoveryInProgress() && bkc_sqlrun_installed())
+	/* switched off since it was started: a look later */
+	if (!bkc_set_enabled)
+		return;
+	if (bkc_sqlrun_installed())
 	{
 		Entry	   *entries = read_targets(&n, &all, &wait_ms);
 
