@@ -214,6 +214,11 @@ read_targets(int *n, int *all, int64 *wait_ms)
 	int			rows;
 
 	bkc_sqlrun_begin();
+
+	/* targets that came by a dump are ahead of the events, which did not */
+	bkc_sqlrun_exec("UPDATE %s.backup_target SET missing = '{}', last_event = m.id"
+					" FROM (SELECT COALESCE(pg_catalog.max(e.id), 0) FROM %s.backup_event e) AS m (id)"
+					" WHERE last_event OPERATOR(pg_catalog.>) m.id", SPI_OK_UPDATE, 0, NULL);
 	bkc_sqlrun_exec("SELECT t.name, t.failures,"
 					" (EXTRACT(epoch FROM t.retry_at OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())"
 					"  OPERATOR(pg_catalog.*) 1000)::bigint, " BKC_TARGET_COLUMNS

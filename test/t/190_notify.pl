@@ -197,6 +197,17 @@ is((bkc_hooks($hook))[-1]->{body}{event}{result}, 'failed', 'the failure');
 	is((bkc_taken($slack, $before + 2, 'which is sent, too, when it is'))[-1]->{body}{text} =~ /retention of all repositories set/, 1, 'with its text');
 }
 
+# ---- restored by pg_dump: the events did not come along ----
+
+{
+	my $before = bkc_hooks($slack);
+
+	sql("UPDATE backup_target SET last_event = 1000000 WHERE name = 'slack'");
+	bkc_wait_for_sql($node, "SELECT last_event < 1000000 FROM backup_target WHERE name = 'slack'", 't', 'a position ahead of all events is set right');
+	bkc_backup($node);
+	bkc_taken($slack, $before + 1, 'and the next event sent');
+}
+
 # ---- LISTEN ----
 
 my $heard = sql(<<'SQL');
