@@ -500,6 +500,15 @@ COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, expire, wal-
 COMMENT ON COLUMN @extschema@.backup_event.actor IS 'role that was logged in, or "schedule" or "server"';
 COMMENT ON COLUMN @extschema@.backup_event.client IS 'application and address of the session';
 
+CREATE FUNCTION @extschema@.backup_event_added() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'bkc_sql_event_added'
+	LANGUAGE C;
+CREATE TRIGGER added AFTER INSERT ON @extschema@.backup_event
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.backup_event_added();
+
+COMMENT ON FUNCTION @extschema@.backup_event_added()
+	IS 'NOTIFY pg_backupctl and a look at the targets; trigger of backup_event';
+
 -- Called by the functions below with their owner's rights.
 CREATE FUNCTION @extschema@.backup_event_add(
 	kind text,
@@ -803,6 +812,174 @@ RETURNS boolean
 
 COMMENT ON FUNCTION @extschema@.backup_clock_is_right()
 	IS 'let retention work again after the clock has jumped; false when it had not';
+
+-- ---------------------------------------------------------------------------
+-- alarms
+-- ---------------------------------------------------------------------------
+
+-- Where events go.  For superusers only: who names a file or a URL could
+-- otherwise read the one and reach the other.
+CREATE TABLE @extschema@.backup_target (
+	name text PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$'),
+	kind text NOT NULL CHECK (kind IN ('webhook', 'slack', 'email')),
+	url text,
+	secret_file text,
+	settings jsonb NOT NULL DEFAULT '{}' CHECK (pg_catalog.jsonb_typeof(settings) = 'object'),
+	min_severity text NOT NULL DEFAULT 'warning' CHECK (min_severity IN ('info', 'warning', 'critical')),
+	kinds text[],
+	repeat_interval interval NOT NULL DEFAULT interval '6 hours' CHECK (repeat_interval >= interval '0'),
+	enabled boolean NOT NULL DEFAULT true,
+	set_by text NOT NULL DEFAULT SESSION_USER,
+	set_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+
+	-- how far it is; written by the server
+	last_event bigint NOT NULL DEFAULT 0,
+	missing bigint[] NOT NULL DEFAULT '{}',
+	last_sent timestamptz,
+	last_error text,
+	failures integer NOT NULL DEFAULT 0,
+	retry_at timestamptz
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_target', '');
+
+-- What a target was told is wrong, and has not been told to be well again.
+CREATE TABLE @extschema@.backup_target_sent (
+	target text NOT NULL REFERENCES @extschema@.backup_target (name) ON DELETE CASCADE,
+	kind text NOT NULL,
+	subject text NOT NULL,
+	result text NOT NULL,
+	severity text NOT NULL,
+	sent_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	PRIMARY KEY (target, kind, subject)
+);
+
+COMMENT ON TABLE @extschema@.backup_target IS 'where events are sent; see backup_notify_target()';
+COMMENT ON COLUMN @extschema@.backup_target.secret_file IS 'file that only the server''s user reads: a bearer token, the password of a mail server, or the URL of a webhook that is secret itself';
+COMMENT ON COLUMN @extschema@.backup_target.last_event IS 'all events up to this one are done with, those in missing excepted';
+COMMENT ON COLUMN @extschema@.backup_target.missing IS 'ids below last_event that were not there; their transactions may still commit';
+COMMENT ON COLUMN @extschema@.backup_target.failures IS 'attempts that have failed since the last success; the next one is at retry_at';
+COMMENT ON TABLE @extschema@.backup_target_sent IS 'failures that a target was told of, until it is told that they are over';
+
+CREATE FUNCTION @extschema@.backup_target_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'bkc_sql_target_changed'
+	LANGUAGE C;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+	ON @extschema@.backup_target
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.backup_target_changed();
+
+COMMENT ON FUNCTION @extschema@.backup_target_changed()
+	IS 'a look at the targets; trigger of backup_target';
+
+CREATE FUNCTION @extschema@.backup_notify_check(
+	kind text, url text, secret_file text, ca_file text, mail_from text, mail_to text,
+	mail_user text, tls text, timeout text)
+RETURNS void
+	AS 'MODULE_PATHNAME', 'bkc_sql_notify_check'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text)
+	IS 'raise what is wrong with a target; part of backup_notify_target(); superuser only';
+
+CREATE FUNCTION @extschema@.backup_notify_target(
+	name text,
+	kind text,
+	url text DEFAULT NULL,
+	secret_file text DEFAULT NULL,
+	settings jsonb DEFAULT '{}',
+	min_severity text DEFAULT 'warning',
+	kinds text[] DEFAULT NULL,
+	repeat_interval interval DEFAULT '6 hours',
+	enabled boolean DEFAULT true)
+RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	s jsonb := COALESCE(backup_notify_target.settings, '{}');
+	unknown text;
+BEGIN
+	IF backup_notify_target.name IS NULL OR backup_notify_target.name !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$' THEN
+		RAISE EXCEPTION 'target name "%" is not valid', backup_notify_target.name
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Use at most 63 letters, digits, "_", "." and "-", as in ops-mail.';
+	END IF;
+	IF pg_catalog.jsonb_typeof(s) <> 'object' THEN
+		RAISE EXCEPTION 'settings must be a JSON object'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT k INTO unknown FROM pg_catalog.jsonb_object_keys(s) k
+	WHERE k NOT IN ('ca_file', 'from', 'to', 'user', 'tls', 'timeout') ORDER BY k LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'unknown setting "%" of a target', unknown
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Settings are: ca_file, from, to, user, tls, timeout. Secrets belong into secret_file.';
+	END IF;
+
+	-- raises what is wrong, also that the caller is no superuser
+	PERFORM @extschema@.backup_notify_check(backup_notify_target.kind, backup_notify_target.url,
+		backup_notify_target.secret_file, s ->> 'ca_file', s ->> 'from', s ->> 'to', s ->> 'user',
+		s ->> 'tls', s ->> 'timeout');
+	INSERT INTO @extschema@.backup_target AS t (name, kind, url, secret_file, settings, min_severity,
+		kinds, repeat_interval, enabled, last_event)
+	VALUES (backup_notify_target.name, backup_notify_target.kind, backup_notify_target.url,
+		backup_notify_target.secret_file, s, COALESCE(backup_notify_target.min_severity, 'warning'),
+		backup_notify_target.kinds, COALESCE(backup_notify_target.repeat_interval, interval '6 hours'),
+		COALESCE(backup_notify_target.enabled, true),
+		COALESCE((SELECT pg_catalog.max(e.id) FROM @extschema@.backup_event e), 0))
+	ON CONFLICT (name) DO UPDATE SET kind = EXCLUDED.kind, url = EXCLUDED.url,
+		secret_file = EXCLUDED.secret_file, settings = EXCLUDED.settings,
+		min_severity = EXCLUDED.min_severity, kinds = EXCLUDED.kinds,
+		repeat_interval = EXCLUDED.repeat_interval, enabled = EXCLUDED.enabled,
+		set_by = SESSION_USER, set_at = pg_catalog.clock_timestamp(),
+		last_event = CASE WHEN t.enabled THEN t.last_event ELSE EXCLUDED.last_event END,
+		failures = 0, last_error = NULL, retry_at = NULL;
+
+	-- not its URL: that may be a secret, and more roles read the events
+	PERFORM @extschema@.backup_event_add('notify',
+		pg_catalog.format('target %s of kind %s set', backup_notify_target.name, backup_notify_target.kind),
+		detail => pg_catalog.jsonb_build_object('target', backup_notify_target.name,
+			'kind', backup_notify_target.kind, 'min_severity', backup_notify_target.min_severity,
+			'enabled', backup_notify_target.enabled));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_notify_target(text, text, text, text, jsonb, text, text[], interval, boolean)
+	IS 'make or replace a target to which events are sent: a webhook, Slack, or e-mail; superuser only';
+
+CREATE FUNCTION @extschema@.backup_notify_remove(name text)
+RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF pg_catalog.current_setting('is_superuser') <> 'on' THEN
+		RAISE EXCEPTION 'only superusers can remove notification targets'
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	DELETE FROM @extschema@.backup_target t WHERE t.name = backup_notify_remove.name;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM @extschema@.backup_event_add('notify',
+		pg_catalog.format('target %s removed', backup_notify_remove.name));
+	RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_notify_remove(text)
+	IS 'remove a target; false when there is none of that name; superuser only';
+
+CREATE FUNCTION @extschema@.backup_notify_test(target text)
+RETURNS void
+	AS 'MODULE_PATHNAME', 'bkc_sql_notify_test'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_notify_test(text)
+	IS 'send a test message to a target now, and raise what goes wrong; superuser only';
 
 -- ---------------------------------------------------------------------------
 -- the set-up
@@ -1387,7 +1564,8 @@ REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_progress, @extschema@.backup_archiver,
 	@extschema@.backup_recovery_window, @extschema@.backup_event,
 	@extschema@.backup_schedule_entry, @extschema@.backup_schedule,
-	@extschema@.backup_policy FROM PUBLIC;
+	@extschema@.backup_policy, @extschema@.backup_target,
+	@extschema@.backup_target_sent FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage FROM PUBLIC;
 REVOKE ALL ON FUNCTION
@@ -1420,7 +1598,13 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_job_check(text, text, text, text, jsonb),
 	@extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text),
 	@extschema@.backup_expire(boolean, text),
-	@extschema@.backup_clock_is_right()
+	@extschema@.backup_clock_is_right(),
+	@extschema@.backup_event_added(),
+	@extschema@.backup_target_changed(),
+	@extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text),
+	@extschema@.backup_notify_target(text, text, text, text, jsonb, text, text[], interval, boolean),
+	@extschema@.backup_notify_remove(text),
+	@extschema@.backup_notify_test(text)
 	FROM PUBLIC;
 REVOKE ALL ON PROCEDURE
 	@extschema@.backup_run(text, text, boolean, text, interval, jsonb, bigint) FROM PUBLIC;

@@ -19,6 +19,7 @@ packages=(
 	libcurl4-openssl-dev libexpat1-dev				# S3: HTTP, XML
 	libcmocka-dev perl libipc-run-perl				# unit tests, TAP
 	radosgw ceph-mon ceph-osd ceph-common openssl python3	# an S3 server for tests
+	python3-aiosmtpd								# a mail server for tests
 	clang-format-14									# make format, lint
 	prometheus										# promtool: metrics and alert rules
 )

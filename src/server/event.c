@@ -4,8 +4,10 @@
  */
 #include "pgcompat.h"
 
+#include "access/xact.h"
 #include "event.h"
 #include "leader.h"
+#include "notify.h"
 #include "sqlrun.h"
 
 typedef struct WriteArg
@@ -40,12 +42,30 @@ write_event(void *arg)
 	bkc_sqlrun_finish();
 }
 
+/* In a transaction of its own: what goes wrong here must not cost the event. */
+static void
+tell_listeners(void *arg)
+{
+	WriteArg   *w = arg;
+
+	bkc_sqlrun_begin();
+	bkc_notify_listeners(w->id, w->event->kind, w->event->severity ? w->event->severity : "info");
+	bkc_sqlrun_finish();
+}
+
 int64
 bkc_event(const BkcEvent *event)
 {
 	WriteArg	arg = {.event = event};
 
-	return bkc_sqlrun_try(write_event, &arg, BKC_SQLRUN_TRIES, "write an event") ? arg.id : 0;
+	if (!bkc_sqlrun_try(write_event, &arg, BKC_SQLRUN_TRIES, "write an event"))
+		return 0;
+
+	/* the triggers of the table do not fire here: leaders are replicas */
+	if (!IsTransactionState())
+		(void) bkc_sqlrun_try(tell_listeners, &arg, 1, "notify listeners");
+	bkc_notify_request();
+	return arg.id;
 }
 
 void

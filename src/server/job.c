@@ -61,7 +61,8 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	job->id = 0;
 	job->label[0] = '\0';
 	job->phase = args->kind == BKC_JOB_SETTLE ? BKC_PHASE_SETTLING :
-		args->kind == BKC_JOB_SCHEDULE ? BKC_PHASE_SCHEDULING : BKC_PHASE_STARTING;
+		args->kind == BKC_JOB_SCHEDULE ? BKC_PHASE_SCHEDULING :
+		args->kind == BKC_JOB_NOTIFY ? BKC_PHASE_NOTIFYING : BKC_PHASE_STARTING;
 	job->started = GetCurrentTimestamp();
 	job->copy_started = 0;
 	job->finished = 0;
@@ -90,8 +91,8 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	pg_atomic_write_u64(&job->bytes_stored, 0);
 }
 
-/* Verifications and checks leave slots for a backup, settling, and the scheduler. */
-#define SLOTS_LEFT	4
+/* Verifications and checks leave slots for a backup, settling, the scheduler, and alarms. */
+#define SLOTS_LEFT	5
 
 /* Kinds of which one at a time is enough for the whole cluster. */
 static bool

@@ -20,6 +20,7 @@
 #include "schedule.h"
 #include "settle.h"
 #include "miscadmin.h"
+#include "notify.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "process.h"
@@ -51,6 +52,7 @@ bkc_launcher_register(void)
 /* the last jobs we started, NULL when they have ended */
 static BkcJobHandle *settle_job = NULL;
 static BkcJobHandle *schedule_job = NULL;
+static BkcJobHandle *notify_job = NULL;
 
 static void
 launcher_exit(int code, Datum arg)
@@ -104,7 +106,13 @@ start(BkcJobKind kind, BkcJobHandle **handle)
 		/* after the restart of this process; the scheduler looks again in a minute */
 		if (kind == BKC_JOB_SETTLE)
 			bkc_settle_failed(NULL, NULL, false);
-		PG_RE_THROW();
+		if (kind != BKC_JOB_NOTIFY)
+			PG_RE_THROW();
+
+		/* alarms, too, and nobody is to be held up by them */
+		MemoryContextSwitchTo(old);
+		FlushErrorState();
+		*handle = NULL;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
@@ -214,15 +222,19 @@ bkc_launcher_main(Datum main_arg)
 		remove_prefetched();
 		watch(&settle_job);
 		watch(&schedule_job);
+		watch(&notify_job);
 		if (settle_job == NULL && settle_due())
 			start(BKC_JOB_SETTLE, &settle_job);
 		if (schedule_job == NULL && bkc_schedule_due())
 			start(BKC_JOB_SCHEDULE, &schedule_job);
+		if (notify_job == NULL && bkc_notify_due())
+			start(BKC_JOB_NOTIFY, &notify_job);
 
 		/* archiver and streamer may both hang in one repository; we go to none */
 		bkc_walhelpers_watch();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
+						 Min(schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
+							 notify_job != NULL ? NAP_MS : bkc_notify_nap(NAP_MS)),
 						 PG_WAIT_EXTENSION);
 	}
 }

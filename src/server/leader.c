@@ -10,6 +10,7 @@
 #include "expire.h"
 #include "leader.h"
 #include "miscadmin.h"
+#include "notify.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "process.h"
@@ -42,6 +43,7 @@ static const JobKind kinds[] = {
 	[BKC_JOB_WAL_CHECK] = {"wal-check", "pg_backupctl wal-check", bkc_walcheck_run, bkc_walcheck_failed},
 	[BKC_JOB_SETTLE] = {"settle", "pg_backupctl settle", bkc_settle_run, bkc_settle_failed},
 	[BKC_JOB_SCHEDULE] = {"schedule", "pg_backupctl scheduler", bkc_schedule_run, bkc_schedule_failed},
+	[BKC_JOB_NOTIFY] = {"notify", "pg_backupctl notify", bkc_notify_run, bkc_notify_failed},
 };
 
 const char *
@@ -53,7 +55,7 @@ bkc_job_name(BkcJobKind kind)
 bool
 bkc_job_is_housekeeping(BkcJobKind kind)
 {
-	return kind == BKC_JOB_SETTLE || kind == BKC_JOB_SCHEDULE;
+	return kind == BKC_JOB_SETTLE || kind == BKC_JOB_SCHEDULE || kind == BKC_JOB_NOTIFY;
 }
 
 const char *

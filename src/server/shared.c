@@ -43,6 +43,7 @@ shared_startup(void)
 		/* whatever ran before this start may have left something behind */
 		bkc_shared->settle = true;
 		bkc_shared->schedule_look = true;
+		bkc_shared->notify_look = true;
 		for (int i = 0; i < BKC_MAX_JOBS; i++)
 		{
 			BkcJob	   *job = &bkc_shared->jobs[i];
@@ -104,6 +105,7 @@ bkc_phase_name(BkcPhase phase)
 		[BKC_PHASE_SCHEDULING] = "looking what is due",
 		[BKC_PHASE_PLANNING] = "planning",
 		[BKC_PHASE_REMOVING] = "removing",
+		[BKC_PHASE_NOTIFYING] = "sending alarms",
 		[BKC_PHASE_FINISHED] = "finished",
 	};
 

@@ -29,7 +29,7 @@
 #include "storage/lwlock.h"
 #include "utils/timestamp.h"
 
-#define BKC_MAX_JOBS		12
+#define BKC_MAX_JOBS		13
 #define BKC_MAX_WORKERS		64	/* numbers 1 to 64; the last is the leader copying alone */
 #define BKC_REPO_NAME_MAX	32
 #define BKC_TIER_MAX		64
@@ -51,7 +51,8 @@ typedef enum BkcJobKind
 	BKC_JOB_SETTLE,
 	BKC_JOB_SCHEDULE,
 	BKC_JOB_EXPIRE,
-	BKC_JOB_WAL_CHECK
+	BKC_JOB_WAL_CHECK,
+	BKC_JOB_NOTIFY
 } BkcJobKind;
 
 typedef enum BkcPhase
@@ -69,6 +70,7 @@ typedef enum BkcPhase
 	BKC_PHASE_SCHEDULING,
 	BKC_PHASE_PLANNING,
 	BKC_PHASE_REMOVING,
+	BKC_PHASE_NOTIFYING,
 	BKC_PHASE_FINISHED
 } BkcPhase;
 
@@ -153,6 +155,9 @@ typedef struct BkcShared
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
 	bool		schedule_waits; /* one is due, and another job is in its way */
+	bool		notify_look;	/* there is a new event, or a target was changed */
+	bool		notify_none;	/* no target is defined */
+	TimestampTz notify_wake;	/* when the next look is due */
 	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;

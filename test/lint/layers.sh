@@ -3,7 +3,7 @@
 # layers.sh
 #		Includes point one way only.
 #
-#		server, client -> pipe -> format, crypto, store -> base
+#		server, client -> pipe, notify -> format, crypto, store -> base
 #
 # format may also use crypto (its hashes), and store may use format/names.h
 # (what an object may be called).  Each folder of the core lists what it may
@@ -16,6 +16,7 @@ declare -A may=(
 	[crypto]='base/|crypto/'
 	[format]='base/|crypto/|format/'
 	[store]='base/|crypto/|format/names\.h|store/'
+	[notify]='base/|crypto/|store/|notify/'
 	[pipe]='base/|crypto/|format/|store/|pipe/'
 )
 

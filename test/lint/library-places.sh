@@ -10,7 +10,7 @@ places=(
 	'openssl/'		'src/core/crypto/'
 	'curl/'			'src/core/store/http/'
 	'expat\.h'		'src/core/store/s3/'
-	'jansson\.h'	'src/core/format/|src/core/store/s3/|src/client/'
+	'jansson\.h'	'src/core/format/|src/core/notify/|src/core/store/s3/|src/client/'
 	'zstd\.h'		'src/core/pipe/'
 	'lz4(hc)?\.h'	'src/core/pipe/'
 	'zlib\.h'		'src/core/pipe/'

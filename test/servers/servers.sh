@@ -8,18 +8,31 @@
 #									BKC_S3_ABSENT	or why there is no S3: packages
 #									BKC_S3_FAILED	or why it did not start
 #									BKC_SERVERS		a copy of this folder
+#									BKC_SINKS_ABSENT	package that the mail server needs
 #		servers_s3					starts S3 in any case
 #		servers_keep FOLDER			copies the servers' logs there
 #
 # What it has started ends with the stage, and also when this shell is killed.
-# A test wants S3 when it uses BkcS3.pm or s3server.h.
+# A test wants S3 when it uses BkcS3.pm or s3server.h; with BkcSinks.pm it starts servers itself.
 
 servers_begin()
 {
 	if [ $# -gt 0 ] && grep -qE '^use BkcS3\b|^#include "s3server\.h"' "$@"; then
 		servers_s3
 	fi
+	if [ $# -gt 0 ] && grep -qE '^use BkcSinks\b' "$@"; then
+		servers_copy
+		/usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || export BKC_SINKS_ABSENT=python3-aiosmtpd
+	fi
 	return 0
+}
+
+# Users of the stage may not read the source tree.
+servers_copy()
+{
+	[ -z "${BKC_SERVERS:-}" ] || return 0
+	cp -r "$TOP/test/servers" "$STAGE/servers" && chmod -R a+rX "$STAGE/servers"
+	export BKC_SERVERS=$STAGE/servers
 }
 
 servers_s3()
@@ -27,8 +40,7 @@ servers_s3()
 	local text line missing
 
 	[ -z "${BKC_S3_URL:-}${BKC_S3_ABSENT:-}${BKC_S3_FAILED:-}" ] || return 0
-	cp -r "$TOP/test/servers" "$STAGE/servers" && chmod -R a+rX "$STAGE/servers"
-	export BKC_SERVERS=$STAGE/servers
+	servers_copy
 	missing=$("$BKC_SERVERS/ceph.sh" missing)
 	if [ -n "$missing" ]; then
 		export BKC_S3_ABSENT="please install the Debian packages $missing"
