@@ -20,6 +20,7 @@
 #include "pipe/walobj.h"
 #include "settings.h"
 #include "sqlrun.h"
+#include "sync.h"
 #include "utils/json.h"
 
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
@@ -49,6 +50,12 @@ check_safety(const Expiry *x)
 	BkcError	err;
 
 	check(bkc_ownership_check(p->repo, p->store, &err), &err);
+	if (bkc_sync_pending(p->repo->name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("catalog sync is pending for repository \"%s\"", p->repo->name),
+				 errdetail("Since the server's start the catalog was not compared with the repository yet, and may not know of holds."),
+				 errhint("It will be, unless something is in the way; SELECT * FROM backup_catalog_sync() does it now or says what.")));
 	for (size_t i = 0; i < p->input.nbackups; i++)
 	{
 		const BkcRetentionBackup *b = &p->input.backups[i];
@@ -103,6 +110,59 @@ forget_copy(void *arg)
 	bkc_sqlrun_finish();
 }
 
+typedef struct ClaimArg
+{
+	BkcJob	   *job;
+	int64		id;
+	const char *label;
+	bool		free;
+} ClaimArg;
+
+/* With the row's lock, as backup_hold() has it: either it sees us, or we see the hold. */
+static void
+claim_removal(void *arg)
+{
+	ClaimArg   *c = arg;
+	const char *values[1] = {psprintf("%lld", (long long) c->id)};
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT held FROM %s.backup_catalog WHERE id OPERATOR(pg_catalog.=) $1::bigint"
+					" FOR UPDATE", SPI_OK_SELECT, 1, values);
+	c->free = SPI_processed > 0 && bkc_sqlrun_value(0, 1)[0] == 'f';
+	if (c->free)
+	{
+		LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+		strlcpy(c->job->label, c->label, sizeof(c->job->label));
+		LWLockRelease(bkc_shared->lock);
+	}
+	bkc_sqlrun_finish();
+}
+
+/* What it builds on must not go when it stays, so the rest is left to another run. */
+static void
+require_free(BkcJob *job, int64 id, const char *label)
+{
+	ClaimArg	arg = {.job = job, .id = id, .label = label};
+
+	if (!bkc_sqlrun_try(claim_removal, &arg, BKC_SQLRUN_TRIES, "look at the row of a backup that is to be removed"))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the row of backup %s could not be read", label)));
+	if (!arg.free)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("backup %s was held, or its row removed, since retention has been planned", label),
+				 errhint("Run it again.")));
+}
+
+static void
+unclaim(BkcJob *job)
+{
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->label[0] = '\0';
+	LWLockRelease(bkc_shared->lock);
+}
+
 static void
 remove_backups(Expiry *x)
 {
@@ -116,6 +176,8 @@ remove_backups(Expiry *x)
 		ForgetArg	arg = {.id = p->ids[at], .repository = p->repo->name};
 
 		CHECK_FOR_INTERRUPTS();
+		if (arg.id != 0)
+			require_free(x->job, arg.id, b->label);
 		check(bkc_fault(BKC_FAULT_EXPIRE_BACKUP, &err) &&
 			  bkc_repo_remove_backup(p->store, GetSystemIdentifier(), b->label, &err) &&
 			  bkc_fault(BKC_FAULT_EXPIRE_ROW, &err), &err);
@@ -130,6 +192,7 @@ remove_backups(Expiry *x)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the row of expired backup %s could not be removed from the catalog", b->label)));
+		unclaim(x->job);
 	}
 }
 
