@@ -51,7 +51,7 @@ CREATE TABLE @extschema@.backup_catalog (
 CREATE TABLE @extschema@.backup_copy (
 	backup_id bigint NOT NULL REFERENCES @extschema@.backup_catalog (id) ON DELETE CASCADE,
 	repository text NOT NULL,
-	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'missing')),
+	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'expiring', 'missing')),
 	verification text NOT NULL DEFAULT 'not verified'
 		CHECK (verification IN ('not verified', 'passed', 'failed')),
 	PRIMARY KEY (backup_id, repository)
@@ -575,7 +575,7 @@ BEGIN
 	at := pg_catalog.clock_timestamp();
 	FOR place IN
 		SELECT c.repository FROM @extschema@.backup_copy c
-		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
+		WHERE c.backup_id = backup.id AND c.status IN ('completed', 'expiring') ORDER BY c.repository
 	LOOP
 		IF NOT @extschema@.backup_hold_put(backup.label, place, backup_hold_change.held, at,
 										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text) THEN
@@ -583,6 +583,10 @@ BEGIN
 		END IF;
 		places := places + 1;
 	END LOOP;
+
+	-- an expiry was interrupted before it had begun to remove that one
+	UPDATE @extschema@.backup_copy c SET status = 'completed'
+	WHERE c.backup_id = backup.id AND c.status = 'expiring';
 	UPDATE @extschema@.backup_catalog c
 	SET held = backup_hold_change.held,
 		metadata = c.metadata - ARRAY['hold_reason', 'hold_by']
@@ -640,30 +644,11 @@ $$;
 COMMENT ON FUNCTION @extschema@.backup_release(bigint, text)
 	IS 'end a hold; returns in how many repositories';
 
-CREATE FUNCTION @extschema@.backup_catalog_sync_start(repository text)
-RETURNS bigint
-	AS 'MODULE_PATHNAME', 'bkc_sql_sync_start'
-	LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-
-COMMENT ON FUNCTION @extschema@.backup_catalog_sync_start(text)
-	IS 'compare the catalog with repositories and wait for it; returns the id of its event; part of backup_catalog_sync()';
-
 CREATE FUNCTION @extschema@.backup_catalog_sync(repository text DEFAULT NULL)
 RETURNS TABLE (repository text, added bigint, updated bigint, missing bigint, foreign_clusters bigint)
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-	event bigint := @extschema@.backup_catalog_sync_start(backup_catalog_sync.repository);
-BEGIN
-	RETURN QUERY SELECT r.key, (r.value ->> 'added')::bigint, (r.value ->> 'updated')::bigint,
-		(r.value ->> 'missing')::bigint, (r.value ->> 'foreign_clusters')::bigint
-	FROM @extschema@.backup_event e, LATERAL pg_catalog.jsonb_each(e.detail -> 'repositories') r
-	WHERE e.id = event ORDER BY r.key;
-END
-$$;
+	AS 'MODULE_PATHNAME', 'bkc_sql_catalog_sync'
+	LANGUAGE C VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.backup_catalog_sync(text)
 	IS 'bring the catalog in line with the repositories (default: with all); no row is removed';
@@ -923,51 +908,14 @@ $$;
 COMMENT ON FUNCTION @extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text)
 	IS 'say what retention keeps in one repository (default: in all that have no policy of their own)';
 
-CREATE FUNCTION @extschema@.backup_expire_plan(repository text)
-RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, bytes bigint)
-	AS 'MODULE_PATHNAME', 'bkc_sql_expire_plan'
-	LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-
-COMMENT ON FUNCTION @extschema@.backup_expire_plan(text)
-	IS 'what retention would keep and remove; part of backup_expire()';
-
-CREATE FUNCTION @extschema@.backup_expire_start(repository text)
-RETURNS bigint
-	AS 'MODULE_PATHNAME', 'bkc_sql_expire_start'
-	LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-
-COMMENT ON FUNCTION @extschema@.backup_expire_start(text)
-	IS 'run retention and wait for it; returns the id of its event; part of backup_expire()';
-
+-- SECURITY DEFINER, so that a role can be allowed to run retention without rights on the tables.
 CREATE FUNCTION @extschema@.backup_expire(
 	dry_run boolean DEFAULT true,
 	repository text DEFAULT NULL)
-RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, size text)
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-	event bigint;
-BEGIN
-	IF COALESCE(backup_expire.dry_run, true) THEN
-		RETURN QUERY SELECT p.repository, p.kind, p.name, p.action, p.reason, p.id,
-			pg_catalog.pg_size_pretty(p.bytes)
-		FROM @extschema@.backup_expire_plan(backup_expire.repository) p;
-		RETURN;
-	END IF;
-	event := @extschema@.backup_expire_start(backup_expire.repository);
-	RETURN QUERY SELECT r.key, i.kind, i.name, i.action, i.reason, i.id,
-		pg_catalog.pg_size_pretty(i.bytes)
-	FROM @extschema@.backup_event e,
-		LATERAL pg_catalog.jsonb_each(e.detail -> 'repositories') r,
-		LATERAL pg_catalog.jsonb_to_recordset(r.value)
-			AS i(kind text, name text, action text, reason text, id bigint, bytes bigint)
-	WHERE e.id = event;
-END
-$$;
+RETURNS TABLE (repository text, kind text, name text, action text, reason text, id bigint, bytes bigint)
+	AS 'MODULE_PATHNAME', 'bkc_sql_expire'
+	LANGUAGE C VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.backup_expire(boolean, text)
 	IS 'what retention keeps and removes, with the reasons; with dry_run => false it removes';
@@ -1024,7 +972,6 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_hold_change(bigint, boolean, text),
 	@extschema@.backup_hold(bigint, text),
 	@extschema@.backup_release(bigint, text),
-	@extschema@.backup_catalog_sync_start(text),
 	@extschema@.backup_catalog_sync(text),
 	@extschema@.backup_schedule_changed(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text),
@@ -1032,8 +979,6 @@ REVOKE ALL ON FUNCTION
 	@extschema@.unschedule_backup(text),
 	@extschema@.backup_job_check(text, text, text, text, jsonb),
 	@extschema@.backup_set_policy(text, integer, integer, integer, integer, integer, interval, integer, interval, text, text),
-	@extschema@.backup_expire_plan(text),
-	@extschema@.backup_expire_start(text),
 	@extschema@.backup_expire(boolean, text),
 	@extschema@.backup_clock_is_right()
 	FROM PUBLIC;

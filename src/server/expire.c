@@ -2,19 +2,20 @@
  * expire.c
  *		See expire.h.
  *
- * Crash and retry: a backup is gone from the moment when its manifest is, and its row goes after
- * its last object, so an interrupted removal is found and finished by the next run: a complete
- * backup is planned again, an unfinished one is swept by its owner.  WAL goes after the backups
- * that need it.
+ * Crash and retry: a row says "expiring" before the first object goes, and goes itself after the
+ * last.  The next run finds it: with a manifest the backup is still there, and planned again like all others;
+ * without one the rest of it goes first.  WAL goes after the backups that need it.
  */
 #include "pgcompat.h"
 
 #include "base/fault.h"
 #include "base/text.h"
+#include "catalog.h"
 #include "errors.h"
 #include "event.h"
 #include "expire.h"
 #include "expireplan.h"
+#include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pipe/walobj.h"
@@ -24,6 +25,15 @@
 #include "utils/json.h"
 
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
+
+static void
+close_store(void *arg)
+{
+	BkcStore  **store = arg;
+
+	bkc_store_close(*store);
+	*store = NULL;
+}
 
 typedef struct Expiry
 {
@@ -82,21 +92,37 @@ check_safety(const Expiry *x)
 
 /* ---- backups ---- */
 
-typedef struct ForgetArg
+typedef struct CopyArg
 {
 	int64		id;
 	const char *repository;
-} ForgetArg;
+	const char *status;
+} CopyArg;
+
+static void
+write_copy_status(void *arg)
+{
+	CopyArg    *c = arg;
+	const char *values[3];
+
+	values[0] = psprintf("%lld", (long long) c->id);
+	values[1] = c->repository;
+	values[2] = c->status;
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("UPDATE %s.backup_copy SET status = $3 WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
+					" AND repository OPERATOR(pg_catalog.=) $2", SPI_OK_UPDATE, 3, values);
+	bkc_sqlrun_finish();
+}
 
 /* The copy, and with the last copy the backup. */
 static void
 forget_copy(void *arg)
 {
-	ForgetArg  *f = arg;
+	CopyArg    *c = arg;
 	const char *values[2];
 
-	values[0] = psprintf("%lld", (long long) f->id);
-	values[1] = f->repository;
+	values[0] = psprintf("%lld", (long long) c->id);
+	values[1] = c->repository;
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("DELETE FROM %s.backup_copy WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
 					" AND repository OPERATOR(pg_catalog.=) $2", SPI_OK_DELETE, 2, values);
@@ -115,6 +141,7 @@ typedef struct ClaimArg
 	BkcJob	   *job;
 	int64		id;
 	const char *label;
+	const char *repository;
 	bool		free;
 } ClaimArg;
 
@@ -123,7 +150,7 @@ static void
 claim_removal(void *arg)
 {
 	ClaimArg   *c = arg;
-	const char *values[1] = {psprintf("%lld", (long long) c->id)};
+	const char *values[2] = {psprintf("%lld", (long long) c->id), c->repository};
 
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("SELECT held FROM %s.backup_catalog WHERE id OPERATOR(pg_catalog.=) $1::bigint"
@@ -131,6 +158,9 @@ claim_removal(void *arg)
 	c->free = SPI_processed > 0 && bkc_sqlrun_value(0, 1)[0] == 'f';
 	if (c->free)
 	{
+		bkc_sqlrun_exec("UPDATE %s.backup_copy SET status = 'expiring'"
+						" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
+						" AND repository OPERATOR(pg_catalog.=) $2", SPI_OK_UPDATE, 2, values);
 		LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 		strlcpy(c->job->label, c->label, sizeof(c->job->label));
 		LWLockRelease(bkc_shared->lock);
@@ -140,14 +170,14 @@ claim_removal(void *arg)
 
 /* What it builds on must not go when it stays, so the rest is left to another run. */
 static void
-require_free(BkcJob *job, int64 id, const char *label)
+claim(Expiry *x, int64 id, const char *label)
 {
-	ClaimArg	arg = {.job = job, .id = id, .label = label};
+	ClaimArg	arg = {.job = x->job, .id = id, .label = label, .repository = x->p->repo->name};
 
-	if (!bkc_sqlrun_try(claim_removal, &arg, BKC_SQLRUN_TRIES, "look at the row of a backup that is to be removed"))
+	if (!bkc_sqlrun_try(claim_removal, &arg, BKC_SQLRUN_TRIES, "note the expiry of a backup"))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the row of backup %s could not be read", label)));
+				 errmsg("the expiry of backup %s could not be noted in the catalog", label)));
 	if (!arg.free)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -164,6 +194,61 @@ unclaim(BkcJob *job)
 }
 
 static void
+write_row(void (*access) (void *arg), int64 id, const char *repository, const char *status)
+{
+	CopyArg		arg = {.id = id, .repository = repository, .status = status};
+
+	if (id != 0 && !bkc_sqlrun_try(access, &arg, BKC_SQLRUN_TRIES, "note the expiry of a backup"))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the expiry of backup %lld could not be noted in the catalog", (long long) id)));
+}
+
+/* What an interrupted run has left. */
+static void
+finish_interrupted(const BkcRepoDef *repo)
+{
+	const char *values[1] = {repo->name};
+	BkcStore  **store = palloc0(sizeof(*store));
+	BkcCatalogRow *rows;
+	int			n;
+	BkcError	err;
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT c.id, c.label FROM %s.backup_catalog c"
+					" JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
+					" WHERE y.repository OPERATOR(pg_catalog.=) $1 AND c.label IS NOT NULL"
+					" AND y.status OPERATOR(pg_catalog.=) 'expiring' ORDER BY c.label DESC",
+					SPI_OK_SELECT, 1, values);
+	n = (int) SPI_processed;
+	rows = MemoryContextAllocZero(bkc_sqlrun_outer_context(), sizeof(*rows) * (n + 1));
+	for (int i = 0; i < n; i++)
+	{
+		rows[i].id = strtoll(bkc_sqlrun_value(i, 1), NULL, 10);
+		strlcpy(rows[i].label, bkc_sqlrun_value(i, 2), sizeof(rows[i].label));
+	}
+	bkc_sqlrun_finish();
+	if (n == 0)
+		return;
+	bkc_guard(close_store, store);
+	check(bkc_repo_open(repo, store, &err), &err);
+	check(bkc_ownership_check(repo, *store, &err), &err);
+	for (int i = 0; i < n; i++)
+	{
+		bool		complete;
+
+		CHECK_FOR_INTERRUPTS();
+		check(bkc_repo_backup_complete(*store, GetSystemIdentifier(), rows[i].label, &complete, &err) &&
+			  (complete || bkc_repo_remove_backup(*store, GetSystemIdentifier(), rows[i].label, &err)), &err);
+		if (complete)
+			write_row(write_copy_status, rows[i].id, repo->name, "completed");
+		else
+			write_row(forget_copy, rows[i].id, repo->name, NULL);
+	}
+	close_store(store);
+}
+
+static void
 remove_backups(Expiry *x)
 {
 	BkcExpirePlan *p = x->p;
@@ -173,11 +258,10 @@ remove_backups(Expiry *x)
 	{
 		size_t		at = p->plan->removal[i];
 		const BkcRetentionBackup *b = &p->input.backups[at];
-		ForgetArg	arg = {.id = p->ids[at], .repository = p->repo->name};
 
 		CHECK_FOR_INTERRUPTS();
-		if (arg.id != 0)
-			require_free(x->job, arg.id, b->label);
+		if (p->ids[at] != 0)
+			claim(x, p->ids[at], b->label);
 		check(bkc_fault(BKC_FAULT_EXPIRE_BACKUP, &err) &&
 			  bkc_repo_remove_backup(p->store, GetSystemIdentifier(), b->label, &err) &&
 			  bkc_fault(BKC_FAULT_EXPIRE_ROW, &err), &err);
@@ -187,11 +271,7 @@ remove_backups(Expiry *x)
 		x->backups++;
 		x->bytes += p->sizes[at];
 		pg_atomic_fetch_add_u64(&x->job->files_done, 1);
-		if (arg.id != 0 &&
-			!bkc_sqlrun_try(forget_copy, &arg, BKC_SQLRUN_TRIES, "remove the row of an expired backup"))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the row of expired backup %s could not be removed from the catalog", b->label)));
+		write_row(forget_copy, p->ids[at], p->repo->name, NULL);
 		unclaim(x->job);
 	}
 }
@@ -295,6 +375,7 @@ expire_repository(BkcJob *job, const BkcRepoDef *repo, StringInfo summary, Strin
 	char		size[32];
 
 	bkc_job_phase(job, BKC_PHASE_PLANNING);
+	finish_interrupted(repo);
 	x.p = bkc_expireplan_make(repo);
 	check_safety(&x);
 	initStringInfo(&x.items);

@@ -33,11 +33,44 @@ static BkcRepoList list;
 static int	list_repos[BKC_SET_REPOS];
 static Line lines[BKC_SET_REPOS];
 
+/*
+ * Where a file takes longer than that to be compressed, waiting for replies counts for nothing
+ * beside it; and who is at two files is at each for longer, which must not look like trouble
+ * (walqueue.c).
+ */
+#define QUICK_SECONDS 1.0
+
+/* A file that is under way. */
+typedef struct Shipment
+{
+	const BkcRepoDef *def;
+	int			repo;
+	char		file[BKC_WAL_FILE_MAX];
+	uint64		plain;
+	double		seconds;		/* that this process has given to it */
+	BkcWalPut  *put;			/* NULL: error says why not */
+	BkcError	error;
+} Shipment;
+
+/* In the order in which they were begun; all of one repository. */
+#define SHIPMENTS 2
+static Shipment shipments[SHIPMENTS];
+static int		nshipments = 0;
+
 /* One for all repositories: it holds a segment, and they are served one after the other. */
 static BkcWalWriter *writer = NULL;
 static BkcCodec writer_codec;
 static int	writer_level;
 
+void
+bkc_ship_give_up(void)
+{
+	for (int i = 0; i < nshipments; i++)
+		bkc_walwriter_give_up(writer, &shipments[i].put);
+	nshipments = 0;
+}
+
+/* Nothing may be under way there. */
 static void
 line_close(Line *line)
 {
@@ -48,6 +81,7 @@ line_close(Line *line)
 void
 bkc_ship_close(void)
 {
+	bkc_ship_give_up();
 	bkc_walwriter_close(&writer);
 	for (int i = 0; i < BKC_SET_REPOS; i++)
 		line_close(&lines[i]);
@@ -100,31 +134,19 @@ line_of(const BkcRepoDef *def)
 	return &lines[def - list.items];
 }
 
-bool
-bkc_ship_store(const BkcRepoDef *def, BkcStore **store, BkcError *err)
+/*
+ * An open store of a repository that holds this cluster and that this server may write to.  After
+ * a failure the line is to be closed.
+ */
+static bool
+line_ready(const BkcRepoDef *def, Line *line, BkcError *err)
 {
-	Line	   *line = line_of(def);
-	bool		ok;
-
-	*store = NULL;
-	if (line->store != NULL && bkc_repo_keys_changed(def, line->store))
+	if (nshipments == 0 && line->store != NULL && bkc_repo_keys_changed(def, line->store))
 		line_close(line);
-	if (line->store == NULL)
-	{
-		if (!bkc_repo_open(def, &line->store, err))
-			return false;
-		ok = bkc_known_cluster(def, line->store, err);
-	}
-	else
-		ok = true;
-	ok = ok && bkc_ownership_check(def, line->store, err);
-	if (!ok)
-	{
-		line_close(line);
+	if (line->store == NULL &&
+		(!bkc_repo_open(def, &line->store, err) || !bkc_known_cluster(def, line->store, err)))
 		return false;
-	}
-	*store = line->store;
-	return true;
+	return bkc_ownership_check(def, line->store, err);
 }
 
 /* The writer, with the codec that is set now, on that store. */
@@ -134,6 +156,8 @@ use_writer(const BkcRepoDef *def, BkcStore *store, BkcError *err)
 	BkcCodec	codec;
 	int			level;
 
+	if (nshipments > 0)
+		return true;			/* it has all of that */
 	bkc_settings_codec(def, NULL, &codec, &level);
 	if (writer != NULL && writer_codec == codec && writer_level == level)
 	{
@@ -155,27 +179,18 @@ check_content(const char *file, const char *path, BkcError *err)
 }
 
 static bool
-send_file(const BkcRepoDef *def, const char *file, const char *path, bool ask_first,
-		  uint64 *stored, BkcError *err)
+begin_file(const BkcRepoDef *def, const char *file, const char *path, bool ask_first,
+		   BkcWalPut **put, BkcError *err)
 {
 	Line	   *line = line_of(def);
-	BkcWalFile	wal = {
-		.file = file,
-		.path = path,
-		.segment_size = (uint32) wal_segment_size,
-		.time = bkc_waldisk_ready_time(file),
-		.ask_first = ask_first || !line->sent
-	};
-	BkcWalOutcome outcome;
-	BkcStore   *store;
+	BkcWalFile	wal = {.file = file,
+					   .path = path,
+					   .segment_size = (uint32) wal_segment_size,
+					   .time = bkc_waldisk_ready_time(file),
+					   .ask_first = ask_first || !line->sent};
 
-	if (!check_content(file, path, err) ||
-		!bkc_ship_store(def, &store, err) ||
-		!use_writer(def, store, err) ||
-		!bkc_walwriter_put(writer, &wal, &outcome, stored, err))
-		return false;
-	line->sent = true;
-	return true;
+	return check_content(file, path, err) && line_ready(def, line, err) &&
+		   use_writer(def, line->store, err) && bkc_walwriter_begin(writer, &wal, put, err);
 }
 
 static uint64
@@ -186,19 +201,76 @@ file_size(const char *path)
 	return stat(path, &st) == 0 ? (uint64) st.st_size : 0;
 }
 
-bool
-bkc_ship_file(const BkcRepoDef *def, int repo, const char *file, const char *path,
-			  bool ask_first, bool (*time_is_up) (void), BkcError *err)
+static double
+seconds_since(TimestampTz began)
+{
+	return (double) (GetCurrentTimestamp() - began) / USECS_PER_SEC;
+}
+
+void
+bkc_ship_begin(const BkcRepoDef *def, int repo, const char *file, const char *path, bool ask_first)
 {
 	TimestampTz began = GetCurrentTimestamp();
+	Shipment   *s = &shipments[nshipments];
+
+	Assert(nshipments < SHIPMENTS);
+	memset(s, 0, sizeof(*s));
+	s->def = def;
+	s->repo = repo;
+	strlcpy(s->file, file, sizeof(s->file));
+	s->plain = file_size(path);
+	(void) begin_file(def, file, path, ask_first, &s->put, &s->error);
+	nshipments++;
+	s->seconds = seconds_since(began);
+}
+
+bool
+bkc_ship_has_room(const BkcRepoDef *def)
+{
+	const Shipment *s = &shipments[0];
+
+	return nshipments == 1 && s->def == def && s->put != NULL && bkc_walwriter_under_way(s->put) &&
+		   s->seconds < QUICK_SECONDS && !bkc_repo_keys_changed(def, line_of(def)->store);
+}
+
+static bool
+finish_first(uint64 *stored, BkcError *err)
+{
+	Shipment   *s = &shipments[0];
+	BkcWalOutcome outcome;
+
+	if (s->put == NULL)
+	{
+		*err = s->error;
+		return false;
+	}
+	if (!bkc_walwriter_finish(writer, &s->put, &outcome, stored, err))
+		return false;
+	line_of(s->def)->sent = true;
+	return true;
+}
+
+bool
+bkc_ship_finish(bool (*time_is_up)(void), BkcError *err)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	const BkcRepoDef *def = shipments[0].def;
+	int			repo = shipments[0].repo;
+	char		file[BKC_WAL_FILE_MAX];
 	uint64		stored = 0;
 
-	if (send_file(def, file, path, ask_first, &stored, err))
+	Assert(nshipments > 0);
+	strlcpy(file, shipments[0].file, sizeof(file));
+	if (finish_first(&stored, err))
 	{
-		bkc_wal_note_sent(repo, file, file_size(path), stored,
-						  (double) (GetCurrentTimestamp() - began) / USECS_PER_SEC);
+		bkc_wal_note_sent(repo, file, shipments[0].plain, stored,
+						  shipments[0].seconds + seconds_since(began));
+		nshipments--;
+		memmove(&shipments[0], &shipments[1], nshipments * sizeof(shipments[0]));
 		return true;
 	}
+	bkc_ship_give_up();
+	line_close(line_of(def));
 	if (err->code == BKC_ERR_CANCELLED)
 	{
 		if (!time_is_up())
@@ -206,8 +278,16 @@ bkc_ship_file(const BkcRepoDef *def, int repo, const char *file, const char *pat
 		bkc_error_set(err, BKC_ERR_TIMEOUT, "time is up for sending WAL file \"%s\"", file);
 	}
 	bkc_error_context(err, "repository \"%s\"", def->name);
-	line_close(line_of(def));
 	bkc_wal_note_failure(repo, file, err);
 	bkc_ereport(WARNING, err);
 	return false;
+}
+
+bool
+bkc_ship_file(const BkcRepoDef *def, int repo, const char *file, const char *path, bool ask_first,
+			  bool (*time_is_up)(void), BkcError *err)
+{
+	Assert(nshipments == 0);
+	bkc_ship_begin(def, repo, file, path, ask_first);
+	return bkc_ship_finish(time_is_up, err);
 }

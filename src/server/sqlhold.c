@@ -8,9 +8,12 @@
 #include "pgcompat.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_type_d.h"
 #include "clock.h"
 #include "errors.h"
+#include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "job.h"
 #include "jobargs.h"
 #include "keys.h"
@@ -21,9 +24,10 @@
 #include "pipe/unpack.h"
 #include "settings.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(bkc_sql_hold_put);
-PG_FUNCTION_INFO_V1(bkc_sql_sync_start);
+PG_FUNCTION_INFO_V1(bkc_sql_catalog_sync);
 
 static void
 check(bool ok, const BkcError *err)
@@ -116,8 +120,36 @@ bkc_sql_hold_put(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(bucket);
 }
 
+/* What the job has done stands in its event. */
+static void
+put_event(ReturnSetInfo *rsinfo, const char *schema, int64 event)
+{
+	char	   *sql = psprintf("SELECT r.key, i.added, i.updated, i.missing, i.foreign_clusters"
+							   " FROM %s.backup_event e,"
+							   " LATERAL pg_catalog.jsonb_each(e.detail OPERATOR(pg_catalog.->) 'repositories') r,"
+							   " LATERAL pg_catalog.jsonb_to_record(r.value)"
+							   "   AS i(added bigint, updated bigint, missing bigint, foreign_clusters bigint)"
+							   " WHERE e.id OPERATOR(pg_catalog.=) $1 ORDER BY r.key", quote_identifier(schema));
+	Oid			types[1] = {INT8OID};
+	Datum		args[1] = {Int64GetDatum(event)};
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute_with_args(sql, 1, types, args, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the event of a catalog sync");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[5];
+		bool		nulls[5];
+
+		for (int i = 0; i < 5; i++)
+			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	SPI_finish();
+}
+
 Datum
-bkc_sql_sync_start(PG_FUNCTION_ARGS)
+bkc_sql_catalog_sync(PG_FUNCTION_ARGS)
 {
 	BkcJobArgs	args;
 	int64		event;
@@ -128,8 +160,13 @@ bkc_sql_sync_start(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the catalog of a standby cannot be written"),
 				 errhint("Call the function on the primary.")));
+	InitMaterializedSRF(fcinfo, 0);
+
+	/* with the definer's rights; who asked is the session's user */
 	bkc_jobargs_begin(&args, BKC_JOB_SYNC, GetUserNameFromId(GetSessionUserId(), false));
 	bkc_jobargs_repository(&args, PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	bkc_job_wait(bkc_job_start(&args, true), true, NULL, &event);
-	PG_RETURN_INT64(event);
+	put_event((ReturnSetInfo *) fcinfo->resultinfo,
+			  get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)), event);
+	return (Datum) 0;
 }

@@ -5,8 +5,10 @@
 #include "pgcompat.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type_d.h"
 #include "clock.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "expireplan.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -17,13 +19,13 @@
 #include "schedule.h"
 #include "settings.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(bkc_sql_schedule_changed);
 PG_FUNCTION_INFO_V1(bkc_sql_cron_next);
 PG_FUNCTION_INFO_V1(bkc_sql_job_check);
-PG_FUNCTION_INFO_V1(bkc_sql_expire_plan);
-PG_FUNCTION_INFO_V1(bkc_sql_expire_start);
+PG_FUNCTION_INFO_V1(bkc_sql_expire);
 PG_FUNCTION_INFO_V1(bkc_sql_clock_is_right);
 
 #define TIMES_MAX	10000
@@ -154,15 +156,11 @@ require_writer(void)
 				 errhint("Call the function on the primary.")));
 }
 
-Datum
-bkc_sql_expire_plan(PG_FUNCTION_ARGS)
+static void
+plan_only(ReturnSetInfo *rsinfo, const char *name)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const char *name = text_or_null(fcinfo, 0);
 	const BkcRepoList *repos;
 
-	require_writer();
-	InitMaterializedSRF(fcinfo, 0);
 	(void) bkc_settings_repository(name);
 	repos = bkc_settings_repositories();
 	for (size_t i = 0; i < repos->count; i++)
@@ -176,22 +174,58 @@ bkc_sql_expire_plan(PG_FUNCTION_ARGS)
 		bkc_expireplan_each(p, put_item, arg);
 		bkc_expireplan_close(p);
 	}
-	return (Datum) 0;
+}
+
+/* What the job has done stands in its event. */
+static void
+put_event(ReturnSetInfo *rsinfo, const char *schema, int64 event)
+{
+	char	   *sql = psprintf("SELECT r.key, i.kind, i.name, i.action, i.reason, i.id, i.bytes"
+							   " FROM %s.backup_event e,"
+							   " LATERAL pg_catalog.jsonb_each(e.detail OPERATOR(pg_catalog.->) 'repositories') r,"
+							   " LATERAL pg_catalog.jsonb_to_recordset(r.value)"
+							   "   AS i(kind text, name text, action text, reason text, id bigint, bytes bigint)"
+							   " WHERE e.id OPERATOR(pg_catalog.=) $1", quote_identifier(schema));
+	Oid			types[1] = {INT8OID};
+	Datum		args[1] = {Int64GetDatum(event)};
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute_with_args(sql, 1, types, args, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the event of an expiry");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[7];
+		bool		nulls[7];
+
+		for (int i = 0; i < 7; i++)
+			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	SPI_finish();
 }
 
 Datum
-bkc_sql_expire_start(PG_FUNCTION_ARGS)
+bkc_sql_expire(PG_FUNCTION_ARGS)
 {
-	BkcJobHandle *handle;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *name = text_or_null(fcinfo, 1);
 	BkcJobArgs	args;
 	int64		event;
 
 	require_writer();
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_GETARG_BOOL(0))
+	{
+		plan_only(rsinfo, name);
+		return (Datum) 0;
+	}
+
+	/* with the definer's rights; who asked is the session's user */
 	bkc_jobargs_begin(&args, BKC_JOB_EXPIRE, GetUserNameFromId(GetSessionUserId(), false));
-	bkc_jobargs_repository(&args, text_or_null(fcinfo, 0));
-	handle = bkc_job_start(&args, true);
-	bkc_job_wait(handle, true, NULL, &event);
-	PG_RETURN_INT64(event);
+	bkc_jobargs_repository(&args, name);
+	bkc_job_wait(bkc_job_start(&args, true), true, NULL, &event);
+	put_event(rsinfo, get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)), event);
+	return (Datum) 0;
 }
 
 Datum

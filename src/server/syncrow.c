@@ -220,7 +220,7 @@ write_copy(const BkcSyncBackup *b, const char *id)
 	bkc_sqlrun_exec("INSERT INTO %s.backup_copy AS y (backup_id, repository, status)"
 					" VALUES ($1::bigint, $2, 'completed') ON CONFLICT (backup_id, repository)"
 					" DO UPDATE SET status = 'completed'"
-					" WHERE y.status OPERATOR(pg_catalog.<>) 'completed'", SPI_OK_INSERT, 2, values);
+					" WHERE y.status NOT IN ('completed', 'expiring')", SPI_OK_INSERT, 2, values);
 	changed = SPI_processed;
 	bkc_sqlrun_exec("UPDATE %s.backup_catalog SET status = 'completed'"
 					" WHERE id OPERATOR(pg_catalog.=) $1::bigint"

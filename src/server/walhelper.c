@@ -4,6 +4,11 @@
  *
  * A helper takes segments from the repositories' windows.  It never reports
  * anything to PostgreSQL: that is the archiver's part.
+ *
+ * While a repository has yet to answer for one segment, the helper begins the next if one
+ * waits; else it waits for the answer, so that a single segment is never late for that.  Each
+ * counts as durable when its own answer has come.  When one fails, the one behind it goes back to
+ * the queue: it will be found in the repository, or sent again.
  */
 #include "pgcompat.h"
 
@@ -15,6 +20,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "process.h"
 #include "settings.h"
 #include "ship.h"
@@ -160,7 +166,7 @@ helper_attach(void)
 	return wanted;
 }
 
-static TimestampTz deadline;	/* of the segment that is being sent */
+static TimestampTz deadline;	/* of the segment that is being sent, of two the first */
 
 static bool
 time_is_up(void)
@@ -194,34 +200,57 @@ take_waiting(uint32 usable, BkcWalTask *task, char file[MAXFNAMELEN])
 	return false;
 }
 
-bool
-bkc_walhelp_once(uint32 *repos, bool (*time_is_up) (void))
+/* The repositories as they are set now, and a bit mask of them. */
+static const BkcRepoList *
+repositories(int index[], uint32 *usable)
 {
-	int			index[BKC_SET_REPOS];
 	const BkcRepoList *list;
-	uint32		usable = 0;
-	BkcWalTask	task;
-	char		file[MAXFNAMELEN];
-	char		path[MAXPGPATH];
 	BkcError	err;
-	bool		ok = false;
 
 	bkc_error_clear(&err);
 	list = bkc_ship_repositories(index, &err);
 	if (list == NULL)
 		bkc_ereport(ERROR, &err);
+	*usable = 0;
 	for (size_t i = 0; i < list->count; i++)
-		usable |= 1u << index[i];
+		*usable |= 1u << index[i];
+	return list;
+}
+
+/* The repository of a task that was taken for one of them. */
+static const BkcRepoDef *
+repository_of(const BkcRepoList *list, const int index[], const BkcWalTask *task)
+{
+	size_t		i = 0;
+
+	while (index[i] != task->repo)
+		i++;
+	return &list->items[i];
+}
+
+bool
+bkc_walhelp_once(uint32 *repos, bool (*time_is_up) (void))
+{
+	int			index[BKC_SET_REPOS];
+	const BkcRepoList *list;
+	uint32		usable;
+	BkcWalTask	task;
+	char		file[MAXFNAMELEN];
+	char		path[MAXPGPATH];
+	BkcError	err;
+	bool		ok;
+
+	bkc_error_clear(&err);
+	list = repositories(index, &usable);
 	if (!take_waiting(usable & *repos, &task, file))
 		return false;
 
 	snprintf(path, sizeof(path), XLOGDIR "/%s", file);
 	bkc_host_watch(time_is_up);
-	for (size_t i = 0; i < list->count; i++)
-		if (index[i] == task.repo)
-			ok = bkc_fault(BKC_FAULT_HELPER_SEGMENT, &err) &&
-				bkc_ship_file(&list->items[i], task.repo, file, path, false, time_is_up, &err) &&
-				bkc_fault(BKC_FAULT_HELPER_STORED, &err);
+	ok = bkc_fault(BKC_FAULT_HELPER_SEGMENT, &err) &&
+		bkc_ship_file(repository_of(list, index, &task), task.repo, file, path, false, time_is_up,
+					   &err) &&
+		bkc_fault(BKC_FAULT_HELPER_STORED, &err);
 	bkc_host_watch(NULL);
 	bkc_queue_done(&task, ok);
 	if (!ok && err.code == BKC_ERR_CANCELLED)
@@ -231,21 +260,119 @@ bkc_walhelp_once(uint32 *repos, bool (*time_is_up) (void))
 	return true;
 }
 
-static void
-begin_time(void)
+static TimestampTz
+end_of_time(void)
 {
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										   (int64) bkc_set_archive_timeout * 1000);
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									   (int64) bkc_set_archive_timeout * 1000);
 }
 
-/* A segment was sent. */
+/* What this helper has begun, in this order. */
+typedef struct Flight
+{
+	BkcWalTask	task;
+	const BkcRepoDef *def;
+	TimestampTz deadline;
+} Flight;
+
+static Flight flights[2];
+static int	nflights = 0;
+
+/* Wait until the first is durable, and say so. */
+static bool
+finish_flight(void)
+{
+	BkcError	err;
+	bool		ok;
+
+	bkc_error_clear(&err);
+	bkc_host_watch(time_is_up);
+	ok = (nflights < 2 || bkc_fault(BKC_FAULT_HELPER_TWO, &err)) &&
+		bkc_ship_finish(time_is_up, &err) && bkc_fault(BKC_FAULT_HELPER_STORED, &err);
+	bkc_host_watch(NULL);
+	bkc_queue_done(&flights[0].task, ok);
+	if (ok)
+	{
+		flights[0] = flights[1];
+		deadline = flights[0].deadline;
+		nflights--;
+		return true;
+	}
+	bkc_ship_give_up();
+	if (nflights > 1)
+		bkc_queue_done(&flights[1].task, false);
+	nflights = 0;
+	if (err.code == BKC_ERR_CANCELLED)
+		bkc_ereport(ERROR, &err);
+	return false;
+}
+
+/* Before anything else than sending is done. */
+static void
+finish_flights(void)
+{
+	while (nflights > 0)
+		(void) finish_flight();
+}
+
+/* What waits next for one of these repositories; beside a first one, for the same. */
+static bool
+take_flight(uint32 usable, BkcWalTask *task, char file[MAXFNAMELEN])
+{
+	if (nflights == 0)
+		return take_waiting(usable, task, file);
+	if (ConfigReloadPending || !bkc_ship_has_room(flights[0].def) ||
+		!bkc_queue_take_next(&flights[0].task, usable, task))
+		return false;
+	if (is_waiting(task, file))
+		return true;
+	bkc_queue_done(task, false);
+	return false;
+}
+
+static bool
+begin_flight(void)
+{
+	int			index[BKC_SET_REPOS];
+	uint32		usable;
+	const BkcRepoList *list = repositories(index, &usable);
+	Flight	   *flight = &flights[nflights];
+	char		file[MAXFNAMELEN];
+	char		path[MAXPGPATH];
+	BkcError	err;
+	bool		ok;
+
+	if (!take_flight(usable, &flight->task, file))
+		return false;
+	flight->def = repository_of(list, index, &flight->task);
+	flight->deadline = end_of_time();
+	if (nflights == 0)
+		deadline = flight->deadline;
+	bkc_error_clear(&err);
+	snprintf(path, sizeof(path), XLOGDIR "/%s", file);
+	bkc_host_watch(time_is_up);
+	ok = bkc_fault(BKC_FAULT_HELPER_SEGMENT, &err);
+	if (ok)
+	{
+		bkc_ship_begin(flight->def, flight->task.repo, file, path, false);
+		nflights++;
+	}
+	bkc_host_watch(NULL);
+	if (ok)
+		return true;
+	bkc_queue_done(&flight->task, false);
+	if (err.code == BKC_ERR_CANCELLED)
+		bkc_ereport(ERROR, &err);
+	return false;
+}
+
+/* A segment was begun, so that the next may be, or sent. */
 static bool
 help_once(void)
 {
-	uint32		repos = PG_UINT32_MAX;
-
-	begin_time();
-	return bkc_walhelp_once(&repos, time_is_up) && repos == PG_UINT32_MAX;
+	if (begin_flight() && nflights == 1 && bkc_ship_has_room(flights[0].def))
+		return true;
+	return nflights > 0 && finish_flight();
 }
 
 /* The archiver may be at something else, or hang: a window was moved to what waits. */
@@ -257,7 +384,7 @@ look_further(void)
 	if (!TimestampDifferenceExceeds(looked_at, GetCurrentTimestamp(), NEXT_MS))
 		return false;
 	looked_at = GetCurrentTimestamp();
-	begin_time();
+	deadline = end_of_time();
 	return bkc_walnext(PG_UINT32_MAX, time_is_up);
 }
 
@@ -276,9 +403,11 @@ help(void)
 	{
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+			finish_flights();	/* the repositories may be others afterwards */
 		(void) bkc_process_reload();
 		if (!bkc_wal_archiving())
-			return;
+			break;
 		if (help_once())
 		{
 			busy = GetCurrentTimestamp();
@@ -290,6 +419,7 @@ help(void)
 						 LOOK_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
+	finish_flights();
 }
 
 void

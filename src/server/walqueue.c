@@ -83,32 +83,51 @@ begin_window(BkcWalWindow *w, TimeLineID timeline, XLogSegNo segno)
 
 typedef struct Crowd
 {
-	int			all;
+	int			all;			/* processes */
 	int			helpers;
 	TimestampTz since;			/* of the one who has been there longest */
 } Crowd;
 
 static void
-count_slot(Crowd *crowd, const BkcWalSlot *slot)
+count_slot(Crowd *crowd, const BkcWalSlot *slot, bool again)
 {
 	if (slot->state != BKC_WAL_BUSY)
 		return;
-	crowd->all++;
-	crowd->helpers += slot->helper;
+	crowd->all += !again;
+	crowd->helpers += slot->helper && !again;
 	if (crowd->since == 0 || slot->since < crowd->since)
 		crowd->since = slot->since;
 }
 
+/* Is the process at one of the segments before that slot? */
+static bool
+is_before(const BkcWalWindow *w, int n, pid_t pid)
+{
+	for (int i = 0; i < n; i++)
+		if (w->slots[i].state == BKC_WAL_BUSY && w->slots[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* A helper that is at two segments is one process.  That one (0: none) is left out. */
 static Crowd
-crowd_at(int repo)
+crowd_without(int repo, pid_t pid)
 {
 	const BkcWalWindow *w = window_of(repo);
 	Crowd		crowd = {0};
 
 	for (int i = 0; i < BKC_WAL_AHEAD; i++)
-		count_slot(&crowd, &w->slots[i]);
-	count_slot(&crowd, &w->other);
+		if (pid == 0 || w->slots[i].pid != pid)
+			count_slot(&crowd, &w->slots[i], is_before(w, i, w->slots[i].pid));
+	if (pid == 0 || w->other.pid != pid)
+		count_slot(&crowd, &w->other, false);
 	return crowd;
+}
+
+static Crowd
+crowd_at(int repo)
+{
+	return crowd_without(repo, 0);
 }
 
 static int
@@ -235,7 +254,7 @@ in_need(int repo)
 		first_todo(window_of(repo)) >= 0;
 }
 
-/* The one of these with the fewest processes, -1 when none needs anybody. */
+/* The one of these with the fewest processes beside us, -1 when none needs anybody. */
 static int
 neediest(uint32 repos)
 {
@@ -248,13 +267,26 @@ neediest(uint32 repos)
 
 		if ((repos & (1u << r)) == 0 || !in_need(r))
 			continue;
-		crowd = crowd_at(r);
+		crowd = crowd_without(r, MyProcPid);
 		if (one_is_enough(r, &crowd) || !has_room(&crowd) || (best >= 0 && crowd.all >= fewest))
 			continue;
 		best = r;
 		fewest = crowd.all;
 	}
 	return best;
+}
+
+/* The first segment there that needs anybody. */
+static void
+take_at(int repo, BkcWalTask *task)
+{
+	BkcWalWindow *w = window_of(repo);
+	int			i = first_todo(w);
+
+	set_state(&w->slots[i], BKC_WAL_BUSY);
+	task->repo = repo;
+	task->timeline = w->timeline;
+	task->segno = w->base + i;
 }
 
 bool
@@ -265,17 +297,24 @@ bkc_queue_take(uint32 repos, BkcWalTask *task)
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	repo = neediest(repos);
 	if (repo >= 0)
-	{
-		BkcWalWindow *w = window_of(repo);
-		int			i = first_todo(w);
-
-		set_state(&w->slots[i], BKC_WAL_BUSY);
-		task->repo = repo;
-		task->timeline = w->timeline;
-		task->segno = w->base + i;
-	}
+		take_at(repo, task);
 	LWLockRelease(bkc_wal->lock);
 	return repo >= 0;
+}
+
+bool
+bkc_queue_take_next(const BkcWalTask *at, uint32 repos, BkcWalTask *task)
+{
+	Crowd		crowd;
+	bool		ok;
+
+	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
+	crowd = crowd_at(at->repo);
+	ok = !one_is_enough(at->repo, &crowd) && neediest(repos) == at->repo;
+	if (ok)
+		take_at(at->repo, task);
+	LWLockRelease(bkc_wal->lock);
+	return ok;
 }
 
 /*

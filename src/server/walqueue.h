@@ -74,6 +74,12 @@ typedef struct BkcWalTask
 extern bool bkc_queue_take(uint32 repos, BkcWalTask *task);
 
 /*
+ * The same for one more segment of a repository where the caller is at one already: as if it
+ * had come to the end of that one.  Not where anything is wrong.
+ */
+extern bool bkc_queue_take_next(const BkcWalTask *at, uint32 repos, BkcWalTask *task);
+
+/*
  * The archiver comes to this segment: nothing before it waits any more.  To
  * be called for all repositories before the first is served, as that may take long.
  */

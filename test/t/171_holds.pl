@@ -18,7 +18,7 @@ sub fails
 	return ok($status != 0 && $stderr =~ $pattern, $what) || diag("$stdout$stderr");
 }
 
-sub plan
+sub planned
 {
 	my ($label) = @_;
 
@@ -28,7 +28,7 @@ sub plan
 my @backups = map { bkc_backup($node) } 1 .. 3;
 my ($id, $label) = ($backups[0]{id}, $backups[0]{label});
 $node->safe_psql('postgres', 'SELECT backup_set_policy(keep_last => 1)');
-like(plan($label), qr/^remove\|/, 'retention would remove the oldest');
+like(planned($label), qr/^remove\|/, 'retention would remove the oldest');
 
 # ---- held ----
 
@@ -46,7 +46,7 @@ is($node->safe_psql('postgres', "SELECT held, metadata->>'hold_reason', metadata
 	't|case 4711|operator', 'the catalog knows why and by whom');
 is($node->safe_psql('postgres', "SELECT kind, actor, label, detail->>'reason' FROM backup_event WHERE kind = 'hold'"),
 	"hold|operator|$label|case 4711", 'an event tells of it');
-like(plan($label), qr/^keep\|.*case 4711/, 'retention keeps it, and says why');
+like(planned($label), qr/^keep\|.*case 4711/, 'retention keeps it, and says why');
 $node->safe_psql('postgres', 'SELECT * FROM backup_expire(false)');
 is(scalar(bkc_repo_objects($node, qr{$label/manifest$})), 1, 'it stays');
 is(scalar(bkc_repo_objects($node, qr{$backups[1]{label}/manifest$})), 0, 'another one went');

@@ -236,6 +236,72 @@ interleaved_writers(void **state)
 	assert_object(f->other, "i/3", "333", 3);
 }
 
+/* Commits that are under way: ended in any order, or not at all. */
+static void
+begun_commits(void **state)
+{
+	Fixture    *f = *state;
+	uint8_t    *data = malloc(2 * MIB);
+	const char *const gone[] = {"b/2"};
+	BkcWriter  *w[4];
+	BkcError	err;
+	uint64_t	size;
+	char		name[16];
+
+	/* some drivers do it only when something was stored before */
+	put_text(f->store, "b/first", "x");
+	assert_non_null(data);
+	store_pattern(data, 2 * MIB, 11);
+	for (int i = 0; i < 4; i++)
+	{
+		snprintf(name, sizeof(name), "b/%d", i);
+		assert_ok(bkc_store_open_write(f->store, name, 0, &w[i], &err), &err);
+		assert_ok(bkc_writer_write(w[i], data, MIB + (size_t) i, &err), &err);
+		(void) bkc_writer_commit_begin(w[i]);
+		(void) bkc_writer_commit_begin(w[i]);
+	}
+	assert_code(bkc_writer_write(w[3], "x", 1, &err), &err, BKC_ERR_INTERNAL);
+	assert_object(f->store, "b/first", "x", 1);
+	bkc_writer_close(w[2]);
+	for (int i = 3; i >= 0; i--)
+	{
+		if (i == 2)
+			continue;
+		(void) bkc_writer_commit_begin(w[i]);
+		assert_ok(bkc_writer_commit(w[i], &err), &err);
+		assert_false(bkc_writer_commit_begin(w[i]));
+		assert_code(bkc_writer_commit(w[i], &err), &err, BKC_ERR_INTERNAL);
+		bkc_writer_close(w[i]);
+	}
+	for (int i = 0; i < 4; i++)
+	{
+		snprintf(name, sizeof(name), "b/%d", i);
+		if (i != 2 || bkc_store_stat(f->other, name, &size, &err))
+			assert_object(f->other, name, data, MIB + (size_t) i);
+		else
+			assert_int_equal(err.code, BKC_ERR_NOT_FOUND);
+	}
+	assert_ok(bkc_store_remove(f->other, gone, 1, &err), &err);
+
+	/* the name is taken, of an object that was there and of one that comes meanwhile */
+	for (int i = 0; i < 2; i++)
+	{
+		assert_ok(bkc_store_open_write(f->store, i == 0 ? "b/1" : "b/new", 0, &w[i], &err), &err);
+		assert_ok(bkc_writer_write(w[i], "other", 5, &err), &err);
+	}
+	(void) bkc_writer_commit_begin(w[0]);
+	put_text(f->other, "b/new", "new");
+	(void) bkc_writer_commit_begin(w[1]);
+	for (int i = 0; i < 2; i++)
+	{
+		assert_code(bkc_writer_commit(w[i], &err), &err, BKC_ERR_EXISTS);
+		bkc_writer_close(w[i]);
+	}
+	assert_object(f->other, "b/1", data, MIB + 1);
+	assert_object(f->other, "b/new", "new", 3);
+	free(data);
+}
+
 /* Nothing may follow a commit but close. */
 static void
 order_of_calls(void **state)
@@ -705,6 +771,7 @@ static const struct
 	CASE(commit_on_taken_name),
 	CASE(two_writers_of_one_name),
 	CASE(interleaved_writers),
+	CASE(begun_commits),
 	CASE(order_of_calls),
 	CASE(ranged_reads),
 	CASE(not_found),

@@ -48,20 +48,27 @@ own_wait(int ms)
 	clock_us += (int64_t) ms * 1000;
 }
 
-static int
-setup(void **state)
+static void
+open_store(void)
 {
-	static const BkcHost host = {.now = own_now, .wait = own_wait};
 	char		text[256];
 	BkcUrl		url = {0};
 
-	httpstub_restart(&stub);
-	clock_us = (int64_t) time(NULL) * 1000000;
-	bkc_host_set(&host);
 	snprintf(text, sizeof(text), "s3://bucket/p?endpoint=%s&credentials=%s&part_size=5MB", stub.url,
 			 keys);
 	assert_ok(bkc_url_parse(text, &url, &err) && bkc_store_open(&url, &store, &err), &err);
 	bkc_url_free(&url);
+}
+
+static int
+setup(void **state)
+{
+	static const BkcHost host = {.now = own_now, .wait = own_wait};
+
+	httpstub_restart(&stub);
+	clock_us = (int64_t) time(NULL) * 1000000;
+	bkc_host_set(&host);
+	open_store();
 	return 0;
 }
 
@@ -229,6 +236,188 @@ not_stored(void **state)
 	once("PUT", OBJECT, 200, ETAG, "<Error><Code>InternalError</Code></Error>");
 	once("PUT", OBJECT, 200, ETAG, "");
 	assert_ok(store_put(store, "a", "x", 1, 0, &err), &err);
+}
+
+/* ---- writing: a commit that is under way ---- */
+
+#define TAKEN	"<Error><Code>PreconditionFailed</Code></Error>"
+
+/* Objects "a", "b" up to n, of one byte each. */
+static void
+begin_some(BkcWriter *writers[], int n, bool under_way)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const char	name[] = {(char) ('a' + i), '\0'};
+
+		assert_ok(bkc_store_open_write(store, name, 0, &writers[i], &err), &err);
+		assert_ok(bkc_writer_write(writers[i], "x", 1, &err), &err);
+		assert_int_equal(bkc_writer_commit_begin(writers[i]), under_way);
+	}
+}
+
+/* The store has to have learnt that names are taken. */
+static void
+learn(void)
+{
+	atomic();
+	once("PUT", "/bucket/p/first", 200, ETAG, "");
+	assert_ok(store_put(store, "first", "x", 1, 0, &err), &err);
+}
+
+static bool
+end_one(BkcWriter *writer)
+{
+	bool		ok = bkc_writer_commit(writer, &err);
+
+	bkc_writer_close(writer);
+	return ok;
+}
+
+/* What must be asked before is asked by commit. */
+static void
+begun_without_knowing(void **state)
+{
+	BkcWriter  *w[1];
+
+	begin_some(w, 1, false);
+	assert_int_equal(stub.shared->requests, 0);
+	atomic();
+	once("PUT", OBJECT, 200, ETAG, "");
+	assert_ok(end_one(w[0]), &err);
+
+	/* a server that cannot create only: the name is looked up right before */
+	bkc_store_close(store);
+	open_store();
+	httpstub_clear(&stub);
+	httpstub_on(&stub, "PUT", MARKER, 200, "");
+	once("GET", "/bucket/p/first", 404, "", "<Error><Code>NoSuchKey</Code></Error>");
+	once("PUT", "/bucket/p/first", 200, ETAG, "");
+	assert_ok(store_put(store, "first", "x", 1, 0, &err), &err);
+	begin_some(w, 1, false);
+	once("GET", OBJECT, 206, ETAG "Content-Range: bytes 0-0/1\r\n", "y");
+	assert_code(end_one(w[0]), &err, BKC_ERR_EXISTS);
+}
+
+/* Several at once; one moves the others along. */
+static void
+begun_together(void **state)
+{
+	BkcWriter  *w[3];
+
+	learn();
+	for (int i = 0; i < 3; i++)
+	{
+		char		path[] = OBJECT;
+
+		path[sizeof(path) - 2] = (char) ('a' + i);
+		once("PUT", path, 200, ETAG, "")->delay_ms = 300;
+	}
+	begin_some(w, 3, true);
+	assert_ok(end_one(w[2]), &err);
+	assert_ok(end_one(w[0]), &err);
+	assert_ok(end_one(w[1]), &err);
+	assert_true(stub.shared->most_open > 1);
+	assert_int_equal(stub.shared->requests, 3 + 2);
+}
+
+static void
+begun_and_tried_again(void **state)
+{
+	BkcWriter  *w[2];
+
+	learn();
+	once("PUT", OBJECT, 503, "", "<Error><Code>SlowDown</Code></Error>");
+	once("PUT", OBJECT, 500, "", "");
+	once("PUT", OBJECT, 200, ETAG, "");
+	once("PUT", "/bucket/p/b", 200, ETAG, "");
+	begin_some(w, 2, true);
+	assert_ok(end_one(w[1]), &err);
+	assert_ok(end_one(w[0]), &err);
+
+	/* refused for good: that is commit's error, and nobody else's */
+	httpstub_on(&stub, "PUT", OBJECT, 403, "<Error><Code>AccessDenied</Code></Error>");
+	once("PUT", "/bucket/p/b", 200, ETAG, "");
+	begin_some(w, 2, true);
+	assert_ok(end_one(w[1]), &err);
+	assert_code(end_one(w[0]), &err, BKC_ERR_ACCESS);
+}
+
+/* The reply is lost, and the name taken by ourselves; or by somebody else. */
+static void
+begun_and_taken(void **state)
+{
+	for (int ours = 1; ours >= 0; ours--)
+	{
+		BkcWriter  *w[2];
+		HttpStubRule *rule;
+		const char *id;
+		char		head[512];
+
+		httpstub_clear(&stub);
+		learn();
+		once("PUT", OBJECT, 200, "", "")->how = ours ? STUB_SILENT_END : STUB_RESET;
+		httpstub_on(&stub, "PUT", OBJECT, 412, TAKEN);
+		once("PUT", "/bucket/p/b", 200, ETAG, "");
+		begin_some(w, 1, true);
+		for (int i = 0; i < 200 && stub.shared->requests < 4; i++)
+		{
+			assert_true(bkc_writer_commit_begin(w[0]));
+			clock_us += 100000;
+			usleep(10000);
+		}
+		id = strstr(stub.shared->last, BKC_S3_META_UPLOAD ": ");
+		assert_non_null(id);
+		snprintf(head, sizeof(head), ETAG "Content-Length: 1\r\n%.*s%.*s\r\n",
+				 (int) strlen(BKC_S3_META_UPLOAD ": "), id, 32,
+				 ours ? id + strlen(BKC_S3_META_UPLOAD ": ") : "0123456789abcdef0123456789abcdef");
+		rule = httpstub_on(&stub, "HEAD", OBJECT, 200, "");
+		snprintf(rule->headers, sizeof(rule->headers), "%s", head);
+		if (ours)
+			assert_ok(end_one(w[0]), &err);
+		else
+			assert_code(end_one(w[0]), &err, BKC_ERR_EXISTS);
+	}
+}
+
+/* Closed while it is under way: the store goes on, and so does another one. */
+static void
+begun_and_closed(void **state)
+{
+	BkcWriter  *w[2];
+
+	learn();
+	once("PUT", OBJECT, 200, ETAG, "")->how = STUB_HANG;
+	once("PUT", "/bucket/p/b", 200, ETAG, "");
+	begin_some(w, 2, true);
+	bkc_writer_close(w[0]);
+	assert_ok(end_one(w[1]), &err);
+	once("PUT", OBJECT, 200, ETAG, "");
+	assert_ok(store_put(store, "a", "x", 1, 0, &err), &err);
+
+	/* between two attempts, too */
+	once("PUT", OBJECT, 503, "", "");
+	begin_some(w, 1, true);
+	for (int i = 0; i < 20; i++)
+	{
+		assert_true(bkc_writer_commit_begin(w[0]));
+		usleep(10000);
+	}
+	bkc_writer_close(w[0]);
+	once("PUT", "/bucket/p/b", 200, ETAG, "");
+	assert_ok(store_put(store, "b", "x", 1, 0, &err), &err);
+}
+
+/* Replies that are none are no success here either. */
+static void
+begun_not_stored(void **state)
+{
+	BkcWriter  *w[1];
+
+	learn();
+	once("PUT", OBJECT, 200, "", "<html>Please log in</html>");
+	begin_some(w, 1, true);
+	assert_code(end_one(w[0]), &err, BKC_ERR_STATE);
 }
 
 /* An upload that others have aborted says nothing about the object. */
@@ -450,8 +639,10 @@ main(void)
 	static const char text[] = "[default]\naws_access_key_id=a\naws_secret_access_key=s\n";
 	const struct CMUnitTest tests[] = {
 		T(whole), T(resumed), T(short_ranges), T(another_object), T(wrong_range),
-		T(not_stored), T(aborted), T(lost_marker), T(refusals), T(clock_is_set),
-		T(long_retry_after), T(old_uploads), T(parts_unknown),
+		T(not_stored), T(begun_without_knowing), T(begun_together), T(begun_and_tried_again),
+		T(begun_and_taken), T(begun_and_closed), T(begun_not_stored), T(aborted), T(lost_marker),
+		T(refusals), T(clock_is_set), T(long_retry_after), T(old_uploads),
+		T(parts_unknown),
 	};
 	int			fd = mkstemp(keys);
 	int			status = 1;

@@ -41,6 +41,7 @@
 	X(ARCHIVE_FILE,				"archive-file")			/* archiver: before a file is sent */ \
 	X(ARCHIVE_STORED,			"archive-stored")		/* durable everywhere, not reported yet */ \
 	X(HELPER_SEGMENT,			"helper-segment")		/* WAL helper: a segment is taken */ \
+	X(HELPER_TWO,				"helper-two")			/* two are begun, none finished */ \
 	X(HELPER_STORED,			"helper-stored")		/* durable, the queue does not know yet */ \
 	X(CHUNK_SEND,				"chunk-send")			/* streamer: before a chunk is sent */ \
 	X(CHUNK_STORED,				"chunk-stored")			/* durable, not noted yet */ \

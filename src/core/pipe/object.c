@@ -201,13 +201,30 @@ bkc_object_size(const BkcObjectWriter *w)
 	return w->size;
 }
 
-bool
-bkc_object_commit(BkcObjectWriter *w, BkcError *err)
+/* Everything goes to the store's writer. */
+static bool
+writer_complete(BkcObjectWriter *w, BkcError *err)
 {
 	if (w->failed || !w->last)
 		return bkc_error_set(err, BKC_ERR_INTERNAL,
 							 "commit of object \"%s\" before its last frame", w->name);
-	if (!writer_flush(w, err))
+	return writer_flush(w, err);
+}
+
+bool
+bkc_object_commit_begin(BkcObjectWriter *w, bool *under_way, BkcError *err)
+{
+	*under_way = false;
+	if (!writer_complete(w, err))
+		return false;
+	*under_way = bkc_writer_commit_begin(w->out);
+	return true;
+}
+
+bool
+bkc_object_commit(BkcObjectWriter *w, BkcError *err)
+{
+	if (!writer_complete(w, err))
 		return false;
 	w->failed = true;			/* whatever commit says, it must not be called again */
 	return bkc_writer_commit(w->out, err);

@@ -35,6 +35,12 @@ extern bool bkc_object_put(BkcObjectWriter *w, const BkcFrame *frame, bool last,
 extern bool bkc_object_put_raw(BkcObjectWriter *w, const void *data, size_t len, BkcError *err);
 extern uint64_t bkc_object_size(const BkcObjectWriter *w);	/* so far */
 
+/*
+ * As bkc_writer_commit_begin(): *under_way is its answer.  All bytes are the store's then.  May be
+ * called again; only commit or close may follow, after a failure only close.
+ */
+extern bool bkc_object_commit_begin(BkcObjectWriter *w, bool *under_way, BkcError *err);
+
 /* BKC_ERR_INTERNAL when no last frame was put.  Only close may follow. */
 extern bool bkc_object_commit(BkcObjectWriter *w, BkcError *err);
 

@@ -26,6 +26,7 @@
 /*
  * Holds buffers and compression contexts for file after file: about 3 MiB, and the largest
  * file of up to 16 MiB in its compressed form.  Never more than 24 MiB, whatever the segment size.
+ * What the store holds of each file that is under way (for S3 all of it, compressed) comes to that.
  */
 typedef struct BkcWalWriter BkcWalWriter;
 
@@ -33,10 +34,10 @@ typedef struct BkcWalWriter BkcWalWriter;
 extern bool bkc_walwriter_new(BkcStore *store, uint64_t sysid, BkcCodec codec, int level,
 							  BkcWalWriter **writer, BkcError *err);
 
-/* From now on it writes to another store, with the same codec. */
+/* From now on it writes to another store, with the same codec; nothing may be under way. */
 extern void bkc_walwriter_use(BkcWalWriter *writer, BkcStore *store);
 
-/* NULL is fine; sets the pointer to NULL. */
+/* NULL is fine; sets the pointer to NULL.  What is under way is to be given up before. */
 extern void bkc_walwriter_close(BkcWalWriter **writer);
 
 typedef enum BkcWalOutcome
@@ -64,6 +65,24 @@ typedef struct BkcWalFile
  */
 extern bool bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file,
 							  BkcWalOutcome *outcome, uint64_t *stored, BkcError *err);
+
+/*
+ * The same in two halves, for several files: begin reads and compresses, and gives everything
+ * to the store; finish waits for it.  put is NULL after a failed begin, and after finish.
+ *
+ * under_way: the store is at work by itself, so that it is worth while to begin the next file
+ * before this one is finished.  Beginning that moves this one along.
+ */
+typedef struct BkcWalPut BkcWalPut;
+
+extern bool bkc_walwriter_begin(BkcWalWriter *writer, const BkcWalFile *file, BkcWalPut **put,
+								BkcError *err);
+extern bool bkc_walwriter_under_way(const BkcWalPut *put);
+extern bool bkc_walwriter_finish(BkcWalWriter *writer, BkcWalPut **put, BkcWalOutcome *outcome,
+								 uint64_t *stored, BkcError *err);
+
+/* Instead of finish: whether it is stored is not known (bkc_writer_commit_begin).  NULL is fine. */
+extern void bkc_walwriter_give_up(BkcWalWriter *writer, BkcWalPut **put);
 
 /*
  * Store the file's content as a conflict object beside the one that has its

@@ -61,6 +61,8 @@ read_frame(BkcWalContent *content, const BkcWalSource *source, uint64_t pos, uin
 	*len = left < BKC_FRAME_PLAIN_MAX ? (uint32_t) left : BKC_FRAME_PLAIN_MAX;
 	if (!bkc_host_check(err))
 		return false;
+	if (content->move != NULL)
+		content->move(content->move_arg);
 	bkc_host->wait_event(BKC_WAIT_FILE_READ);
 	ok = bkc_file_pread(source->fd, source->path, into, *len, source->offset + pos, &got, err);
 	bkc_host->wait_event(BKC_WAIT_NONE);

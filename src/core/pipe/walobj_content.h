@@ -39,6 +39,10 @@ typedef struct BkcWalContent
 	bool		held;			/* hold has all of the present source */
 	BkcFrame	frames[BKC_WAL_HOLD_FRAMES];	/* data point into hold */
 	size_t		nframes;
+
+	/* called before each frame that is read, so that something else moves along; may be NULL */
+	void (*move)(void *arg);
+	void	   *move_arg;
 } BkcWalContent;
 
 /* content is zeroed; free it also after a failure. */

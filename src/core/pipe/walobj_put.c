@@ -35,17 +35,38 @@ struct BkcWalWriter
 	BkcCodec	codec;
 	BkcWalContent content;
 	BkcBuffer	text;			/* of the info frame */
+	BkcWalPut  *begun;			/* by begin() and not finished */
 };
 
 /* A file that is being stored. */
-typedef struct Put
+struct BkcWalPut
 {
 	BkcWalInfo	info;			/* sha256 is known when hashed */
 	BkcWalSource source;
 	bool		partial;
 	bool		hashed;
 	char		name[BKC_NAME_MAX]; /* set when named */
-} Put;
+
+	/* when begun */
+	bool		settled;		/* it was there: outcome is known */
+	BkcWalOutcome outcome;
+	BkcObjectWriter *object;	/* unless settled */
+	bool		under_way;
+	BkcWalPut  *next;
+};
+
+/* While a file is read, those before it go on.  Their errors are told when they are finished. */
+static void
+move_begun(void *arg)
+{
+	BkcWalWriter *w = arg;
+	BkcError	ignored;
+	bool		under_way;
+
+	for (BkcWalPut *put = w->begun; put != NULL; put = put->next)
+		if (put->under_way)
+			(void) bkc_object_commit_begin(put->object, &under_way, &ignored);
+}
 
 bool
 bkc_walwriter_new(BkcStore *store, uint64_t sysid, BkcCodec codec, int level,
@@ -64,6 +85,8 @@ bkc_walwriter_new(BkcStore *store, uint64_t sysid, BkcCodec codec, int level,
 		bkc_walwriter_close(&new);
 		return false;
 	}
+	new->content.move = move_begun;
+	new->content.move_arg = new;
 	*writer = new;
 	return true;
 }
@@ -106,15 +129,14 @@ check_same_file(const BkcWalSource *source, BkcError *err)
 						 source->path);
 }
 
+/* All of the object but its commit; *object is to be closed also after a failure. */
 static bool
-store_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *info,
-			 const BkcWalSource *source, uint64_t *stored, BkcError *err)
+write_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *info,
+			 const BkcWalSource *source, BkcObjectWriter **object, BkcError *err)
 {
-	BkcObjectWriter *object = NULL;
 	BkcFrame	frame = {.type = BKC_FRAME_INFO, .flags = BKC_FRAME_STORED};
-	uint64_t	size;
-	bool		ok;
 
+	*object = NULL;
 	bkc_buffer_reset(&w->text);
 	if (!bkc_walinfo_encode(info, &w->text, err))
 		return false;
@@ -123,17 +145,33 @@ store_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *
 							 name, w->text.len);
 	frame.data = w->text.data;
 	frame.len = frame.plain_len = (uint32_t) w->text.len;
-	ok = bkc_object_create(w->store, name, kind, w->codec, info->size, &object, err) &&
-		bkc_object_put(object, &frame, false, NULL, err) &&
-		bkc_walcontent_put(&w->content, source, info->sha256, object, err) &&
-		(!source->whole || check_same_file(source, err));
-	if (ok)
-	{
-		size = bkc_object_size(object);
-		ok = bkc_object_commit(object, err);
-		if (ok && stored != NULL)
-			*stored = size;
-	}
+	return bkc_object_create(w->store, name, kind, w->codec, info->size, object, err) &&
+		   bkc_object_put(*object, &frame, false, NULL, err) &&
+		   bkc_walcontent_put(&w->content, source, info->sha256, *object, err) &&
+		   (!source->whole || check_same_file(source, err));
+}
+
+static bool
+commit_object(BkcObjectWriter *object, uint64_t *stored, BkcError *err)
+{
+	uint64_t	size = bkc_object_size(object);
+
+	if (!bkc_object_commit(object, err))
+		return false;
+	if (stored != NULL)
+		*stored = size;
+	return true;
+}
+
+static bool
+store_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *info,
+			 const BkcWalSource *source, uint64_t *stored, BkcError *err)
+{
+	BkcObjectWriter *object;
+	bool		ok;
+
+	ok = write_object(w, name, kind, info, source, &object, err) &&
+		 commit_object(object, stored, err);
 	bkc_object_close(object);
 	return ok;
 }
@@ -142,7 +180,7 @@ store_object(BkcWalWriter *w, const char *name, BkcKind kind, const BkcWalInfo *
 
 /* Fill in what the file's name says. */
 static bool
-describe_file(const BkcWalWriter *w, const BkcWalFile *file, Put *put, BkcError *err)
+describe_file(const BkcWalWriter *w, const BkcWalFile *file, BkcWalPut *put, BkcError *err)
 {
 	BkcWalInfo *info = &put->info;
 	size_t		len = strnlen(file->file, sizeof(info->file));
@@ -170,7 +208,7 @@ describe_file(const BkcWalWriter *w, const BkcWalFile *file, Put *put, BkcError 
 }
 
 static bool
-open_file(const BkcWalFile *file, Put *put, BkcError *err)
+open_file(const BkcWalFile *file, BkcWalPut *put, BkcError *err)
 {
 	struct stat st;
 	int			fd = bkc_file_open_read(file->path, err);
@@ -197,7 +235,7 @@ open_file(const BkcWalFile *file, Put *put, BkcError *err)
 
 /* The name of a partial segment's object has its hash. */
 static bool
-name_object(const BkcWalWriter *w, Put *put, BkcError *err)
+name_object(const BkcWalWriter *w, BkcWalPut *put, BkcError *err)
 {
 	char		hash[BKC_WAL_HASH_DIGITS + 1];
 
@@ -208,7 +246,7 @@ name_object(const BkcWalWriter *w, Put *put, BkcError *err)
 }
 
 static bool
-name_conflict(const BkcWalWriter *w, const Put *put, char name[BKC_NAME_MAX], BkcError *err)
+name_conflict(const BkcWalWriter *w, const BkcWalPut *put, char name[BKC_NAME_MAX], BkcError *err)
 {
 	char		hash[BKC_WAL_HASH_DIGITS + 1];
 
@@ -217,7 +255,7 @@ name_conflict(const BkcWalWriter *w, const Put *put, char name[BKC_NAME_MAX], Bk
 }
 
 static bool
-hash_file(BkcWalWriter *w, Put *put, BkcError *err)
+hash_file(BkcWalWriter *w, BkcWalPut *put, BkcError *err)
 {
 	if (!put->hashed)
 		put->hashed = bkc_walcontent_hash(&w->content, &put->source, put->info.sha256, err);
@@ -226,7 +264,7 @@ hash_file(BkcWalWriter *w, Put *put, BkcError *err)
 
 /* Everything up to the object's name; put->source.fd is to be closed also after a failure. */
 static bool
-put_begin(BkcWalWriter *w, const BkcWalFile *file, Put *put, BkcError *err)
+put_begin(BkcWalWriter *w, const BkcWalFile *file, BkcWalPut *put, BkcError *err)
 {
 	memset(put, 0, sizeof(*put));
 	put->source.fd = -1;
@@ -240,10 +278,19 @@ put_begin(BkcWalWriter *w, const BkcWalFile *file, Put *put, BkcError *err)
 }
 
 static void
-put_end(Put *put)
+put_end_reading(BkcWalPut *put)
 {
 	if (put->source.fd >= 0)
 		close(put->source.fd);
+	put->source.fd = -1;
+	put->source.path = NULL;
+}
+
+static void
+put_end(BkcWalPut *put)
+{
+	put_end_reading(put);
+	bkc_object_close(put->object);
 }
 
 /* ---- when the name is taken ---- */
@@ -255,7 +302,7 @@ same_content(const BkcWalInfo *a, const BkcWalInfo *b)
 }
 
 static bool
-other_content(const BkcWalWriter *w, const Put *put, const BkcWalInfo *other, BkcError *err)
+other_content(const BkcWalWriter *w, const BkcWalPut *put, const BkcWalInfo *other, BkcError *err)
 {
 	char		mine_hash[SHA256_HEX];
 	char		other_hash[SHA256_HEX];
@@ -274,7 +321,7 @@ other_content(const BkcWalWriter *w, const Put *put, const BkcWalInfo *other, Bk
 }
 
 static bool
-resolve_hint(const Put *put, BkcError *err)
+resolve_hint(const BkcWalPut *put, BkcError *err)
 {
 	return bkc_error_hint(err, "A second cluster or a restored copy writes to the same repository, or this server went back in time without a new timeline. "
 						  "If the file of this server is the right one: SELECT backup_wal_conflict_resolve('%s', 'reason').",
@@ -282,7 +329,7 @@ resolve_hint(const Put *put, BkcError *err)
 }
 
 static bool
-damaged_hint(const Put *put, BkcError *err)
+damaged_hint(const BkcWalPut *put, BkcError *err)
 {
 	return bkc_error_hint(err, "The object stays as it is. To store this server's file beside it: "
 						  "SELECT backup_wal_conflict_resolve('%s', 'reason').", put->info.file);
@@ -299,7 +346,7 @@ typedef struct Other
 
 /* With other->damaged it is true, and err says why. */
 static bool
-look_at_other(const BkcWalWriter *w, const Put *put, Other *other, BkcError *err)
+look_at_other(const BkcWalWriter *w, const BkcWalPut *put, Other *other, BkcError *err)
 {
 	memset(other, 0, sizeof(*other));
 	if (put->partial)
@@ -314,7 +361,7 @@ look_at_other(const BkcWalWriter *w, const Put *put, Other *other, BkcError *err
 }
 
 static bool
-settle_existing(const BkcWalWriter *w, const Put *put, BkcWalOutcome *outcome, BkcError *err)
+settle_existing(const BkcWalWriter *w, const BkcWalPut *put, BkcWalOutcome *outcome, BkcError *err)
 {
 	Other		other;
 
@@ -340,9 +387,9 @@ settle_existing(const BkcWalWriter *w, const Put *put, BkcWalOutcome *outcome, B
 
 /* ---- the calls ---- */
 
+/* put->object is to be closed also after a failure. */
 static bool
-put_file(BkcWalWriter *w, const BkcWalFile *file, Put *put, BkcWalOutcome *outcome,
-		 uint64_t *stored, BkcError *err)
+begin_file(BkcWalWriter *w, const BkcWalFile *file, BkcWalPut *put, BkcError *err)
 {
 	uint64_t	size;
 
@@ -353,30 +400,98 @@ put_file(BkcWalWriter *w, const BkcWalFile *file, Put *put, BkcWalOutcome *outco
 		if (put->partial && (!hash_file(w, put, err) || !name_object(w, put, err)))
 			return false;
 		if (bkc_store_stat(w->store, put->name, &size, err))
-			return hash_file(w, put, err) && settle_existing(w, put, outcome, err);
+		{
+			put->settled = true;
+			return hash_file(w, put, err) && settle_existing(w, put, &put->outcome, err);
+		}
 		if (err->code != BKC_ERR_NOT_FOUND)
 			return false;
 	}
-	if (!bkc_walcontent_prepare(&w->content, &put->source, put->info.sha256, err) ||
-		!name_object(w, put, err))
-		return false;
-	*outcome = BKC_WAL_STORED;
-	if (store_object(w, put->name, BKC_KIND_WAL, &put->info, &put->source, stored, err))
-		return true;
-	return err->code == BKC_ERR_EXISTS && settle_existing(w, put, outcome, err);
+	put->outcome = BKC_WAL_STORED;
+	return bkc_walcontent_prepare(&w->content, &put->source, put->info.sha256, err) &&
+		   name_object(w, put, err) &&
+		   write_object(w, put->name, BKC_KIND_WAL, &put->info, &put->source, &put->object, err);
+}
+
+static bool
+finish_file(BkcWalWriter *w, BkcWalPut *put, BkcWalOutcome *outcome, uint64_t *stored,
+			BkcError *err)
+{
+	bool		ok = put->settled || commit_object(put->object, stored, err) ||
+			  (err->code == BKC_ERR_EXISTS && settle_existing(w, put, &put->outcome, err));
+
+	*outcome = put->outcome;
+	return ok;
 }
 
 bool
 bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file, BkcWalOutcome *outcome,
 				  uint64_t *stored, BkcError *err)
 {
-	Put			put;
+	BkcWalPut	put;
 	bool		ok;
 
 	*stored = 0;
-	ok = put_file(writer, file, &put, outcome, stored, err);
+	ok = begin_file(writer, file, &put, err) && finish_file(writer, &put, outcome, stored, err);
 	put_end(&put);
 	return ok;
+}
+
+bool
+bkc_walwriter_begin(BkcWalWriter *writer, const BkcWalFile *file, BkcWalPut **put, BkcError *err)
+{
+	BkcWalPut  *new = malloc(sizeof(*new));
+	bool		ok;
+
+	*put = NULL;
+	if (new == NULL)
+		return bkc_error_oom(err);
+	ok = begin_file(writer, file, new, err) &&
+		 (new->settled || bkc_object_commit_begin(new->object, &new->under_way, err));
+	new->next = writer->begun;
+	writer->begun = *put = new;
+	if (!ok)
+	{
+		bkc_walwriter_give_up(writer, put);
+		return false;
+	}
+
+	/* nothing more is read of it, and the caller's path need not stay */
+	put_end_reading(new);
+	return true;
+}
+
+bool
+bkc_walwriter_under_way(const BkcWalPut *put)
+{
+	return put->under_way;
+}
+
+bool
+bkc_walwriter_finish(BkcWalWriter *writer, BkcWalPut **put, BkcWalOutcome *outcome,
+					 uint64_t *stored, BkcError *err)
+{
+	bool		ok;
+
+	*stored = 0;
+	ok = finish_file(writer, *put, outcome, stored, err);
+	bkc_walwriter_give_up(writer, put);
+	return ok;
+}
+
+void
+bkc_walwriter_give_up(BkcWalWriter *writer, BkcWalPut **put)
+{
+	BkcWalPut **at = &writer->begun;
+
+	if (*put == NULL)
+		return;
+	while (*at != *put)
+		at = &(*at)->next;
+	*at = (*put)->next;
+	put_end(*put);
+	free(*put);
+	*put = NULL;
 }
 
 /*
@@ -384,7 +499,7 @@ bkc_walwriter_put(BkcWalWriter *writer, const BkcWalFile *file, BkcWalOutcome *o
  * what it replaces, because the newest counts.
  */
 static bool
-check_conflict(const BkcWalWriter *w, Put *put, BkcError *err)
+check_conflict(const BkcWalWriter *w, BkcWalPut *put, BkcError *err)
 {
 	Other		other;
 
@@ -407,7 +522,7 @@ check_conflict(const BkcWalWriter *w, Put *put, BkcError *err)
 }
 
 static bool
-take_reason(Put *put, const char *reason, const char *by, BkcError *err)
+take_reason(BkcWalPut *put, const char *reason, const char *by, BkcError *err)
 {
 	BkcWalInfo *info = &put->info;
 
@@ -425,7 +540,7 @@ take_reason(Put *put, const char *reason, const char *by, BkcError *err)
 }
 
 static bool
-resolve_file(BkcWalWriter *w, const BkcWalFile *file, Put *put, const char *reason,
+resolve_file(BkcWalWriter *w, const BkcWalFile *file, BkcWalPut *put, const char *reason,
 			 const char *by, BkcError *err)
 {
 	char		name[BKC_NAME_MAX];
@@ -456,7 +571,7 @@ bool
 bkc_walwriter_resolve(BkcWalWriter *writer, const BkcWalFile *file, const char *reason,
 					  const char *by, BkcError *err)
 {
-	Put			put;
+	BkcWalPut	put;
 	bool		ok;
 
 	ok = resolve_file(writer, file, &put, reason, by, err);
@@ -470,7 +585,7 @@ bkc_walwriter_chunk(BkcWalWriter *writer, const char *segment, uint32_t segment_
 					int64_t time, uint64_t *stored, BkcError *err)
 {
 	BkcWalFile	file = {.file = segment, .segment_size = segment_size, .time = time};
-	Put			put = {0};
+	BkcWalPut	put = {0};
 
 	*stored = 0;
 	if (!bkc_name_wal_chunk(writer->sysid, segment, generation, offset, put.name, err) ||

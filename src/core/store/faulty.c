@@ -54,6 +54,13 @@ faulty_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 	return pass(w->store, "write", err) && bkc_writer_write(w->inner, data, len, err);
 }
 
+/* No call of its own: what fails then is the commit. */
+static bool
+faulty_commit_begin(BkcWriter *writer)
+{
+	return bkc_writer_commit_begin(((FaultyWriter *) writer)->inner);
+}
+
 static bool
 faulty_commit(BkcWriter *writer, BkcError *err)
 {
@@ -71,6 +78,7 @@ faulty_write_close(BkcWriter *writer)
 
 static const BkcWriterOps faulty_writer_ops = {
 	.write = faulty_write,
+	.commit_begin = faulty_commit_begin,
 	.commit = faulty_commit,
 	.close = faulty_write_close,
 };

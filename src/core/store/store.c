@@ -183,14 +183,14 @@ bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 		*writer = NULL;
 		return false;
 	}
-	(*writer)->ended = false;
+	(*writer)->whole = (*writer)->ended = false;
 	return true;
 }
 
 bool
 bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 {
-	if (writer->ended)
+	if (writer->ended || writer->whole)
 		return bkc_error_set(err, BKC_ERR_INTERNAL, "write to an object whose writing has ended");
 
 	/* whatever goes wrong in between, an object with a hole must never be committed */
@@ -201,6 +201,15 @@ bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 		return false;
 	writer->ended = false;
 	return true;
+}
+
+bool
+bkc_writer_commit_begin(BkcWriter *writer)
+{
+	if (writer->ended)
+		return false;
+	writer->whole = true;
+	return writer->ops->commit_begin != NULL && writer->ops->commit_begin(writer);
 }
 
 bool

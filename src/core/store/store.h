@@ -111,6 +111,7 @@ typedef struct BkcStoreOps
 typedef struct BkcWriterOps
 {
 	bool		(*write) (BkcWriter *writer, const void *data, size_t len, BkcError *err);
+	bool (*commit_begin)(BkcWriter *writer);	/* or NULL: never under way */
 	bool		(*commit) (BkcWriter *writer, BkcError *err);
 	void		(*close) (BkcWriter *writer);	/* discards what is not committed */
 } BkcWriterOps;
@@ -142,6 +143,7 @@ struct BkcStore
 struct BkcWriter
 {
 	const BkcWriterOps *ops;
+	bool		whole;			/* commit_begin was called: nothing more is written; kept below */
 	bool		ended;			/* a write failed or commit was called; kept below */
 };
 
@@ -172,6 +174,18 @@ extern bool bkc_store_open_write(BkcStore *store, const char *name, uint64_t exp
 
 /* After a failure only close may follow. */
 extern bool bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err);
+
+/*
+ * Begin the commit without waiting for its end.  true: it is under way.  Until
+ * bkc_writer_commit() the store may be used for other things, several such writers among them;
+ * whatever moves transfers of the store moves this one along, and so does calling this again.
+ * false: commit has everything to do.  Errors are commit's, too; nothing may be written
+ * any more in either case.
+ *
+ * Closed without commit, the object is there or not, or comes a moment later, whole: as when the
+ * reply to a commit was lost.
+ */
+extern bool bkc_writer_commit_begin(BkcWriter *writer);
 
 /* After commit, successful or not, only close may follow. */
 extern bool bkc_writer_commit(BkcWriter *writer, BkcError *err);

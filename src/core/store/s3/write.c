@@ -5,7 +5,8 @@
  *
  * A part is sent when it is whole, because its hash is signed before its
  * first byte.  While parts are under way the caller goes on (compressing the
- * next one); every write moves them along.
+ * next one); every write moves them along.  Of a commit only a single PUT can
+ * be under way: where nothing has to be asked before it.
  */
 #include "store/s3/s3.h"
 
@@ -33,6 +34,11 @@ typedef struct S3Writer
 	BkcSha256  *sha;			/* of it */
 	size_t		unmoved;
 	BkcS3Multipart *multipart;	/* NULL as long as everything fits into one part */
+
+	/* the one PUT of an object without parts */
+	BkcS3Call	put;
+	bool		putting;		/* it was started */
+	char		put_sha256[2 * BKC_SHA256_SIZE + 1];	/* of the part, when it is known */
 } S3Writer;
 
 static bool
@@ -106,29 +112,42 @@ fail:
 	return failed(w, err);
 }
 
-static bool
-put_whole(S3Writer *w, BkcError *err)
+static void
+put_drop(S3Writer *w)
 {
-	BkcS3Call	call;
-	char		hex[2 * BKC_SHA256_SIZE + 1];
+	if (w->putting)
+		bkc_s3_call_free(w->store, &w->put);
+	w->putting = false;
+}
+
+static bool
+put_start(S3Writer *w, BkcError *err)
+{
+	BkcS3Call  *call = &w->put;
+
+	if (w->put_sha256[0] == '\0' && !finish_hash(w, w->put_sha256, err))
+		return false;
+	bkc_s3_call_init(call, "PUT", w->name);
+	w->putting = true;
+	call->body = w->part.data;
+	call->body_len = w->part.len;
+	call->body_sha256 = w->put_sha256;
+	return bkc_s3_object_headers(w->store, call, w->name, w->upload, err) &&
+		   (w->store->create != BKC_S3_CREATE_ATOMIC ||
+			bkc_s3_call_header(call, "if-none-match", "*", err)) &&
+		   bkc_s3_call_start(w->store, call, err);
+}
+
+static bool
+put_finish(S3Writer *w, BkcError *err)
+{
 	char		etag[128];
 	BkcError	look;
 	bool		ours = false;
-	bool		ok;
-
-	if (!finish_hash(w, hex, err))
-		return false;
-	bkc_s3_call_init(&call, "PUT", w->name);
-	call.body = w->part.data;
-	call.body_len = w->part.len;
-	call.body_sha256 = hex;
-	ok = bkc_s3_object_headers(w->store, &call, w->name, w->upload, err) &&
-		(w->store->create != BKC_S3_CREATE_ATOMIC ||
-		 bkc_s3_call_header(&call, "if-none-match", "*", err)) &&
-		bkc_s3_call_run(w->store, &call, err);
+	bool		ok = bkc_s3_call_finish(w->store, &w->put, err);
 
 	/* anything may answer 200; whoever has stored an object says what it is */
-	if (ok && !bkc_http_header(&call.http, "etag", etag, sizeof(etag)))
+	if (ok && !bkc_http_header(&w->put.http, "etag", etag, sizeof(etag)))
 		ok = bkc_error_set(err, BKC_ERR_STATE, "S3 took the object without giving its ETag");
 
 	/*
@@ -137,7 +156,6 @@ put_whole(S3Writer *w, BkcError *err)
 	 */
 	if (!ok && err->code == BKC_ERR_EXISTS)
 		ok = bkc_s3_head(w->store, w->name, w->upload, &ours, NULL, &look) && ours;
-	bkc_s3_call_free(w->store, &call);
 	return ok;
 }
 
@@ -157,19 +175,53 @@ look_first(S3Writer *w, BkcError *err)
 	return err->code == BKC_ERR_NOT_FOUND;
 }
 
+/*
+ * Only what needs no reply before it, as there is nobody to wait for one.  A call whose reply is
+ * looked at here is tried again when that is due.
+ */
+static bool
+s3_commit_begin(BkcWriter *writer)
+{
+	S3Writer   *w = (S3Writer *) writer;
+	BkcError	ignored;
+
+	if (!w->putting)
+	{
+		if (w->multipart != NULL || w->store->create != BKC_S3_CREATE_ATOMIC)
+			return false;
+		if (!put_start(w, &ignored))
+		{
+			put_drop(w);
+			return false;
+		}
+	}
+	if (bkc_s3_drive(w->store, 0, &ignored))
+		(void) bkc_s3_call_look(w->store, &w->put, &ignored);
+	return true;
+}
+
+static bool
+commit_now(S3Writer *w, BkcError *err)
+{
+	if (w->putting)
+		return put_finish(w, err);
+	if (!bkc_s3_learn_create(w->store, err) || !look_first(w, err))
+		return false;
+	if (w->multipart == NULL)
+		return put_start(w, err) && put_finish(w, err);
+	return (w->part.len == 0 || send_part(w, err)) &&
+		   bkc_s3_multipart_complete(w->multipart, err) && bkc_s3_say_again(w->store, w->name, err);
+}
+
 static bool
 s3_commit(BkcWriter *writer, BkcError *err)
 {
 	S3Writer   *w = (S3Writer *) writer;
-	bool		ok = bkc_s3_learn_create(w->store, err) && look_first(w, err);
+	bool		ok;
 
 	bkc_host->wait_event(BKC_WAIT_STORE_SYNC);
-	if (ok && w->multipart == NULL)
-		ok = put_whole(w, err);
-	else if (ok)
-		ok = (w->part.len == 0 || send_part(w, err)) &&
-			bkc_s3_multipart_complete(w->multipart, err) &&
-			bkc_s3_say_again(w->store, w->name, err);
+	ok = commit_now(w, err);
+	put_drop(w);
 	bkc_host->wait_event(BKC_WAIT_NONE);
 	return ok || failed(w, err);
 }
@@ -179,6 +231,7 @@ s3_write_close(BkcWriter *writer)
 {
 	S3Writer   *w = (S3Writer *) writer;
 
+	put_drop(w);
 	bkc_s3_multipart_close(w->multipart);
 	bkc_sha256_free(w->sha);
 	bkc_buffer_free(&w->part);
@@ -187,6 +240,7 @@ s3_write_close(BkcWriter *writer)
 
 static const BkcWriterOps s3_writer_ops = {
 	.write = s3_write,
+	.commit_begin = s3_commit_begin,
 	.commit = s3_commit,
 	.close = s3_write_close,
 };
