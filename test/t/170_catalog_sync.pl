@@ -26,14 +26,6 @@ FROM backup_catalog c WHERE label IS NOT NULL AND status IN ('completed', 'missi
 SQL
 }
 
-# Columns that differ, for the eye.
-sub same
-{
-	my ($got, $expected, $what) = @_;
-
-	return is($got, $expected, $what);
-}
-
 sub sync_is
 {
 	my ($server, $expected, $what) = @_;
@@ -55,14 +47,14 @@ $node->safe_psql('postgres', "SELECT register_backup('pg_dump', '/mnt/dumps/mond
 
 my $right = catalog($node);
 sync_is($node, 'main|0|0|0|0', 'nothing to do');
-same(catalog($node), $right, 'and nothing is changed');
+is(catalog($node), $right, 'and nothing is changed');
 $node->safe_psql('postgres', "DELETE FROM backup_catalog WHERE id = $first->{id}");
 sync_is($node, 'main|1|0|0|0', 'a row that was deleted is added');
-same(catalog($node), $right, 'as it was');
+is(catalog($node), $right, 'as it was');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM backup_catalog WHERE label IS NULL'), 1, 'what was registered is left alone');
 $node->safe_psql('postgres', 'DROP EXTENSION pg_backupctl CASCADE; CREATE EXTENSION pg_backupctl');
 sync_is($node, 'main|2|0|0|0', 'all rows of a new catalog are added');
-same(catalog($node), $right, 'as they were');
+is(catalog($node), $right, 'as they were');
 is($node->safe_psql('postgres', "SELECT kind, result FROM backup_event WHERE kind = 'sync'"), 'sync|ok', 'an event tells of it');
 
 # ---- known rows that the notes know better ----
@@ -73,16 +65,16 @@ UPDATE backup_catalog SET verification_status = 'not verified', verification_dat
 UPDATE backup_copy SET verification = 'not verified';
 SQL
 sync_is($node, 'main|0|2|0|0', 'holds and verifications are taken from the notes');
-same(catalog($node), $right, 'as they were');
+is(catalog($node), $right, 'as they were');
 $node->safe_psql('postgres', "UPDATE backup_catalog SET status = 'failed', error = 'oops' WHERE label = '$second->{label}'; UPDATE backup_copy SET status = 'failed' WHERE backup_id IN (SELECT id FROM backup_catalog WHERE status = 'failed')");
 sync_is($node, 'main|0|1|0|0', 'one that was taken for failed');
-same(catalog($node), $right, 'is complete again');
+is(catalog($node), $right, 'is complete again');
 $node->safe_psql('postgres', "UPDATE backup_catalog SET held = true WHERE label = '$second->{label}'; UPDATE backup_catalog SET metadata = metadata - 'hold_at' WHERE label = '$second->{label}'");
 sync_is($node, 'main|0|0|0|0', 'who holds one by hand keeps it');
 is($node->safe_psql('postgres', "SELECT held FROM backup_catalog WHERE label = '$second->{label}'"), 't', 'held');
 $node->safe_psql('postgres', "UPDATE backup_catalog SET held = false WHERE label = '$second->{label}'");
 sync_is($node, 'main|0|1|0|0', 'and when not');
-same(catalog($node), $right, 'all is as it was');
+is(catalog($node), $right, 'all is as it was');
 
 # ---- a manifest that is gone ----
 
@@ -94,14 +86,14 @@ is($node->safe_psql('postgres', "SELECT c.status, y.status FROM backup_catalog c
 	'missing|missing', 'the catalog says so');
 rename $aside, "$dir/$manifest" or die "could not rename: $!";
 sync_is($node, 'main|0|1|0|0', 'it is back');
-same(catalog($node), $right, 'as it was');
+is(catalog($node), $right, 'as it was');
 
 # a disk that is not mounted makes nothing missing
 rename $dir, "$dir.away" or die "could not rename: $!";
 mkdir $dir or die "could not make a folder: $!";
 my ($status, $stdout, $stderr) = $node->psql('postgres', 'SELECT * FROM backup_catalog_sync()');
 like($stderr, qr/does not hold cluster.*Is it mounted/s, 'an empty folder is no proof');
-same(catalog($node), $right, 'nothing is missing');
+is(catalog($node), $right, 'nothing is missing');
 PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', $dir);
 rename "$dir.away", $dir or die "could not rename: $!";
 
@@ -113,25 +105,26 @@ my $foreign_right = catalog($other);
 my $objects = join "\n", grep { /$foreign->{label}/ } bkc_repo_objects($node);
 sync_is($node, 'main|0|0|0|1', 'it is counted');
 sync_is($other, 'main|0|0|0|1', 'from either side');
-same(catalog($node), $right, 'and not touched');
-same(catalog($other), $foreign_right, 'neither is');
+is(catalog($node), $right, 'and not touched');
+is(catalog($other), $foreign_right, 'neither is');
 is(join("\n", grep { /$foreign->{label}/ } bkc_repo_objects($node)), $objects, 'no object of it is');
 $other->stop;
 
 # ---- the past restored: by itself ----
 
-my $target = $node->safe_psql('postgres', "SELECT pg_create_restore_point('past')") ? 'past' : '';
+my $sysid = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+$node->safe_psql('postgres', "SELECT pg_create_restore_point('past')");
 my $third = bkc_backup($node, q('full', tier => 'daily'));
 $node->safe_psql('postgres', "SELECT backup_release((SELECT id FROM backup_catalog WHERE label = '$first->{label}'), 'closed')");
 $right = catalog($node);
 bkc_shipped($node);
 $node->stop;
-my $copy = bkc_restore($node, 'copy', args => [ '--take-over', '--target-name', 'past' ]);
+my $copy = bkc_restore($node, 'copy', args => [ '--cluster', $sysid, '--take-over', '--target-name', 'past' ]);
 bkc_start_restored($copy);
 bkc_wait_for_sql($copy, "SELECT count(*) FROM backup_catalog WHERE label = '$third->{label}' AND status = 'completed'", 1,
 	'a restored server knows what came after its time');
 bkc_wait_for_sql($copy, "SELECT held FROM backup_catalog WHERE label = '$first->{label}'", 'f', 'and that a hold has ended');
-same(catalog($copy), $right, 'its catalog is the one that was lost');
+is(catalog($copy), $right, 'its catalog is the one that was lost');
 is($copy->safe_psql('postgres', "SELECT actor FROM backup_event WHERE kind = 'sync' ORDER BY id DESC LIMIT 1"), 'server', 'an event tells of it');
 
 # ---- until it is done, retention waits ----
