@@ -155,7 +155,7 @@ typedef struct BkcShared
 	bool		schedule_look;	/* a schedule was changed, or a job has ended */
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
-	int			nsynced;		/* repositories that the catalog was compared with since the start */
+	int			nsynced;		/* repositories that the catalog was compared with since start */
 	char		synced[BKC_SYNCED_MAX][BKC_REPO_NAME_MAX];
 	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
 	BkcJob		jobs[BKC_MAX_JOBS];

@@ -2,8 +2,9 @@
  * sqlhold.c
  *		The functions about holds and the catalog that SQL calls.
  *
- * Holds are written in the caller's backend, with its row locked. What was written into a repository
- * stays when the transaction is rolled back; the newest note counts, and the next sync follows it.
+ * Holds are written in the caller's backend, with the backup's row locked.  What was written into a
+ * repository stays when the transaction is rolled back; the newest note counts, and the next sync
+ * follows it.
  */
 #include "pgcompat.h"
 
@@ -142,7 +143,8 @@ put_event(ReturnSetInfo *rsinfo, const char *schema, int64 event)
 		bool		nulls[5];
 
 		for (int i = 0; i < 5; i++)
-			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+			values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1,
+									  &nulls[i]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	SPI_finish();

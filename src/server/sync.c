@@ -112,7 +112,8 @@ skip_unreadable(Work *w, const char *label, const BkcError *err)
 {
 	if (err->code == BKC_ERR_NOT_FOUND)
 		return true;			/* removed meanwhile */
-	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED && err->code != BKC_ERR_KEY)
+	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED &&
+		err->code != BKC_ERR_KEY)
 		return false;
 	w->unreadable++;
 	bkc_log(BKC_LOG_WARNING, "backup %s in repository \"%s\" cannot be taken into the catalog: %s", label,
@@ -219,11 +220,10 @@ sync_missing(Work *w, BkcError *err)
 		bool		complete;
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_listed(w, rows[i].label))
+		if (is_listed(w, rows[i].label) || !bkc_label_valid(rows[i].label))
 			continue;
-		if (!bkc_label_valid(rows[i].label))
-			continue;
-		if (!bkc_repo_backup_complete(w->store, GetSystemIdentifier(), rows[i].label, &complete, err))
+		if (!bkc_repo_backup_complete(w->store, GetSystemIdentifier(), rows[i].label, &complete,
+									  err))
 			return false;
 		if (complete)
 			continue;
@@ -335,8 +335,9 @@ bkc_sync_run(BkcJob *job)
 			bkc_ereport(ERROR, &err);
 		tell(w, &summary, &detail);
 	}
-	event = write_event(job->args.requested_by, job->args.repository[0] ? job->args.repository : NULL,
-						summary.data, detail.data);
+	event = write_event(job->args.requested_by,
+						job->args.repository[0] ? job->args.repository : NULL, summary.data,
+						detail.data);
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	job->passed = true;
 	job->event = event;

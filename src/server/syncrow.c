@@ -209,7 +209,7 @@ insert_row(const BkcSyncBackup *b)
 	return SPI_processed == 0 ? 0 : strtoll(bkc_sqlrun_value(0, 1), NULL, 10);
 }
 
-/* ---- what may change later; within a transaction, each returns how many rows it has changed ---- */
+/* ---- what may change later: within a transaction, each returns how many rows it changed ---- */
 
 static uint64
 write_copy(const BkcSyncBackup *b, const char *id)
@@ -240,8 +240,8 @@ write_verification(const BkcSyncBackup *b, const char *id)
 		return 0;
 	initStringInfo(&findings);
 	appendStringInfo(&findings, "{\"level\": \"%s\", \"files\": %llu, \"bytes\": %llu, \"failures\": %llu, \"findings\": [",
-					 note->level, (unsigned long long) note->files, (unsigned long long) note->bytes,
-					 (unsigned long long) note->failures);
+					 note->level, (unsigned long long) note->files,
+					 (unsigned long long) note->bytes, (unsigned long long) note->failures);
 	if (note->first_failure[0])
 		escape_json(&findings, from_utf8(note->first_failure));
 	appendStringInfoString(&findings, "]}");
