@@ -19,7 +19,7 @@ CREATE TABLE @extschema@.backup_catalog (
 	label text UNIQUE,
 	repository text,
 	backup_location text NOT NULL,
-	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
+	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'missing')),
 	backup_date timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	finished_at timestamptz,
 	backup_size_bytes bigint CHECK (backup_size_bytes >= 0),
@@ -51,7 +51,7 @@ CREATE TABLE @extschema@.backup_catalog (
 CREATE TABLE @extschema@.backup_copy (
 	backup_id bigint NOT NULL REFERENCES @extschema@.backup_catalog (id) ON DELETE CASCADE,
 	repository text NOT NULL,
-	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'expiring')),
+	status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'expiring', 'missing')),
 	verification text NOT NULL DEFAULT 'not verified'
 		CHECK (verification IN ('not verified', 'passed', 'failed')),
 	PRIMARY KEY (backup_id, repository)
@@ -534,6 +534,134 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb)
 	IS 'add a row to backup_event; for the functions of this extension';
+
+-- ---------------------------------------------------------------------------
+-- holds, and the catalog as the repositories have it
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.backup_hold_put(
+	label text, repository text, held boolean, at timestamptz, reason text, by text)
+RETURNS boolean
+	AS 'MODULE_PATHNAME', 'bkc_sql_hold_put'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text)
+	IS 'note a hold or its end in one repository; false when the repository has no legal holds of its own; part of backup_hold()';
+
+CREATE FUNCTION @extschema@.backup_hold_change(id bigint, held boolean, reason text)
+RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	backup @extschema@.backup_catalog;
+	at timestamptz;
+	place text;
+	places integer := 0;
+	without text[] := '{}';
+BEGIN
+	SELECT * INTO backup FROM @extschema@.backup_catalog c WHERE c.id = backup_hold_change.id FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no backup %', backup_hold_change.id
+			USING ERRCODE = 'undefined_object';
+	END IF;
+	IF backup.label IS NULL THEN
+		RAISE EXCEPTION 'backup % was made by another tool', backup.id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Only backups in a repository can be held.';
+	END IF;
+	IF backup_hold_change.held AND backup.status <> 'completed' THEN
+		RAISE EXCEPTION 'backup % cannot be held', backup.id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = 'Its status is ' || backup.status || '.';
+	END IF;
+	IF NOT backup_hold_change.held AND NOT backup.held THEN
+		RAISE EXCEPTION 'backup % is not held', backup.id
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+
+	at := pg_catalog.clock_timestamp();
+	FOR place IN
+		SELECT c.repository FROM @extschema@.backup_copy c
+		WHERE c.backup_id = backup.id AND c.status IN ('completed', 'expiring') ORDER BY c.repository
+	LOOP
+		IF NOT @extschema@.backup_hold_put(backup.label, place, backup_hold_change.held, at,
+										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text) THEN
+			without := without || place;
+		END IF;
+		places := places + 1;
+	END LOOP;
+
+	-- an expiry was interrupted before it had begun to remove that one
+	UPDATE @extschema@.backup_copy c SET status = 'completed'
+	WHERE c.backup_id = backup.id AND c.status = 'expiring';
+	UPDATE @extschema@.backup_catalog c
+	SET held = backup_hold_change.held,
+		metadata = c.metadata - ARRAY['hold_reason', 'hold_by']
+			|| pg_catalog.jsonb_build_object('hold_at',
+				pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+			|| CASE WHEN backup_hold_change.held THEN
+				pg_catalog.jsonb_build_object('hold_reason', backup_hold_change.reason, 'hold_by', SESSION_USER)
+				ELSE '{}' END
+	WHERE c.id = backup.id;
+	PERFORM @extschema@.backup_event_add(CASE WHEN backup_hold_change.held THEN 'hold' ELSE 'release' END,
+		pg_catalog.format('backup %s %s%s', backup.label,
+						  CASE WHEN backup_hold_change.held THEN 'is held' ELSE 'is not held any more' END,
+						  COALESCE(': ' || NULLIF(backup_hold_change.reason, ''), '')),
+		backup.repository, backup.id, backup.label,
+		detail => pg_catalog.jsonb_build_object('reason', backup_hold_change.reason, 'repositories', places));
+	IF backup_hold_change.held AND without <> '{}' THEN
+		RAISE NOTICE 'repository % has no legal holds of its own', pg_catalog.array_to_string(without, ', ')
+			USING DETAIL = 'Retention of pg_backupctl keeps the backup; other programs could remove it.';
+	END IF;
+	RETURN places;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_hold_change(bigint, boolean, text)
+	IS 'hold or release a backup; part of backup_hold() and backup_release()';
+
+CREATE FUNCTION @extschema@.backup_hold(id bigint, reason text)
+RETURNS integer
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF backup_hold.reason IS NULL OR pg_catalog.btrim(backup_hold.reason) = '' THEN
+		RAISE EXCEPTION 'a reason must be given'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'It is kept in the repository, and retention shows it.';
+	END IF;
+	RETURN @extschema@.backup_hold_change(backup_hold.id, true, backup_hold.reason);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_hold(bigint, text)
+	IS 'keep a backup whatever retention says, until it is released; returns in how many repositories';
+
+CREATE FUNCTION @extschema@.backup_release(id bigint, reason text DEFAULT NULL)
+RETURNS integer
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN @extschema@.backup_hold_change(backup_release.id, false, backup_release.reason);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_release(bigint, text)
+	IS 'end a hold; returns in how many repositories';
+
+CREATE FUNCTION @extschema@.backup_catalog_sync(repository text DEFAULT NULL)
+RETURNS TABLE (repository text, added bigint, updated bigint, missing bigint, foreign_clusters bigint)
+	AS 'MODULE_PATHNAME', 'bkc_sql_catalog_sync'
+	LANGUAGE C VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_catalog_sync(text)
+	IS 'bring the catalog in line with the repositories (default: with all); no row is removed';
 
 -- ---------------------------------------------------------------------------
 -- schedules
@@ -1591,6 +1719,11 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_shred(bigint, text),
 	@extschema@.backup_check(text),
 	@extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb),
+	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text),
+	@extschema@.backup_hold_change(bigint, boolean, text),
+	@extschema@.backup_hold(bigint, text),
+	@extschema@.backup_release(bigint, text),
+	@extschema@.backup_catalog_sync(text),
 	@extschema@.backup_schedule_changed(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text),
 	@extschema@.schedule_backup(text, text, text, text, text, interval, text, jsonb, text, boolean, interval, interval, text, integer),

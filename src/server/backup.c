@@ -14,6 +14,7 @@
  *		stop			switches WAL
  *		WAL				up to the stop segment; with option "wal": "archive" only
  *						the proof that the archive has it
+ *		note			what the manifest does not say, for a rebuilt catalog
  *		manifest		the commit point: now the backup exists
  *		row "completed"	an index entry; if it cannot be written the backup is
  *						complete all the same, and settle will see it
@@ -33,6 +34,7 @@
 #include "catalog.h"
 #include "catalog/catversion.h"
 #include "catalog/pg_control.h"
+#include "clock.h"
 #include "collect.h"
 #include "commands/progress.h"
 #include "configfiles.h"
@@ -41,11 +43,13 @@
 #include "format/names.h"
 #include "job.h"
 #include "keys.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "ownfiles.h"
 #include "pgstat.h"
 #include "pipe/keycopies.h"
+#include "pipe/notes.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
 #include "postmaster/bgworker.h"
@@ -56,6 +60,7 @@
 #include "settle.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 #include "walhole.h"
@@ -84,6 +89,9 @@ typedef struct Leader
 	int64		id;
 	int64		start_time;
 	int64		stop_time;		/* of do_pg_backup_stop: from then on times can be restored */
+	int			workers;		/* that have copied */
+	double		seconds;		/* from the start until before the manifest's commit */
+	char	   *facts;			/* metadata but for what the manifest's trailer says */
 	double		ratio;			/* expected stored bytes for each byte */
 	List	   *config_files;
 	BkcPgBackup pg;
@@ -261,7 +269,7 @@ announce_intent(Leader *l)
 	check(bkc_name_backup(l->sysid, label, name, &err), &err);
 	name[strlen(name) - 1] = '\0';	/* a folder, written without its slash */
 	l->id = bkc_catalog_insert(&job->args, label, l->repo->name,
-							   psprintf("%s/%s", l->store->location, name));
+							   psprintf("%s/%s", l->store->location, name), l->start_time);
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	job->id = l->id;
 	LWLockRelease(bkc_shared->lock);
@@ -508,20 +516,20 @@ write_complete(void *arg)
 	bkc_catalog_complete(a->id, a->repository, &a->done);
 }
 
+/* Inside of a JSON object. */
 static char *
-make_metadata(const Leader *l, const BkcManifestJob *m, int workers, double seconds)
+make_facts(const Leader *l, const BkcManifestJob *m, bool with_damaged)
 {
 	StringInfoData out;
 
 	initStringInfo(&out);
-	appendStringInfo(&out, "{\"files\": %llu, \"workers\": %d, \"seconds\": %.3f, \"vanished_files\": %llu,"
-					 " \"skipped_files\": %llu, \"compression\": \"%s\", \"checksum_failures\": %llu",
-					 (unsigned long long) m->totals.files, workers, seconds,
-					 (unsigned long long) m->vanished, (unsigned long long) l->scan->skipped,
+	appendStringInfo(&out, "\"workers\": %d, \"seconds\": %.3f, \"vanished_files\": %llu,"
+					 " \"skipped_files\": %llu, \"compression\": \"%s\"",
+					 l->workers, l->seconds, (unsigned long long) m->vanished,
+					 (unsigned long long) l->scan->skipped,
 					 l->codec == BKC_CODEC_NONE ? "none" :
-					 psprintf("%s:%d", bkc_codec_name(l->codec), l->level),
-					 (unsigned long long) m->totals.bad_blocks);
-	if (m->damaged.len > 0)
+					 psprintf("%s:%d", bkc_codec_name(l->codec), l->level));
+	if (with_damaged && m->damaged.len > 0)
 		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);
 	if (l->sealed)
 	{
@@ -530,8 +538,53 @@ make_metadata(const Leader *l, const BkcManifestJob *m, int workers, double seco
 		bkc_hex_encode(l->data_key, BKC_KEY_ID_SIZE, key);
 		appendStringInfo(&out, ", \"data_key\": \"%s\"", key);
 	}
-	appendStringInfoChar(&out, '}');
 	return out.data;
+}
+
+/* Larger ones are left out of the note, which is one frame; the manifest has them, too. */
+#define DAMAGED_MAX		(256 * 1024)
+
+static char *
+to_utf8(const char *text)
+{
+	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+}
+
+/* What only the catalog would know otherwise, beside the backup: before it exists. */
+static void
+store_catalog_note(void *arg, BkcManifestJob *m)
+{
+	Leader	   *l = arg;
+	const BkcJobArgs *args = &l->job->args;
+	BkcCatalogNote note = {0};
+	StringInfoData metadata;
+	BkcError	err;
+
+	l->seconds = (double) Max(bkc_host->now() - l->start_time, 0) / USECS_PER_SEC;
+	l->facts = make_facts(l, m, true);
+	initStringInfo(&metadata);
+	appendStringInfo(&metadata, "{\"options\": %s, \"requested_by\": ",
+					 args->options[0] ? args->options : "{}");
+	escape_json(&metadata, args->requested_by);
+	appendStringInfo(&metadata, ", %s}", make_facts(l, m, m->damaged.len < DAMAGED_MAX));
+	strlcpy(note.label, l->label, sizeof(note.label));
+	note.time = bkc_host->now();
+	strlcpy(note.pg_version, GetConfigOption("server_version", false, false),
+			sizeof(note.pg_version));
+	strlcpy(note.tier, to_utf8(args->tier), sizeof(note.tier));
+	strlcpy(note.schedule, to_utf8(args->schedule), sizeof(note.schedule));
+	if (args->has_retention)
+		note.retention_date = bkc_clock_to_unix(args->retention_date);
+	note.metadata = to_utf8(metadata.data);
+	check(bkc_notes_put_catalog(l->store, l->sysid, &note, &err), &err);
+}
+
+static char *
+make_metadata(const Leader *l)
+{
+	return psprintf("{\"files\": %llu, \"checksum_failures\": %llu, %s}",
+					(unsigned long long) l->totals.files,
+					(unsigned long long) l->totals.bad_blocks, l->facts);
 }
 
 /* Which key has to be kept to restore it? */
@@ -625,9 +678,9 @@ complete(Leader *l, int workers)
 	BkcManifestHeader header;
 	BkcManifestJob m = {0};
 	CompleteArg done = {0};
-	double		seconds;
 	BkcError	err;
 
+	l->workers = workers;
 	progress_phase(l, BKC_PHASE_MANIFEST, PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
 	fill_header(l, &header);
 	m.store = l->store;
@@ -635,16 +688,17 @@ complete(Leader *l, int workers)
 	m.scan = l->scan;
 	m.extras = &l->extras;
 	m.commit_tried = &commit_tried;
+	m.before_commit = store_catalog_note;
+	m.arg = l;
 	bkc_backup_manifest(&m);
 	bkc_hole_forget(l->repo);
 	l->totals = m.totals;
-	seconds = (double) Max(bkc_host->now() - l->start_time, 0) / USECS_PER_SEC;
-	make_summary(l, seconds);
+	make_summary(l, (double) Max(bkc_host->now() - l->start_time, 0) / USECS_PER_SEC);
 	done.id = l->id;
 	done.repository = l->repo->name;
 	done.done.header = &header;
 	done.done.totals = &l->totals;
-	done.done.metadata = make_metadata(l, &m, workers, seconds);
+	done.done.metadata = make_metadata(l);
 	fill_sealing(l, &done.done);
 	check(bkc_fault(BKC_FAULT_LEADER_MANIFEST, &err), &err);
 

@@ -259,6 +259,8 @@ bkc_backup_manifest(BkcManifestJob *job)
 	put_results(w, false);
 	check_complete(w);
 	put_results(w, true);
+	if (job->before_commit != NULL)
+		job->before_commit(job->arg, job);
 	*job->commit_tried = true;
 	if (!bkc_manifest_put_commit(w->put, &job->totals, &err))
 		bkc_ereport(ERROR, &err);

@@ -20,6 +20,10 @@ typedef struct BkcManifestJob
 	const BkcExtras *extras;
 	bool	   *commit_tried;	/* set before the commit, whose outcome may stay unknown */
 
+	/* called when all but the commit is done, and damaged and vanished are known */
+	void		(*before_commit) (void *arg, struct BkcManifestJob *job);
+	void	   *arg;
+
 	/* out */
 	BkcManifestTotals totals;
 	StringInfoData damaged;		/* JSON array of {"file", "blocks", "count"}, at most 100 files */

@@ -17,9 +17,10 @@
 
 int64
 bkc_catalog_insert(const BkcJobArgs *args, const char *label, const char *repository,
-				   const char *location)
+				   const char *location, int64 start_time)
 {
-	const char *values[9];
+	const char *values[10];
+	char		start[40];
 	char		sysid[32];
 	int64		id;
 
@@ -34,12 +35,14 @@ bkc_catalog_insert(const BkcJobArgs *args, const char *label, const char *reposi
 	values[7] = args->requested_by;
 	bkc_sqlrun_begin();
 	values[8] = args->has_retention ? timestamptz_to_str(args->retention_date) : NULL;
+	bkc_format_time(start_time, start, sizeof(start));
+	values[9] = start;
 	bkc_sqlrun_exec("INSERT INTO %s.backup_catalog (backup_type, label, repository, backup_location, status,"
-		" tier, system_identifier, pg_version, metadata, retention_date)"
+		" tier, system_identifier, pg_version, metadata, retention_date, backup_date)"
 		" VALUES ($1, $2, $3, $4, 'running', $5, $6::bigint,"
 		" pg_catalog.current_setting('server_version'),"
 		" pg_catalog.jsonb_build_object('options', $7::jsonb, 'requested_by', $8),"
-		" $9::timestamptz) RETURNING id", SPI_OK_INSERT_RETURNING, 9, values);
+		" $9::timestamptz, $10::timestamptz) RETURNING id", SPI_OK_INSERT_RETURNING, 10, values);
 	id = strtoll(bkc_sqlrun_value(0, 1), NULL, 10);
 	values[0] = psprintf("%lld", (long long) id);
 	values[1] = repository;
@@ -156,19 +159,22 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 
 void
 bkc_catalog_verification(int64 id, const char *repository, const char *status,
-						 const char *findings)
+						 int64 time, const char *findings)
 {
 	const char *values[4];
+	char		when[40];
 
+	bkc_format_time(time, when, sizeof(when));
 	bkc_sqlrun_begin();
 	values[0] = psprintf("%lld", (long long) id);
 	values[1] = status;
 	values[2] = findings;
+	values[3] = when;
 	bkc_sqlrun_exec("UPDATE %s.backup_catalog SET verification_status = $2,"
-		" verification_date = pg_catalog.clock_timestamp(),"
+		" verification_date = $4::timestamptz,"
 		" metadata = metadata OPERATOR(pg_catalog.||)"
 		" pg_catalog.jsonb_build_object('verification', $3::jsonb)"
-		" WHERE id OPERATOR(pg_catalog.=) $1::bigint", SPI_OK_UPDATE, 3, values);
+		" WHERE id OPERATOR(pg_catalog.=) $1::bigint", SPI_OK_UPDATE, 4, values);
 	values[2] = repository;
 	bkc_sqlrun_exec("UPDATE %s.backup_copy SET verification = $2"
 		" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"

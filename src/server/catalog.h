@@ -19,7 +19,7 @@
 
 /* Insert the row "running"; returns its id. */
 extern int64 bkc_catalog_insert(const BkcJobArgs *args, const char *label,
-								const char *repository, const char *location);
+								const char *repository, const char *location, int64 start_time);
 
 /* What a finished backup is, from its manifest. */
 typedef struct BkcCatalogDone
@@ -49,9 +49,9 @@ extern BkcCatalogRow *bkc_catalog_running(int *n);
 /* A completed backup by id, NULL = the latest of ours; false when there is none. */
 extern bool bkc_catalog_find(const int64 *id, BkcCatalogRow *row);
 
-/* The verdict ("passed" or "failed") and the findings (JSON text) of a verification. */
+/* The verdict ("passed" or "failed"), when, and the findings (JSON text) of a verification. */
 extern void bkc_catalog_verification(int64 id, const char *repository, const char *status,
-									 const char *findings);
+									 int64 time, const char *findings);
 
 /* How many completed backups a repository should hold, as text; NULL = none. */
 extern char *bkc_catalog_completed(const char *repository);

@@ -21,6 +21,7 @@
 #include "pipe/walobj.h"
 #include "settings.h"
 #include "sqlrun.h"
+#include "sync.h"
 #include "utils/json.h"
 
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
@@ -59,6 +60,12 @@ check_safety(const Expiry *x)
 	BkcError	err;
 
 	check(bkc_ownership_check(p->repo, p->store, &err), &err);
+	if (bkc_sync_pending(p->repo->name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("catalog sync is pending for repository \"%s\"", p->repo->name),
+				 errdetail("Since the server's start the catalog was not compared with the repository yet, and may not know of holds."),
+				 errhint("It will be, unless something is in the way; SELECT * FROM backup_catalog_sync() does it now or says what.")));
 	for (size_t i = 0; i < p->input.nbackups; i++)
 	{
 		const BkcRetentionBackup *b = &p->input.backups[i];
@@ -129,6 +136,63 @@ forget_copy(void *arg)
 	bkc_sqlrun_finish();
 }
 
+typedef struct ClaimArg
+{
+	BkcJob	   *job;
+	int64		id;
+	const char *label;
+	const char *repository;
+	bool		free;
+} ClaimArg;
+
+/* With the row's lock, as backup_hold() has it: either it sees us, or we see the hold. */
+static void
+claim_removal(void *arg)
+{
+	ClaimArg   *c = arg;
+	const char *values[2] = {psprintf("%lld", (long long) c->id), c->repository};
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT held FROM %s.backup_catalog WHERE id OPERATOR(pg_catalog.=) $1::bigint"
+					" FOR UPDATE", SPI_OK_SELECT, 1, values);
+	c->free = SPI_processed > 0 && bkc_sqlrun_value(0, 1)[0] == 'f';
+	if (c->free)
+	{
+		bkc_sqlrun_exec("UPDATE %s.backup_copy SET status = 'expiring'"
+						" WHERE backup_id OPERATOR(pg_catalog.=) $1::bigint"
+						" AND repository OPERATOR(pg_catalog.=) $2", SPI_OK_UPDATE, 2, values);
+		LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+		strlcpy(c->job->label, c->label, sizeof(c->job->label));
+		LWLockRelease(bkc_shared->lock);
+	}
+	bkc_sqlrun_finish();
+}
+
+/* What it builds on must not go when it stays, so the rest is left to another run. */
+static void
+claim(Expiry *x, int64 id, const char *label)
+{
+	ClaimArg	arg = {.job = x->job, .id = id, .label = label, .repository = x->p->repo->name};
+
+	if (!bkc_sqlrun_try(claim_removal, &arg, BKC_SQLRUN_TRIES, "note the expiry of a backup"))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the expiry of backup %s could not be noted in the catalog", label)));
+	if (!arg.free)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("backup %s was held, or its row removed, since retention has been planned", label),
+				 errhint("Run it again.")));
+}
+
+static void
+unclaim(BkcJob *job)
+{
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	job->label[0] = '\0';
+	LWLockRelease(bkc_shared->lock);
+}
+
 static void
 write_row(void (*access) (void *arg), int64 id, const char *repository, const char *status)
 {
@@ -197,7 +261,8 @@ remove_backups(Expiry *x)
 		const BkcRetentionBackup *b = &p->input.backups[at];
 
 		CHECK_FOR_INTERRUPTS();
-		write_row(write_copy_status, p->ids[at], p->repo->name, "expiring");
+		if (p->ids[at] != 0)
+			claim(x, p->ids[at], b->label);
 		check(bkc_fault(BKC_FAULT_EXPIRE_BACKUP, &err) &&
 			  bkc_repo_remove_backup(p->store, GetSystemIdentifier(), b->label, &err) &&
 			  bkc_fault(BKC_FAULT_EXPIRE_ROW, &err), &err);
@@ -208,6 +273,7 @@ remove_backups(Expiry *x)
 		x->bytes += p->sizes[at];
 		pg_atomic_fetch_add_u64(&x->job->files_done, 1);
 		write_row(forget_copy, p->ids[at], p->repo->name, NULL);
+		unclaim(x->job);
 	}
 }
 

@@ -98,7 +98,7 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 static bool
 is_single(BkcJobKind kind)
 {
-	return kind == BKC_JOB_BACKUP || kind == BKC_JOB_EXPIRE;
+	return kind == BKC_JOB_BACKUP || kind == BKC_JOB_EXPIRE || kind == BKC_JOB_SYNC;
 }
 
 /* The lock is held, and released. */

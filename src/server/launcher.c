@@ -26,6 +26,7 @@
 #include "process.h"
 #include "settings.h"
 #include "storage/ipc.h"
+#include "sync.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
@@ -211,10 +212,12 @@ bkc_launcher_main(Datum main_arg)
 		CHECK_FOR_INTERRUPTS();
 		if (bkc_process_reload())
 		{
+			bool		pending = bkc_sync_pending(NULL);
+
 			/* perhaps just what was in the way: no need to wait any longer, nor for one at work */
 			LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 			bkc_shared->settle_failures = 0;
-			if (settle_job != NULL)
+			if (settle_job != NULL || pending)
 				bkc_shared->settle = true;
 			LWLockRelease(bkc_shared->lock);
 		}

@@ -18,6 +18,7 @@
 #include "settings.h"
 #include "settle.h"
 #include "storage/ipc.h"
+#include "sync.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -41,6 +42,7 @@ static const JobKind kinds[] = {
 	[BKC_JOB_VERIFY] = {"verify", "pg_backupctl verify", bkc_verify_run, bkc_verify_failed},
 	[BKC_JOB_EXPIRE] = {"expire", "pg_backupctl expire", bkc_expire_run, bkc_expire_failed},
 	[BKC_JOB_WAL_CHECK] = {"wal-check", "pg_backupctl wal-check", bkc_walcheck_run, bkc_walcheck_failed},
+	[BKC_JOB_SYNC] = {"sync", "pg_backupctl sync", bkc_sync_run, bkc_sync_failed},
 	[BKC_JOB_SETTLE] = {"settle", "pg_backupctl settle", bkc_settle_run, bkc_settle_failed},
 	[BKC_JOB_SCHEDULE] = {"schedule", "pg_backupctl scheduler", bkc_schedule_run, bkc_schedule_failed},
 	[BKC_JOB_NOTIFY] = {"notify", "pg_backupctl notify", bkc_notify_run, bkc_notify_failed},

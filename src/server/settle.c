@@ -30,6 +30,8 @@
 #include "settings.h"
 #include "settle.h"
 #include "spool.h"
+#include "sync.h"
+#include "syncrow.h"
 #include "utils/memutils.h"
 
 /* Only the plain fields are kept: what the catalog wants to know. */
@@ -116,9 +118,27 @@ typedef struct RowArg
 	BkcManifestHeader header;
 	BkcManifestTotals totals;
 	BkcCatalogDone done;		/* how it is sealed */
+	char	   *metadata;
 	bool		complete;
 	const char *error;
 } RowArg;
+
+/* What its job would have written. */
+static bool
+read_metadata(RowArg *a, BkcError *err)
+{
+	const BkcRepoDef *repo = bkc_repolist_find(bkc_settings_repositories(), a->row->repository);
+	BkcSyncBackup b = {.has_manifest = true, .totals = a->totals};
+	BkcStore   *store = NULL;
+	bool		ok = bkc_repo_open(repo, &store, err) &&
+		bkc_notes_load(store, GetSystemIdentifier(), a->row->label, &b.notes, err);
+
+	if (ok)
+		a->metadata = bkc_syncrow_metadata(&b);
+	bkc_notes_free(&b.notes);
+	bkc_store_close(store);
+	return ok;
+}
 
 static void
 write_row(void *arg)
@@ -129,7 +149,7 @@ write_row(void *arg)
 	{
 		a->done.header = &a->header;
 		a->done.totals = &a->totals;
-		a->done.metadata = "{\"settled\": true}";
+		a->done.metadata = a->metadata;
 		bkc_catalog_complete(a->row->id, a->row->repository, &a->done);
 	}
 	else
@@ -154,6 +174,8 @@ settle_row(const BkcCatalogRow *row, BkcError *err)
 		arg.complete = false;
 		arg.error = psprintf("interrupted (%s)", err->message);
 	}
+	if (arg.complete && !read_metadata(&arg, err))
+		return false;
 	if (!bkc_fault(BKC_FAULT_SETTLE_ROW, err) ||
 		(!arg.complete && bkc_set_enabled && !sweep_unbegun(row, err)))
 		return false;
@@ -329,10 +351,21 @@ sweep_repositories(BkcError *err)
 void
 bkc_settle_run(BkcJob *job)
 {
+	bool		installed = bkc_sqlrun_installed();
 	BkcError	err;
 	bool		rows_ok;
 
-	rows_ok = !bkc_sqlrun_installed() || bkc_settle_rows(&err);
+	rows_ok = !installed || bkc_settle_rows(&err);
+	if (bkc_set_enabled)
+	{
+		BkcError	sync;
+
+		if (!bkc_sync_settle(installed, &sync) && rows_ok)
+		{
+			err = sync;
+			rows_ok = false;
+		}
+	}
 	bkc_spool_init();
 	bkc_spool_sweep();
 	if (bkc_set_enabled)

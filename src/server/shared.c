@@ -106,6 +106,7 @@ bkc_phase_name(BkcPhase phase)
 		[BKC_PHASE_PLANNING] = "planning",
 		[BKC_PHASE_REMOVING] = "removing",
 		[BKC_PHASE_NOTIFYING] = "sending alarms",
+		[BKC_PHASE_SYNCING] = "reading repositories",
 		[BKC_PHASE_FINISHED] = "finished",
 	};
 
@@ -162,4 +163,21 @@ bkc_shared_label_active(const char *label)
 	uint64_t	ignored;
 
 	return bkc_shared_backup_start(label, &ignored);
+}
+
+bool
+bkc_shared_removing(const char *label)
+{
+	bool		removing = false;
+
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
+	for (int i = 0; i < BKC_MAX_JOBS && !removing; i++)
+	{
+		const BkcJob *job = &bkc_shared->jobs[i];
+
+		removing = job->state == BKC_JOB_RUNNING && job->args.kind == BKC_JOB_EXPIRE &&
+			strcmp(job->label, label) == 0;
+	}
+	LWLockRelease(bkc_shared->lock);
+	return removing;
 }

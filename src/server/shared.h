@@ -32,6 +32,7 @@
 #define BKC_MAX_JOBS		13
 #define BKC_MAX_WORKERS		64	/* numbers 1 to 64; the last is the leader copying alone */
 #define BKC_REPO_NAME_MAX	32
+#define BKC_SYNCED_MAX		32
 #define BKC_TIER_MAX		64
 #define BKC_OPTIONS_MAX		1024
 #define BKC_CLASS_MAX		64
@@ -52,7 +53,8 @@ typedef enum BkcJobKind
 	BKC_JOB_SCHEDULE,
 	BKC_JOB_EXPIRE,
 	BKC_JOB_WAL_CHECK,
-	BKC_JOB_NOTIFY
+	BKC_JOB_NOTIFY,
+	BKC_JOB_SYNC
 } BkcJobKind;
 
 typedef enum BkcPhase
@@ -71,6 +73,7 @@ typedef enum BkcPhase
 	BKC_PHASE_PLANNING,
 	BKC_PHASE_REMOVING,
 	BKC_PHASE_NOTIFYING,
+	BKC_PHASE_SYNCING,
 	BKC_PHASE_FINISHED
 } BkcPhase;
 
@@ -158,6 +161,8 @@ typedef struct BkcShared
 	bool		notify_look;	/* there is a new event, or a target was changed */
 	bool		notify_none;	/* no target is defined */
 	TimestampTz notify_wake;	/* when the next look is due */
+	int			nsynced;		/* repositories that the catalog was compared with since start */
+	char		synced[BKC_SYNCED_MAX][BKC_REPO_NAME_MAX];
 	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;
@@ -184,5 +189,8 @@ extern bool bkc_shared_label_active(const char *label);
 
 /* The same for a backup; *start_lsn is where its WAL begins, 0 as long as that is not known. */
 extern bool bkc_shared_backup_start(const char *label, uint64_t *start_lsn);
+
+/* Is retention removing that backup?  Asked and said with the lock of its catalog row. */
+extern bool bkc_shared_removing(const char *label);
 
 #endif							/* BKC_SERVER_SHARED_H */

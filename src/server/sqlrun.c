@@ -18,7 +18,7 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
-#define MAX_ARGS	16
+#define MAX_ARGS	24
 #define TRY_WAIT_MS	1000
 
 static MemoryContext outer_context;

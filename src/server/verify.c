@@ -162,7 +162,7 @@ verify_wal(Verify *v)
 
 /* The verdict as an object beside the backup, so that a rebuilt catalog knows it. */
 static void
-store_note(const Verify *v)
+store_note(const Verify *v, int64 time)
 {
 	BkcVerifyNote note = {0};
 	BkcBuffer	text = {0};
@@ -171,7 +171,7 @@ store_note(const Verify *v)
 	bool		ok;
 
 	strlcpy(note.label, v->row.label, sizeof(note.label));
-	note.time = bkc_host->now();
+	note.time = time;
 	strlcpy(note.level, "files", sizeof(note.level));
 	note.ok = v->failures == 0;
 	note.files = v->files;
@@ -189,6 +189,7 @@ store_note(const Verify *v)
 typedef struct VerdictArg
 {
 	const Verify *v;
+	int64		time;
 	char	   *findings;
 } VerdictArg;
 
@@ -198,7 +199,7 @@ write_verdict(void *arg)
 	VerdictArg *a = arg;
 
 	bkc_catalog_verification(a->v->row.id, a->v->row.repository,
-							 a->v->failures == 0 ? "passed" : "failed", a->findings);
+							 a->v->failures == 0 ? "passed" : "failed", a->time, a->findings);
 }
 
 static void
@@ -210,12 +211,13 @@ publish(Verify *v, int64 began)
 	VerdictArg	arg;
 
 	arg.v = v;
+	arg.time = bkc_host->now();
 	arg.findings = psprintf("{\"level\": \"files\", \"files\": %llu, \"bytes\": %llu, \"seconds\": %.3f,"
 							" \"failures\": %llu, \"findings\": [%s]}",
 							(unsigned long long) v->files, (unsigned long long) v->bytes, seconds,
 							(unsigned long long) v->failures, v->findings.data);
 	if (bkc_set_enabled)
-		store_note(v);
+		store_note(v, arg.time);
 	if (!bkc_sqlrun_try(write_verdict, &arg, BKC_SQLRUN_TRIES,
 						 "write the result of a verification"))
 		ereport(ERROR,

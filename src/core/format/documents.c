@@ -1,7 +1,7 @@
 /*
  * documents.c
- *		The small JSON objects: cluster, begin, notes, owners (contract:
- *		documents.h; fields: FORMAT.md, "Documents" and "Ownership").
+ *		The small JSON objects: cluster, begin, owners; notes are in notes.c
+ *		(contract: documents.h; fields: FORMAT.md, "Documents" and "Ownership").
  */
 #include "format/documents.h"
 
@@ -166,126 +166,6 @@ bkc_begindoc_decode(const char *text, size_t len, const char *name,
 		read_data_key(&f, doc, err) &&
 		bkc_fields_end(&f, err) &&
 		check_begin(doc, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
-}
-
-/* ---- notes ---- */
-
-static bool
-check_verify(const BkcVerifyNote *note, BkcErrorCode code, BkcError *err)
-{
-	const uint64_t max = (uint64_t) BKC_JSON_INT_MAX;
-
-	if (!bkc_label_valid(note->label))
-		return bkc_fields_impossible("label", code, err);
-	if (note->time < 0)
-		return bkc_fields_impossible("time", code, err);
-	if (!is_word(note->level))
-		return bkc_fields_impossible("level", code, err);
-	if (note->files > max || note->bytes > max)
-		return bkc_fields_impossible("files", code, err);
-	if (note->failures > max || (note->ok && note->failures != 0))
-		return bkc_fields_impossible("failures", code, err);
-	return true;
-}
-
-bool
-bkc_verifynote_encode(const BkcVerifyNote *note, BkcBuffer *out, BkcError *err)
-{
-	json_t	   *object;
-
-	if (!bkc_fields_check_array("label", note->label, sizeof(note->label), err) ||
-		!bkc_fields_check_array("level", note->level, sizeof(note->level), err) ||
-		!bkc_fields_check_array("failure", note->first_failure, sizeof(note->first_failure),
-								err) ||
-		!check_verify(note, BKC_ERR_INVALID, err))
-		return false;
-	object = json_pack("{}");
-	return bkc_fields_finish(object, object != NULL &&
-							 bkc_fields_put_int(object, "pg_backupctl_verify", DOCUMENT_VERSION) &&
-							 bkc_fields_put_text(object, "label", note->label) &&
-							 bkc_fields_put_time(object, "time", note->time) &&
-							 bkc_fields_put_text(object, "level", note->level) &&
-							 json_object_set_new_nocheck(object, "ok", json_boolean(note->ok)) == 0 &&
-							 bkc_fields_put_int(object, "files", (int64_t) note->files) &&
-							 bkc_fields_put_int(object, "bytes", (int64_t) note->bytes) &&
-							 bkc_fields_put_int(object, "failures", (int64_t) note->failures) &&
-							 bkc_fields_put_text(object, "first_failure", note->first_failure),
-							 out, err);
-}
-
-/* Notes inform and decide nothing, so fields of later versions are passed over. */
-bool
-bkc_verifynote_decode(const char *text, size_t len, const char *name,
-					  BkcVerifyNote *note, BkcError *err)
-{
-	BkcFields	f = {0};
-	bool		ok;
-
-	memset(note, 0, sizeof(*note));
-	ok = bkc_fields_open(&f, "pg_backupctl_verify", DOCUMENT_VERSION, text, len, err) &&
-		bkc_fields_array(&f, "label", note->label, sizeof(note->label), err) &&
-		bkc_fields_time(&f, "time", &note->time, err) &&
-		bkc_fields_array(&f, "level", note->level, sizeof(note->level), err) &&
-		bkc_fields_bool(&f, "ok", &note->ok, err) &&
-		bkc_fields_u64(&f, "files", &note->files, err) &&
-		bkc_fields_u64(&f, "bytes", &note->bytes, err) &&
-		bkc_fields_u64(&f, "failures", &note->failures, err) &&
-		bkc_fields_array(&f, "first_failure", note->first_failure, sizeof(note->first_failure),
-						 err) &&
-		check_verify(note, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
-}
-
-static bool
-check_shred(const BkcShredNote *note, BkcErrorCode code, BkcError *err)
-{
-	if (!bkc_label_valid(note->label))
-		return bkc_fields_impossible("label", code, err);
-	if (note->time < 0)
-		return bkc_fields_impossible("time", code, err);
-	if (note->reason[0] == '\0')
-		return bkc_fields_impossible("reason", code, err);
-	return note->by[0] != '\0' || bkc_fields_impossible("by", code, err);
-}
-
-bool
-bkc_shrednote_encode(const BkcShredNote *note, BkcBuffer *out, BkcError *err)
-{
-	char		key[BKC_KEY_ID_HEX];
-	json_t	   *object;
-
-	if (!bkc_fields_check_array("label", note->label, sizeof(note->label), err) ||
-		!bkc_fields_check_array("reason", note->reason, sizeof(note->reason), err) ||
-		!bkc_fields_check_array("role", note->by, sizeof(note->by), err) ||
-		!check_shred(note, BKC_ERR_INVALID, err))
-		return false;
-	bkc_hex_encode(note->data_key, BKC_KEY_ID_SIZE, key);
-	object = json_pack("{}");
-	return bkc_fields_finish(object, object != NULL &&
-							 bkc_fields_put_int(object, "pg_backupctl_shred", DOCUMENT_VERSION) &&
-							 bkc_fields_put_text(object, "label", note->label) &&
-							 bkc_fields_put_time(object, "time", note->time) &&
-							 bkc_fields_put_text(object, "reason", note->reason) &&
-							 bkc_fields_put_text(object, "by", note->by) &&
-							 bkc_fields_put_text(object, "data_key", key), out, err);
-}
-
-bool
-bkc_shrednote_decode(const char *text, size_t len, const char *name, BkcShredNote *note,
-					 BkcError *err)
-{
-	BkcFields	f = {0};
-	bool		ok;
-
-	memset(note, 0, sizeof(*note));
-	ok = bkc_fields_open(&f, "pg_backupctl_shred", DOCUMENT_VERSION, text, len, err) &&
-		bkc_fields_array(&f, "label", note->label, sizeof(note->label), err) &&
-		bkc_fields_time(&f, "time", &note->time, err) &&
-		bkc_fields_array(&f, "reason", note->reason, sizeof(note->reason), err) &&
-		bkc_fields_array(&f, "by", note->by, sizeof(note->by), err) &&
-		bkc_fields_hex(&f, "data_key", note->data_key, BKC_KEY_ID_SIZE, err) &&
-		check_shred(note, BKC_ERR_CORRUPT, err);
 	return close_document(&f, ok, name, err);
 }
 

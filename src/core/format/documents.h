@@ -81,6 +81,40 @@ extern bool bkc_shrednote_encode(const BkcShredNote *note, BkcBuffer *out, BkcEr
 extern bool bkc_shrednote_decode(const char *text, size_t len, const char *name,
 								 BkcShredNote *note, BkcError *err);
 
+/* backups/<label>/notes/<time>-hold and <time>-release */
+typedef struct BkcHoldNote
+{
+	bool		held;			/* the kind: hold or release */
+	char		label[BKC_LABEL_MAX];
+	int64_t		time;
+	char		reason[BKC_DOC_TEXT_MAX];	/* of a hold not empty */
+	char		by[BKC_DOC_TEXT_MAX];	/* role, not empty */
+} BkcHoldNote;
+
+extern bool bkc_holdnote_encode(const BkcHoldNote *note, BkcBuffer *out, BkcError *err);
+extern bool bkc_holdnote_decode(const char *text, size_t len, const char *name, bool held,
+								BkcHoldNote *note, BkcError *err);
+
+/* backups/<label>/notes/<time>-catalog: what the catalog knows and the manifest does not */
+typedef struct BkcCatalogNote
+{
+	char		label[BKC_LABEL_MAX];
+	char		parent[BKC_LABEL_MAX];	/* "" when none */
+	int64_t		time;
+	char		pg_version[BKC_DOC_TEXT_MAX];
+	char		tier[BKC_DOC_TEXT_MAX]; /* "" when none */
+	char		schedule[BKC_DOC_TEXT_MAX]; /* likewise */
+	int64_t		retention_date; /* 0 = none */
+	char	   *metadata;		/* a JSON object; malloc'ed by decode */
+} BkcCatalogNote;
+
+extern bool bkc_catalognote_encode(const BkcCatalogNote *note, BkcBuffer *out, BkcError *err);
+
+/* On true the caller frees it; free may be called again. */
+extern bool bkc_catalognote_decode(const char *text, size_t len, const char *name,
+								   BkcCatalogNote *note, BkcError *err);
+extern void bkc_catalognote_free(BkcCatalogNote *note);
+
 /*
  * <sysid>/owner/<number>: from this number on that data directory may write
  * (back up, archive, expire).  The highest number counts.
