@@ -206,7 +206,7 @@ number(const char *text)
 	return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
-/* Those whose turn it is, the healthy ones first; *wait_ms until the others want to be looked at. */
+/* Those whose turn it is, the healthy ones first; *wait_ms until the others want a look. */
 static Entry *
 read_targets(int *n, int *all, int64 *wait_ms)
 {
