@@ -761,6 +761,12 @@ BEGIN
 	PERFORM @extschema@.backup_job_check(COALESCE(schedule_backup.type, 'full'),
 		schedule_backup.repository, schedule_backup.tier, schedule_backup.storage_class,
 		COALESCE(schedule_backup.options, '{}'));
+	IF schedule_backup.type = 'expire' AND NOT pg_catalog.has_function_privilege(SESSION_USER,
+			'@extschema@.backup_expire(boolean, text)', 'EXECUTE') THEN
+		RAISE EXCEPTION 'permission denied to schedule expiry'
+			USING ERRCODE = 'insufficient_privilege',
+				  HINT = 'It needs the right to execute backup_expire().';
+	END IF;
 	INSERT INTO @extschema@.backup_schedule_entry AS e (name, cron, type, repository, tier, retention,
 		storage_class, options, time_zone, enabled, catch_up, jitter, when_busy, retries)
 	VALUES (schedule_backup.name, schedule_backup.cron, COALESCE(schedule_backup.type, 'full'),
@@ -773,7 +779,8 @@ BEGIN
 		repository = EXCLUDED.repository, tier = EXCLUDED.tier, retention = EXCLUDED.retention,
 		storage_class = EXCLUDED.storage_class, options = EXCLUDED.options, time_zone = EXCLUDED.time_zone, enabled = EXCLUDED.enabled,
 		catch_up = EXCLUDED.catch_up, jitter = EXCLUDED.jitter, when_busy = EXCLUDED.when_busy,
-		retries = EXCLUDED.retries, next_run = NULL, starts_at = NULL, retry_at = NULL, attempts = 0;
+		retries = EXCLUDED.retries, next_run = NULL, starts_at = NULL, retry_at = NULL, attempts = 0,
+		created_by = SESSION_USER;
 	PERFORM @extschema@.backup_event_add('schedule',
 		pg_catalog.format('schedule %s set: %s, type %s', schedule_backup.name, schedule_backup.cron,
 						  COALESCE(schedule_backup.type, 'full')),

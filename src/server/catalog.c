@@ -146,6 +146,8 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 	values[0] = id ? psprintf("%lld", (long long) *id) : NULL;
 	bkc_sqlrun_exec("SELECT id, label, repository FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'completed'"
+		" AND NOT EXISTS (SELECT FROM %s.backup_copy y WHERE y.backup_id OPERATOR(pg_catalog.=) id"
+		"  AND y.status OPERATOR(pg_catalog.=) 'expiring')"
 		" AND CASE WHEN $1 IS NULL THEN label IS NOT NULL"
 		" AND encryption_status OPERATOR(pg_catalog.<>) 'shredded'"
 		" ELSE id OPERATOR(pg_catalog.=) $1::bigint END"

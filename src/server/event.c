@@ -27,7 +27,7 @@ write_event(void *arg)
 	values[1] = e->severity ? e->severity : "info";
 	values[2] = e->result ? e->result : "ok";
 	values[3] = e->actor ? e->actor : "server";
-	values[4] = e->repository;
+	values[4] = e->repository && e->repository[0] ? e->repository : NULL;
 	values[5] = e->backup_id != 0 ? psprintf("%lld", (long long) e->backup_id) : NULL;
 	values[6] = e->label && e->label[0] ? e->label : NULL;
 	values[7] = e->schedule && e->schedule[0] ? e->schedule : NULL;

@@ -18,12 +18,14 @@
 #include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
+#include "pipe/notes.h"
 #include "pipe/walobj.h"
 #include "settings.h"
 #include "sqlrun.h"
 #include "sync.h"
 #include "utils/json.h"
 
+#define SILENCE		((int64) 7 * USECS_PER_DAY)
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
 
 static void
@@ -50,6 +52,31 @@ check(bool ok, const BkcError *err)
 {
 	if (!ok)
 		bkc_ereport(ERROR, err);
+}
+
+/*
+ * A clock that was wrong when the server started has not jumped; but then nothing seems to have
+ * been stored for long.  Somebody has to say whether that is so.
+ */
+static void
+check_stored_lately(const BkcExpirePlan *p)
+{
+	int64		newest = 0;
+	int64		allowed = Max(SILENCE, p->input.policy.pitr_window * USECS_PER_SEC);
+	char		when[48];
+
+	for (size_t i = 0; i < p->input.nbackups; i++)
+		newest = Max(newest, Max(p->input.backups[i].started, p->input.backups[i].finished));
+	for (size_t i = 0; i < p->input.nwal; i++)
+		newest = Max(newest, p->input.wal[i].time);
+	if (newest == 0 || newest >= p->input.now - allowed || bkc_shared->clock_confirmed)
+		return;
+	bkc_format_moment(newest, false, when, sizeof(when));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("nothing was stored in repository \"%s\" since %s", p->repo->name, when),
+			 errdetail("Nothing is removed by a clock that may be wrong."),
+			 errhint("Take a backup; or make sure that the clock is right, then call backup_clock_is_right().")));
 }
 
 /* What makes the plan worthless.  Rows of the catalog that came from a wrong clock do, too. */
@@ -81,6 +108,7 @@ check_safety(const Expiry *x)
 				 errdetail("Nothing is removed by a clock that may be wrong."),
 				 errhint("Set the clock of this machine.  If it was wrong when that backup was made, take a new one and remove that by hand.")));
 	}
+	check_stored_lately(p);
 	if (bkc_shared->clock_jump != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -249,6 +277,38 @@ finish_interrupted(const BkcRepoDef *repo)
 	close_store(store);
 }
 
+/*
+ * Somebody else's hold, or one that the catalog has forgotten: the repository knows it.  Asked at
+ * the last moment, because a removal of many backups takes long.
+ */
+static void
+refuse_noted_hold(const Expiry *x, const char *label)
+{
+	BkcNotes	notes = {0};
+	BkcError	err;
+	bool		held;
+	bool		ok = bkc_notes_load(x->p->store, GetSystemIdentifier(), label, &notes, &err);
+
+	held = ok && notes.has_hold && notes.hold.held;
+	bkc_notes_free(&notes);
+	check(ok, &err);
+	if (held)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("backup %s is held by a note in repository \"%s\" that the catalog does not know",
+						label, x->p->repo->name),
+				 errhint("SELECT * FROM backup_catalog_sync() takes it over.")));
+}
+
+/* Are we still the ones who may remove?  A server that was promoted may have taken over. */
+static void
+check_still_owner(const Expiry *x)
+{
+	BkcError	err;
+
+	check(bkc_ownership_check(x->p->repo, x->p->store, &err), &err);
+}
+
 static void
 remove_backups(Expiry *x)
 {
@@ -261,6 +321,8 @@ remove_backups(Expiry *x)
 		const BkcRetentionBackup *b = &p->input.backups[at];
 
 		CHECK_FOR_INTERRUPTS();
+		check_still_owner(x);
+		refuse_noted_hold(x, b->label);
 		if (p->ids[at] != 0)
 			claim(x, p->ids[at], b->label);
 		check(bkc_fault(BKC_FAULT_EXPIRE_BACKUP, &err) &&
@@ -339,6 +401,7 @@ remove_wal(Expiry *x)
 		CHECK_FOR_INTERRUPTS();
 		if (r->keep)
 			continue;
+		check_still_owner(x);
 		if (!unlocked_part(p, r, &last))
 			continue;
 		check(bkc_fault(BKC_FAULT_EXPIRE_WAL, &err) &&

@@ -102,6 +102,22 @@ read_policy(BkcExpirePlan *p)
 	bkc_sqlrun_finish();
 }
 
+int64
+bkc_expireplan_window(const char *repository)
+{
+	const char *values[1] = {repository};
+	int64		seconds = BKC_RETENTION_UNLIMITED;
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT EXTRACT(epoch FROM pitr_window)::bigint FROM %s.backup_policy"
+					" WHERE repository OPERATOR(pg_catalog.=) $1 OR repository OPERATOR(pg_catalog.=) '*'"
+					" ORDER BY repository OPERATOR(pg_catalog.=) '*' LIMIT 1", SPI_OK_SELECT, 1, values);
+	if (SPI_processed > 0 && bkc_sqlrun_value(0, 1) != NULL)
+		seconds = number(1);
+	bkc_sqlrun_finish();
+	return seconds;
+}
+
 /* ---- backups ---- */
 
 static BkcRetentionBackup *
@@ -155,9 +171,11 @@ take_repository(BkcExpirePlan *p)
 	BkcError	err;
 
 	check(bkc_repo_open(p->repo, &p->store, &err), &err);
-	check(bkc_walmap_load(p->store, sysid, (uint32) wal_segment_size, &p->map, &err), &err);
-	check(bkc_repo_spans(p->store, sysid, &p->spans, &p->nspans, &err), &err);
+
+	/* in this order: each sees at least what the one before needs */
 	check(bkc_repo_backups(p->store, sysid, &p->refs, &n, &err), &err);
+	check(bkc_repo_spans(p->store, sysid, &p->spans, &p->nspans, &err), &err);
+	check(bkc_walmap_load(p->store, sysid, (uint32) wal_segment_size, &p->map, &err), &err);
 	all = palloc0(sizeof(*all) * (n + 1));
 	p->input.backups = all;
 	for (size_t i = 0; i < n; i++)
@@ -169,6 +187,8 @@ take_repository(BkcExpirePlan *p)
 		p->input.nbackups++;
 		b->label = p->refs[i].label;
 		b->kind = BKC_RETENTION_FULL;
+		b->started = bkc_label_time(b->label);	/* unless its manifest says */
+		b->own_wal = true;		/* likewise */
 		if (!p->refs[i].complete)
 			judge_unfinished(p, b);
 	}
@@ -178,7 +198,9 @@ take_repository(BkcExpirePlan *p)
 		BkcRetentionBackup *b = find_backup(p, s->label);
 
 		if (b == NULL)
-			continue;			/* it has just become complete, and is not in the list */
+			continue;			/* newer than the list */
+		if (b->state == BKC_RETENTION_UNFINISHED)
+			b->state = BKC_RETENTION_RUNNING;	/* complete since the list: stays, with its WAL */
 		b->timeline = s->timeline;
 		b->start_lsn = s->start_lsn;
 		b->stop_lsn = s->stop_lsn;
@@ -207,7 +229,8 @@ take_catalog(BkcExpirePlan *p)
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("SELECT c.label, c.id, c.held, c.metadata OPERATOR(pg_catalog.->>) 'hold_reason',"
 					" (EXTRACT(epoch FROM c.retention_date) OPERATOR(pg_catalog.*) 1000000)::bigint, y.verification,"
-					" c.backup_size_bytes, f.label"
+					" c.backup_size_bytes, f.label,"
+					" c.encryption_status OPERATOR(pg_catalog.=) 'shredded'"
 					" FROM %s.backup_catalog c JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" LEFT JOIN %s.backup_catalog f ON f.id OPERATOR(pg_catalog.=) c.parent_id"
 					" WHERE c.label IS NOT NULL AND y.repository OPERATOR(pg_catalog.=) $1"
@@ -215,10 +238,14 @@ take_catalog(BkcExpirePlan *p)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		BkcRetentionBackup *b = find_backup(p, bkc_sqlrun_value(i, 1));
+		bool		shredded;
 		size_t		at;
 		char	   *text;
 
-		if (b == NULL)
+		/* what cannot be read is judged by nobody: it stays, and counts for nothing */
+		shredded = b != NULL && bkc_sqlrun_value(i, 9)[0] == 't';
+		if (b == NULL ||
+			(b->state == BKC_RETENTION_COMPLETE && b->timeline == 0 && !shredded))
 			continue;
 		at = (size_t) (b - p->input.backups);
 		b->known_to_catalog = true;
@@ -230,6 +257,8 @@ take_catalog(BkcExpirePlan *p)
 		text = bkc_sqlrun_value(i, 6);
 		b->verified = strcmp(text, "passed") == 0 ? BKC_RETENTION_PASSED :
 			strcmp(text, "failed") == 0 ? BKC_RETENTION_FAILED : BKC_RETENTION_NOT_VERIFIED;
+		if (shredded)
+			b->verified = BKC_RETENTION_FAILED; /* good for nothing */
 		text = bkc_sqlrun_value(i, 7);
 		p->sizes[at] = text == NULL ? 0 : strtoll(text, NULL, 10);
 		text = keep(bkc_sqlrun_outer_context(), i, 8);
@@ -305,9 +334,13 @@ take_locks(BkcExpirePlan *p)
 		{
 			b->locked_until = 0;
 			b->held = true;
-			b->held_reason = "legal hold in the bucket";
+			b->held_reason = "legal hold in the bucket, or its lock cannot be seen";
 			found = true;
 		}
+
+		/* the bucket's clock decides, not ours */
+		if (b->locked_until != 0 && b->locked_until <= p->input.now)
+			b->locked_until = p->input.now + 1;
 		found |= b->locked_until != 0;
 	}
 	return found;

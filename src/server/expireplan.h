@@ -37,6 +37,9 @@ typedef struct BkcExpirePlan
 extern BkcExpirePlan *bkc_expireplan_make(const BkcRepoDef *repo);
 extern void bkc_expireplan_close(BkcExpirePlan *p);
 
+/* Seconds of the recovery window, or BKC_RETENTION_UNLIMITED. */
+extern int64 bkc_expireplan_window(const char *repository);
+
 /* kind: "backup" or "wal"; id and bytes are 0 where there are none. */
 typedef void (*BkcExpireEach) (void *arg, const char *kind, const char *name, int64 id, bool keep,
 							   const char *reason, int64 bytes);

@@ -16,6 +16,7 @@
 #include "errors.h"
 #include "job.h"
 #include "jobargs.h"
+#include "leader.h"
 #include "launcher.h"
 #include "schedule.h"
 #include "settle.h"
@@ -34,6 +35,7 @@
 
 #define NAP_MS				10000
 #define SETTLE_RETRY_MS		15000
+#define LOST_MS				(5 * 60 * 1000)
 #define CLOCK_JUMP			((int64) USECS_PER_HOUR)
 #define SETTLE_DOUBLINGS	6		/* 16 minutes at the most */
 #define RESTART_SECONDS		10
@@ -163,7 +165,6 @@ remove_prefetched(void)
 static void
 watch_clock(void)
 {
-	static int64 last = 0;
 	struct timespec ts;
 	int64		offset;
 	int64		jump;
@@ -172,8 +173,8 @@ watch_clock(void)
 	if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
 		return;
 	offset = GetCurrentTimestamp() - ((int64) ts.tv_sec * USECS_PER_SEC + ts.tv_nsec / 1000);
-	jump = last == 0 ? 0 : offset - last;
-	last = offset;
+	jump = bkc_shared->clock_offset == 0 ? 0 : offset - bkc_shared->clock_offset;
+	bkc_shared->clock_offset = offset;	/* nobody else uses it */
 	if (Abs(jump) < CLOCK_JUMP)
 		return;
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
@@ -187,6 +188,34 @@ watch_clock(void)
 			(errmsg("pg_backupctl: the clock of this machine has jumped by %lld seconds",
 					(long long) (jump / USECS_PER_SEC)),
 			 errhint("Until backup_clock_is_right() is called or the clock is set back, nothing is removed by retention.")));
+}
+
+/*
+ * A leader that has not come within minutes will not (there was no memory for its process); one
+ * that does finds the slot not requested.  Sessions look after their own jobs.
+ */
+static void
+free_lost_slots(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		found = false;
+
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < BKC_MAX_JOBS; i++)
+	{
+		BkcJob	   *job = &bkc_shared->jobs[i];
+
+		if (job->state == BKC_JOB_REQUESTED && !job->waiter &&
+			!bkc_job_is_housekeeping(job->args.kind) &&
+			TimestampDifferenceExceeds(job->started, now, LOST_MS))
+		{
+			job->state = BKC_JOB_FREE;
+			found = true;
+		}
+	}
+	LWLockRelease(bkc_shared->lock);
+	if (found)
+		bkc_schedule_request();
 }
 
 void
@@ -222,6 +251,7 @@ bkc_launcher_main(Datum main_arg)
 			LWLockRelease(bkc_shared->lock);
 		}
 		watch_clock();
+		free_lost_slots();
 		remove_prefetched();
 		watch(&settle_job);
 		watch(&schedule_job);

@@ -449,8 +449,9 @@ serve(Entry *e, int64 *wait_ms)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Next		next;
+	int			i;
 
-	for (int i = 0; i < EVENTS_AT_ONCE; i++)
+	for (i = 0; i < EVENTS_AT_ONCE; i++)
 	{
 		MemoryContextReset(context);
 		CHECK_FOR_INTERRUPTS();
@@ -461,6 +462,8 @@ serve(Entry *e, int64 *wait_ms)
 		else if (!send_next(e, &next, wait_ms))
 			break;
 	}
+	if (i == EVENTS_AT_ONCE)
+		*wait_ms = 0;			/* there are more */
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -222,6 +222,8 @@ write_waiting(const Entry *e, const char *reason)
 					" starts_at = pg_catalog.to_timestamp($3::float8),"
 					" last_run = pg_catalog.to_timestamp($4::float8),"
 					" retry_at = pg_catalog.to_timestamp($5::float8),"
+					" attempts = CASE WHEN $5 IS NULL THEN attempts"
+					"   ELSE GREATEST(attempts OPERATOR(pg_catalog.-) 1, 0) END,"
 					" last_result = 'waiting', last_error = $6"
 					" WHERE name OPERATOR(pg_catalog.=) $1", SPI_OK_UPDATE, 6, values);
 	bkc_sqlrun_finish();

@@ -239,6 +239,7 @@ bkc_sql_clock_is_right(PG_FUNCTION_ARGS)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	had_jumped = bkc_shared->clock_jump != 0;
 	bkc_shared->clock_jump = 0;
+	bkc_shared->clock_confirmed = true;
 	LWLockRelease(bkc_shared->lock);
 	PG_RETURN_BOOL(had_jumped);
 }

@@ -39,6 +39,7 @@ typedef struct Work
 	uint64		missing;
 	uint64		foreign;
 	uint64		unreadable;
+	bool		unsettled;		/* a row still says "running" */
 } Work;
 
 static void
@@ -136,7 +137,10 @@ sync_backup(Work *w, const char *label, BkcError *err)
 		return true;
 	bkc_syncrow_find(label, &row);
 	if (strcmp(row.status, "running") == 0)
+	{
+		w->unsettled = true;	/* its notes have not been read: not in sync yet */
 		return true;
+	}
 	whole = strcmp(row.status, "completed") != 0 && strcmp(row.status, "missing") != 0;
 	b->label = label;
 	b->repository = w->repo->name;
@@ -273,7 +277,7 @@ sync_repository(Work *w, BkcJob *job, BkcError *err)
 			pg_atomic_fetch_add_u64(&job->files_done, 1);
 	}
 	ok = ok && sync_missing(w, err);
-	if (ok)
+	if (ok && !w->unsettled)
 		note_synced(w->repo->name);
 	MemoryContextDelete(context);
 	work_close(w);
@@ -372,6 +376,9 @@ settle_one(const BkcRepoDef *repo, bool installed, BkcError *err)
 	bkc_guard(work_close, w);
 	if (!sync_repository(w, NULL, err))
 		return false;
+	if (w->unsettled)
+		return bkc_error_set(err, BKC_ERR_STATE, "a backup in repository \"%s\" is not settled yet",
+							 repo->name);
 	if (w->added + w->updated + w->missing + w->unreadable == 0)
 		return true;
 	initStringInfo(&summary);

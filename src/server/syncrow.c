@@ -288,10 +288,9 @@ write_hold(const BkcSyncBackup *b, const char *id)
 					" OPERATOR(pg_catalog.||) pg_catalog.jsonb_strip_nulls("
 					"  pg_catalog.jsonb_build_object('hold_at', $3, 'hold_reason', $4, 'hold_by', $5))"
 					" WHERE id OPERATOR(pg_catalog.=) $1::bigint"
-					" AND CASE WHEN metadata OPERATOR(pg_catalog.->>) 'hold_at' IS NULL"
-					"  THEN $2::boolean OR NOT held"
-					"  ELSE (metadata OPERATOR(pg_catalog.->>) 'hold_at')::timestamptz"
-					"   OPERATOR(pg_catalog.<) $3::timestamptz END", SPI_OK_UPDATE, 5, values);
+					" AND ($2::boolean OR NOT held)"
+					" AND COALESCE((metadata OPERATOR(pg_catalog.->>) 'hold_at')::timestamptz"
+					"   OPERATOR(pg_catalog.<) $3::timestamptz, true)", SPI_OK_UPDATE, 5, values);
 	return SPI_processed;
 }
 

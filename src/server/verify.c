@@ -25,6 +25,7 @@
 #include "settings.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
+#include "utils/builtins.h"
 #include "verify.h"
 
 #define FINDINGS_MAX	100
@@ -202,6 +203,19 @@ write_verdict(void *arg)
 							 a->v->failures == 0 ? "passed" : "failed", a->time, a->findings);
 }
 
+/* What retention removes looks like damage. */
+static bool
+still_there(const Verify *v)
+{
+	const char *sql = "SELECT status FROM %%s.backup_copy"
+		" WHERE backup_id OPERATOR(pg_catalog.=) %lld"
+		" AND repository OPERATOR(pg_catalog.=) %s"
+		" AND status OPERATOR(pg_catalog.=) 'completed'";
+
+	return bkc_catalog_lookup(psprintf(sql, (long long) v->row.id,
+									   quote_literal_cstr(v->row.repository))) != NULL;
+}
+
 static void
 publish(Verify *v, int64 began)
 {
@@ -216,6 +230,10 @@ publish(Verify *v, int64 began)
 							" \"failures\": %llu, \"findings\": [%s]}",
 							(unsigned long long) v->files, (unsigned long long) v->bytes, seconds,
 							(unsigned long long) v->failures, v->findings.data);
+	if (v->failures > 0 && !still_there(v))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("backup %s was removed by retention meanwhile", v->row.label)));
 	if (bkc_set_enabled)
 		store_note(v, arg.time);
 	if (!bkc_sqlrun_try(write_verdict, &arg, BKC_SQLRUN_TRIES,

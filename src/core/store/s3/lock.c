@@ -34,6 +34,12 @@ bkc_s3_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err)
 		else if (*until <= bkc_host->now() + s3->clock_ahead)
 			*until = 0;
 	}
+	else if (ok && s3->config.lock_mode != NULL &&
+			 !bkc_http_header(&call.http, "x-amz-object-lock-mode", text, sizeof(text)))
+	{
+		/* it should have one: who may not ask for locks is shown none */
+		*until = BKC_STORE_HELD;
+	}
 	bkc_s3_call_free(s3, &call);
 	return ok || err->code == BKC_ERR_NOT_FOUND;
 }
