@@ -152,6 +152,14 @@ like($stderr, qr/nothing is removed while pg_backupctl.enabled is off/, 'nor whi
 $node->safe_psql('postgres', "ALTER SYSTEM RESET pg_backupctl.enabled");
 $node->reload;
 
+# one whose manifest cannot be read is judged by nobody
+backup() for 1 .. 2;
+my ($manifest) = grep { m{/\Q$labels[-2]\E/manifest$} } bkc_repo_objects($node);
+bkc_flip_byte(bkc_repo_dir($node) . "/$manifest", -20);
+like(rows('true'), qr/^backup\|\Q$labels[-2]\E\|keep\|/m, 'what cannot be read is not touched');
+rows('false');
+like(backups_there(), qr/\Q$labels[-2]\E/, 'it is still there');
+
 # a backup that the catalog does not know stays, and its WAL
 $node->safe_psql('postgres', "DELETE FROM backup_catalog WHERE label = '$labels[-1]'");
 backup() for 1 .. 2;

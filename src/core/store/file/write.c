@@ -31,7 +31,8 @@
 #define WRITEBACK_KEEP		((uint64_t) 32 << 20)
 
 #define WRITE_MAX			((size_t) 8 << 20)	/* bytes a call; cancel is asked in between */
-#define MAKE_ATTEMPTS		20
+#define MAKE_ATTEMPTS		500
+#define MAKE_AT_ONCE		20	/* then with a pause in between: somebody removes in a loop */
 #define TMP_RANDOM			8	/* bytes */
 
 typedef struct FileWriter
@@ -65,6 +66,8 @@ create_tmp(FileWriter *w, BkcError *err)
 		uint8_t		random[TMP_RANDOM];
 		char		hex[2 * TMP_RANDOM + 1];
 
+		if (i >= MAKE_AT_ONCE)
+			bkc_host->wait(1);
 		if (!bkc_host_check(err) || !bkc_random(random, sizeof(random), err))
 			return false;
 		bkc_hex_encode(random, sizeof(random), hex);
