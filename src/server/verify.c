@@ -207,10 +207,11 @@ write_verdict(void *arg)
 static bool
 still_there(const Verify *v)
 {
-	const char *sql = "SELECT status FROM %%s.backup_copy"
-		" WHERE backup_id OPERATOR(pg_catalog.=) %lld"
-		" AND repository OPERATOR(pg_catalog.=) %s"
-		" AND status OPERATOR(pg_catalog.=) 'completed'";
+	const char *sql = "SELECT c.status FROM %%s.backup_catalog c"
+		" WHERE c.id OPERATOR(pg_catalog.=) %lld AND NOT EXISTS (SELECT FROM %%s.backup_copy y"
+		"   WHERE y.backup_id OPERATOR(pg_catalog.=) c.id"
+		"   AND y.repository OPERATOR(pg_catalog.=) %s"
+		"   AND y.status OPERATOR(pg_catalog.=) 'expiring')";
 
 	return bkc_catalog_lookup(psprintf(sql, (long long) v->row.id,
 									   quote_literal_cstr(v->row.repository))) != NULL;
