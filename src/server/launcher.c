@@ -218,6 +218,16 @@ free_lost_slots(void)
 		bkc_schedule_request();
 }
 
+/* Without a database to connect to there is nothing to hurry for. */
+static long
+nap(void)
+{
+	if (!bkc_shared->connected)
+		return NAP_MS;
+	return Min(schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
+			   notify_job != NULL ? NAP_MS : bkc_notify_nap(NAP_MS));
+}
+
 void
 bkc_launcher_main(Datum main_arg)
 {
@@ -258,16 +268,14 @@ bkc_launcher_main(Datum main_arg)
 		watch(&notify_job);
 		if (settle_job == NULL && settle_due())
 			start(BKC_JOB_SETTLE, &settle_job);
-		if (schedule_job == NULL && bkc_schedule_due())
+		if (bkc_shared->connected && schedule_job == NULL && bkc_schedule_due())
 			start(BKC_JOB_SCHEDULE, &schedule_job);
-		if (notify_job == NULL && bkc_notify_due())
+		if (bkc_shared->connected && notify_job == NULL && bkc_notify_due())
 			start(BKC_JOB_NOTIFY, &notify_job);
 
 		/* archiver and streamer may both hang in one repository; we go to none */
 		bkc_walhelpers_watch();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
-							 notify_job != NULL ? NAP_MS : bkc_notify_nap(NAP_MS)),
-						 PG_WAIT_EXTENSION);
+						 nap(), PG_WAIT_EXTENSION);
 	}
 }

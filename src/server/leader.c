@@ -67,6 +67,7 @@ bkc_job_type(BkcJobKind kind)
 }
 
 static uint64 my_generation = 0;
+static bool my_connection = false;	/* we have had one */
 static bool my_schedule = false;	/* a schedule has started us */
 
 static bool
@@ -128,7 +129,15 @@ leader_exit(int code, Datum arg)
 			sizeof(report.hint));
 	LWLockReleaseAll();
 	kind = my_job->args.kind;
-	if (kind == BKC_JOB_SETTLE)
+
+	/* settling finds out, later and later, when there is a database again; nobody else tries */
+	if (!my_connection)
+	{
+		LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+		bkc_shared->connected = false;
+		LWLockRelease(bkc_shared->lock);
+	}
+	if (kind == BKC_JOB_SETTLE || !my_connection)
 		bkc_settle_failed(my_job, &report, false);
 	job_done(&report);
 	after_end(kind);
@@ -216,6 +225,17 @@ leader_failed(const JobKind *kind, MemoryContext context)
 	after_end((BkcJobKind) (kind - kinds));
 }
 
+static void
+note_connection(void)
+{
+	my_connection = true;
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	if (!bkc_shared->connected && bkc_shared->launcher != NULL)
+		SetLatch(bkc_shared->launcher);
+	bkc_shared->connected = true;
+	LWLockRelease(bkc_shared->lock);
+}
+
 void
 bkc_job_main(Datum main_arg)
 {
@@ -226,6 +246,7 @@ bkc_job_main(Datum main_arg)
 	leader_attach(DatumGetInt32(main_arg));
 	kind = &kinds[my_job->args.kind];
 	BackgroundWorkerInitializeConnection(bkc_set_database, NULL, 0);
+	note_connection();
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "pg_backupctl");
 
 	/* nobody's trigger runs with our rights, and nobody's lock holds us up */

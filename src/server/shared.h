@@ -154,6 +154,7 @@ typedef struct BkcShared
 	bool		settle;			/* leftovers may have to be settled */
 	TimestampTz settle_failed;	/* when it last could not be done ... */
 	int			settle_failures;	/* ... and how often in a row */
+	bool		connected;		/* the last leader could connect to the catalog's database */
 	bool		schedule_look;	/* a schedule was changed, or a job has ended */
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
