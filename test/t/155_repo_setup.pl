@@ -149,12 +149,14 @@ is_deeply([ bkc_s3_uploads($bucket) ], ["prod/a/$sysid/wal/young"], 'it is left 
 my $proxy = bkc_s3_proxy();
 my $proxied = bkc_s3_url($bucket, prefix => 'prod/a', port => $proxy->{port});
 
-# The server says that there are two uploads from long ago.
+# Two uploads, of which the server says that they are from long ago.
 sub old_uploads
 {
 	my @keys = ("prod/a/$sysid/wal/old", 'prod/a/4711/wal/old');
-	my $list = join '',
-	  map { "<Upload><Key>$_</Key><UploadId>id</UploadId><Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>" } @keys;
+	my $list = join '', map {
+		my ($id) = bkc_s3('begin', $bucket, $_);
+		"<Upload><Key>$_</Key><UploadId>$id</UploadId><Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>"
+	} @keys;
 
 	bkc_s3_proxy_set(
 		$proxy,
@@ -170,7 +172,7 @@ sub old_uploads
 # Targets of requests that abort an upload of this cluster.
 sub aborts
 {
-	return grep { m{/$sysid/wal/old\?uploadId=id} } map { $_->{method} eq 'DELETE' ? $_->{target} : () } bkc_s3_proxy_log($proxy);
+	return grep { m{/$sysid/wal/old\?uploadId=} } map { $_->{method} eq 'DELETE' ? $_->{target} : () } bkc_s3_proxy_log($proxy);
 }
 
 old_uploads();
