@@ -68,23 +68,25 @@ number(int column)
 	return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
-static void
-read_policy(BkcExpirePlan *p)
+/* false: there is none, and everything stays. */
+static bool
+read_policy(const char *repository, BkcRetentionPolicy *policy)
 {
-	BkcRetentionPolicy *policy = &p->input.policy;
-	const char *values[1] = {p->repo->name};
+	const char *values[1] = {repository};
 	BkcZone		zone;
+	bool		found;
 
+	memset(policy, 0, sizeof(*policy));
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("SELECT keep_last, keep_daily, keep_weekly, keep_monthly, keep_yearly,"
 					" EXTRACT(epoch FROM keep_within)::bigint, min_full,"
 					" EXTRACT(epoch FROM pitr_window)::bigint, time_zone FROM %s.backup_policy"
 					" WHERE repository OPERATOR(pg_catalog.=) $1 OR repository OPERATOR(pg_catalog.=) '*'"
 					" ORDER BY repository OPERATOR(pg_catalog.=) '*' LIMIT 1", SPI_OK_SELECT, 1, values);
-	p->has_policy = SPI_processed > 0;
+	found = SPI_processed > 0;
 	policy->min_full = 1;
 	policy->pitr_window = BKC_RETENTION_UNLIMITED;
-	if (p->has_policy)
+	if (found)
 	{
 		policy->keep_last = (uint32_t) number(1);
 		policy->keep_daily = (uint32_t) number(2);
@@ -100,22 +102,16 @@ read_policy(BkcExpirePlan *p)
 		policy->utc_offset_arg = zone.arg;
 	}
 	bkc_sqlrun_finish();
+	return found;
 }
 
 int64
 bkc_expireplan_window(const char *repository)
 {
-	const char *values[1] = {repository};
-	int64		seconds = BKC_RETENTION_UNLIMITED;
+	BkcRetentionPolicy policy;
 
-	bkc_sqlrun_begin();
-	bkc_sqlrun_exec("SELECT EXTRACT(epoch FROM pitr_window)::bigint FROM %s.backup_policy"
-					" WHERE repository OPERATOR(pg_catalog.=) $1 OR repository OPERATOR(pg_catalog.=) '*'"
-					" ORDER BY repository OPERATOR(pg_catalog.=) '*' LIMIT 1", SPI_OK_SELECT, 1, values);
-	if (SPI_processed > 0 && bkc_sqlrun_value(0, 1) != NULL)
-		seconds = number(1);
-	bkc_sqlrun_finish();
-	return seconds;
+	(void) read_policy(repository, &policy);
+	return policy.pitr_window;
 }
 
 /* ---- backups ---- */
@@ -355,7 +351,7 @@ bkc_expireplan_make(const BkcRepoDef *repo)
 	p->repo = repo;
 	p->input.now = bkc_clock_to_unix(bkc_clock_now());
 	bkc_guard(release, p);
-	read_policy(p);
+	p->has_policy = read_policy(repo->name, &p->input.policy);
 	take_repository(p);
 	take_catalog(p);
 	take_wal(p);

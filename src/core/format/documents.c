@@ -18,26 +18,11 @@
 /* ---- what the documents share ---- */
 
 static bool
-is_word(const char *text)
-{
-	size_t		len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-
-	return len > 0 && text[len] == '\0';
-}
-
-static bool
 is_owner_id(const char *text)
 {
 	size_t		len = strspn(text, "0123456789abcdef");
 
 	return len > 0 && text[len] == '\0';
-}
-
-static bool
-close_document(BkcFields *f, bool ok, const char *name, BkcError *err)
-{
-	bkc_fields_free(f);
-	return ok || bkc_error_context(err, "object \"%s\"", name);
 }
 
 /* ---- cluster ---- */
@@ -85,7 +70,7 @@ bkc_clusterdoc_decode(const char *text, size_t len, const char *name,
 		bkc_fields_time(&f, "created", &doc->created, err) &&
 		bkc_fields_end(&f, err) &&
 		check_cluster(doc, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }
 
 /* ---- begin ---- */
@@ -95,7 +80,7 @@ check_begin(const BkcBeginDoc *doc, BkcErrorCode code, BkcError *err)
 {
 	if (!bkc_label_valid(doc->label))
 		return bkc_fields_impossible("label", code, err);
-	if (!is_word(doc->type))
+	if (!bkc_fields_is_word(doc->type))
 		return bkc_fields_impossible("type", code, err);
 	if (doc->parent[0] != '\0' && !bkc_label_valid(doc->parent))
 		return bkc_fields_impossible("parent", code, err);
@@ -166,7 +151,7 @@ bkc_begindoc_decode(const char *text, size_t len, const char *name,
 		read_data_key(&f, doc, err) &&
 		bkc_fields_end(&f, err) &&
 		check_begin(doc, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }
 
 /* ---- owners ---- */
@@ -188,7 +173,7 @@ check_owner(const BkcOwnerDoc *doc, BkcErrorCode code, BkcError *err)
 		return bkc_fields_impossible("session", code, err);
 	if (doc->time < 0)
 		return bkc_fields_impossible("time", code, err);
-	if (!is_word(doc->reason))
+	if (!bkc_fields_is_word(doc->reason))
 		return bkc_fields_impossible("reason", code, err);
 	return true;
 }
@@ -283,5 +268,5 @@ bkc_ownerdoc_decode(const char *text, size_t len, const char *name,
 		bkc_fields_end(&f, err) &&
 		check_owner(doc, BKC_ERR_CORRUPT, err) &&
 		check_owner_name(doc, name, err);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }

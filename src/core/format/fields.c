@@ -430,3 +430,18 @@ bkc_fields_finish(json_t *object, bool complete, BkcBuffer *out, BkcError *err)
 	json_decref(object);
 	return ok;
 }
+
+bool
+bkc_fields_close(BkcFields *f, bool ok, const char *name, BkcError *err)
+{
+	bkc_fields_free(f);
+	return ok || bkc_error_context(err, "object \"%s\"", name);
+}
+
+bool
+bkc_fields_is_word(const char *text)
+{
+	size_t		len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+
+	return len > 0 && text[len] == '\0';
+}

@@ -103,4 +103,10 @@ extern bool bkc_fields_finish(json_t *object, bool complete, BkcBuffer *out, Bkc
 /* Append the object in compact form. */
 extern bool bkc_fields_dump(const json_t *object, BkcBuffer *out, BkcError *err);
 
+/* The end of reading a document: frees the fields; a failure is told with the object's name. */
+extern bool bkc_fields_close(BkcFields *f, bool ok, const char *name, BkcError *err);
+
+/* Lower case letters, at least one. */
+extern bool bkc_fields_is_word(const char *text);
+
 #endif							/* BKC_FORMAT_FIELDS_H */

@@ -15,21 +15,6 @@
 
 #define DOCUMENT_VERSION	1
 
-static bool
-is_word(const char *text)
-{
-	size_t		len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-
-	return len > 0 && text[len] == '\0';
-}
-
-static bool
-close_document(BkcFields *f, bool ok, const char *name, BkcError *err)
-{
-	bkc_fields_free(f);
-	return ok || bkc_error_context(err, "object \"%s\"", name);
-}
-
 /* ---- verify ---- */
 
 static bool
@@ -41,7 +26,7 @@ check_verify(const BkcVerifyNote *note, BkcErrorCode code, BkcError *err)
 		return bkc_fields_impossible("label", code, err);
 	if (note->time < 0)
 		return bkc_fields_impossible("time", code, err);
-	if (!is_word(note->level))
+	if (!bkc_fields_is_word(note->level))
 		return bkc_fields_impossible("level", code, err);
 	if (note->files > max || note->bytes > max)
 		return bkc_fields_impossible("files", code, err);
@@ -94,7 +79,7 @@ bkc_verifynote_decode(const char *text, size_t len, const char *name,
 		bkc_fields_array(&f, "first_failure", note->first_failure, sizeof(note->first_failure),
 						 err) &&
 		check_verify(note, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }
 
 /* ---- shred ---- */
@@ -148,7 +133,7 @@ bkc_shrednote_decode(const char *text, size_t len, const char *name, BkcShredNot
 		bkc_fields_array(&f, "by", note->by, sizeof(note->by), err) &&
 		bkc_fields_hex(&f, "data_key", note->data_key, BKC_KEY_ID_SIZE, err) &&
 		check_shred(note, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }
 
 /* ---- hold, release ---- */
@@ -205,7 +190,7 @@ bkc_holdnote_decode(const char *text, size_t len, const char *name, bool held, B
 		bkc_fields_array(&f, "reason", note->reason, sizeof(note->reason), err) &&
 		bkc_fields_array(&f, "by", note->by, sizeof(note->by), err) &&
 		check_hold(note, BKC_ERR_CORRUPT, err);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }
 
 /* ---- catalog ---- */
@@ -287,7 +272,7 @@ bkc_catalognote_decode(const char *text, size_t len, const char *name, BkcCatalo
 		check_catalog(note, BKC_ERR_CORRUPT, err);
 	if (!ok)
 		bkc_catalognote_free(note);
-	return close_document(&f, ok, name, err);
+	return bkc_fields_close(&f, ok, name, err);
 }
 
 void
