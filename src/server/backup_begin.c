@@ -17,6 +17,7 @@
 #include "pipe/object.h"
 #include "preflight.h"
 #include "settle.h"
+#include "utils/memutils.h"
 
 #define LABEL_TICK_MS		100
 #define LABEL_WAIT_MAX		(5 * USECS_PER_SEC)
@@ -29,6 +30,36 @@ check(bool ok, const BkcError *err)
 }
 
 /* ---- preflight ---- */
+
+const char *
+bkc_backup_compression(const BkcLeader *l)
+{
+	return l->codec == BKC_CODEC_NONE ? "none" :
+		psprintf("%s:%d", bkc_codec_name(l->codec), l->level);
+}
+
+/*
+ * Before anything is written or the server asked for a checkpoint.  The list of files is made again
+ * after the start; this one only tells how much there is.
+ */
+static void
+preflight_space(BkcLeader *l)
+{
+	MemoryContext old;
+	MemoryContext context;
+	uint64		bytes;
+
+	if ((l->store->caps & BKC_CAP_SPACE) == 0)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_backupctl space",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	bytes = bkc_scan()->bytes;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	bkc_preflight_space(l->store, l->repo->name, (uint64) (bytes * l->ratio),
+						l->job->args.ignore_space);
+}
 
 void
 bkc_backup_preflight(BkcLeader *l)
@@ -59,12 +90,16 @@ bkc_backup_preflight(BkcLeader *l)
 	check(bkc_ownership_check(l->repo, l->store, &err), &err);
 	if (args->wal_in_archive)
 		bkc_backup_archive_preflight(l->repo);
+	else
+		bkc_backup_archive_warn(l->job);
 	if (!bkc_settle_rows(&err))
 		bkc_ereport(WARNING, &err);
 
 	/* what needs the catalog, before anything else may go wrong */
-	l->ratio = l->codec == BKC_CODEC_NONE ? 1.0 : bkc_preflight_ratio();
+	l->ratio = l->codec == BKC_CODEC_NONE ? 1.0 :
+		bkc_preflight_ratio(l->repo->name, args->type, bkc_backup_compression(l));
 	l->config_files = bkc_config_files();
+	preflight_space(l);
 }
 
 /* ---- row and begin object ---- */

@@ -67,7 +67,8 @@ bkc_backup_list(BkcLeader *l)
 	l->scan = scan = bkc_scan();
 	add_mapped_tablespaces(l);
 	bkc_preflight_location(l->repo, scan);
-	bkc_preflight_space(l->store, l->repo->name, (uint64) (scan->bytes * l->ratio));
+	if (!job->args.ignore_space)
+		bkc_preflight_space(l->store, l->repo->name, (uint64) (scan->bytes * l->ratio), false);
 	bkc_list_write(l->label, scan->records, (uint32) scan->count, scan->strings, scan->strings_len);
 	pg_atomic_write_u64(&job->files_total, scan->count);
 	pg_atomic_write_u64(&job->bytes_total, scan->bytes);

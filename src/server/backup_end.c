@@ -106,8 +106,7 @@ make_facts(const BkcLeader *l, const BkcManifestJob *m, bool with_damaged)
 					 " \"skipped_files\": %llu, \"compression\": \"%s\"",
 					 l->workers, l->seconds, (unsigned long long) m->vanished,
 					 (unsigned long long) l->scan->skipped,
-					 l->codec == BKC_CODEC_NONE ? "none" :
-					 psprintf("%s:%d", bkc_codec_name(l->codec), l->level));
+					 bkc_backup_compression(l));
 	if (with_damaged && m->damaged.len > 0)
 		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);
 	if (l->sealed)
@@ -205,7 +204,6 @@ make_summary(BkcLeader *l, double seconds)
 			 l->label, stored, (double) t->bytes / Max(t->stored_bytes, 1), seconds, rate,
 			 start, stop);
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", l->job->summary)));
 	if (l->job->bad_blocks > 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_DATA_CORRUPTED),

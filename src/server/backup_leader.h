@@ -59,6 +59,9 @@ typedef struct BkcLeader
 /* Nothing is left behind when it fails. */
 extern void bkc_backup_preflight(BkcLeader *l);
 
+/* As metadata and settings say it: "zstd:1". */
+extern const char *bkc_backup_compression(const BkcLeader *l);
+
 /* Label, row "running", begin object, data key. */
 extern void bkc_backup_announce(BkcLeader *l);
 
