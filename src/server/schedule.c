@@ -525,8 +525,11 @@ bkc_schedule_run(BkcJob *job)
 		entries = read_entries(&n);
 		for (int i = 0; i < n; i++)
 		{
+			int64		wish;
+
 			CHECK_FOR_INTERRUPTS();
-			wake = Min(wake, look_at_safely(&entries[i], now));
+			wish = look_at_safely(&entries[i], now);	/* Min() would look twice */
+			wake = Min(wake, wish);
 		}
 	}
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
