@@ -89,10 +89,11 @@ same_rows()
 	fi
 }
 
-# sql_when SECONDS TEXT STATEMENT: run again and again, and shown once its result has the text
+# sql_when SECONDS TEXT STATEMENT [PID]: run again and again, and shown once its result has the
+# text; false when that process has ended before
 sql_when()
 {
-	local tries=$(($1 * 10)) text=$2 statement=$3 out
+	local tries=$(($1 * 10)) text=$2 statement=$3 pid=${4:-$$} out
 
 	for ((; tries > 0; tries--)); do
 		out=$(as_user psql -X -q -c "$statement" 2>/dev/null)
@@ -104,6 +105,7 @@ sql_when()
 				return 0
 				;;
 		esac
+		kill -0 "$pid" 2>/dev/null || return 1
 		sleep 0.1
 	done
 	failed "no \"$text\" in the result of: $statement"
@@ -172,7 +174,8 @@ show_sql "SELECT backup_now('full')"
 as_user psql -X -q -v ON_ERROR_STOP=1 -c "SELECT backup_now('full')" >backup.out 2>&1 &
 job=$!
 echo "   meanwhile, in another session:"
-sql_when 300 'copying files' "SELECT id, job, repository, phase, percent, done, total, rate, time_left FROM backup_progress"
+sql_when 300 'copying files' "SELECT id, job, repository, phase, percent, done, total, rate, time_left FROM backup_progress" $job ||
+	echo "   it was too quick to be seen there"
 wait $job || { cat backup.out; failed "the backup"; }
 cat backup.out
 backup_time=$(seconds_since "$mark")
