@@ -118,7 +118,7 @@ static bool
 ends_the_work(BkcErrorCode code)
 {
 	return code == BKC_ERR_CANCELLED || code == BKC_ERR_NO_MEMORY || code == BKC_ERR_INTERNAL ||
-		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY;
+		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY || code == BKC_ERR_ARCHIVED;
 }
 
 static bool

@@ -70,7 +70,7 @@
 #define LABEL_WAIT_MAX		(5 * USECS_PER_SEC)
 
 /* worker numbers of the leader's own packs */
-#define WORKER_EXTRAS		0
+#define WORKER_EXTRAS		BKC_WORKER_LEADER
 #define WORKER_SOLO			BKC_MAX_WORKERS
 
 typedef struct Leader

@@ -142,9 +142,10 @@ test_statuses(void **state)
 		assert_int_equal(bkc_exit_status(BKC_ERR_CORRUPT, (BkcPlace) place), 4);
 		assert_int_equal(bkc_exit_status(BKC_ERR_NO_SPACE, (BkcPlace) place), 7);
 		assert_int_equal(bkc_exit_status(BKC_ERR_KEY, (BkcPlace) place), 10);
+		assert_int_equal(bkc_exit_status(BKC_ERR_ARCHIVED, (BkcPlace) place), 11);
 		assert_int_equal(bkc_exit_status(BKC_ERR_CANCELLED, (BkcPlace) place), 8);
 		for (int code = 0; code <= BKC_ERR_INTERNAL; code++)
-			assert_in_range(bkc_exit_status((BkcErrorCode) code, (BkcPlace) place), 2, 10);
+			assert_in_range(bkc_exit_status((BkcErrorCode) code, (BkcPlace) place), 2, 11);
 	}
 }
 
