@@ -194,6 +194,8 @@ preflight(Leader *l)
 		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);
 		bkc_ereport(ERROR, &err);
 	}
+	check(bkc_store_use_class(l->store, args->storage_class, &err), &err);
+	check(bkc_store_try_class(l->store, &err), &err);
 	check(bkc_keyring_seals(l->store, &l->sealed, &err), &err);
 	bkc_preflight_cluster(l->store, l->repo, l->sysid);
 	check(bkc_ownership_check(l->repo, l->store, &err), &err);
@@ -529,6 +531,11 @@ make_facts(const Leader *l, const BkcManifestJob *m, bool with_damaged)
 					 (unsigned long long) l->scan->skipped,
 					 l->codec == BKC_CODEC_NONE ? "none" :
 					 psprintf("%s:%d", bkc_codec_name(l->codec), l->level));
+	if (l->store->class[0] != '\0')
+	{
+		appendStringInfoString(&out, ", \"storage_class\": ");
+		escape_json(&out, l->store->class);
+	}
 	if (with_damaged && m->damaged.len > 0)
 		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);
 	if (l->sealed)
