@@ -289,7 +289,8 @@ print_def(const BkcOptionDef *def)
 	snprintf(names, sizeof(names), "  %c%c%s--%s%s%s",
 			 def->letter != '\0' ? '-' : ' ', def->letter != '\0' ? def->letter : ' ',
 			 def->letter != '\0' ? ", " : "  ", def->name,
-			 def->argument != NULL && def->argument[0] != '[' ? " " : "", def->argument != NULL ? def->argument : "");
+			 def->argument != NULL && def->argument[0] != '[' ? " " : "",
+			 def->argument != NULL ? def->argument : "");
 	printf("%-*s", HELP_COLUMN, names);
 	if (strlen(names) >= HELP_COLUMN)
 		printf("\n%*s", HELP_COLUMN, "");

@@ -121,7 +121,8 @@ static bool
 ends_the_work(BkcErrorCode code)
 {
 	return code == BKC_ERR_CANCELLED || code == BKC_ERR_NO_MEMORY || code == BKC_ERR_INTERNAL ||
-		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY || code == BKC_ERR_ARCHIVED;
+		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY ||
+		code == BKC_ERR_ARCHIVED;
 }
 
 static bool
@@ -427,6 +428,12 @@ do_verify(Verify *verify, const BkcOptions *options, BkcError *err)
 		!bkc_session_open(&verify->session, options, err) ||
 		!bkc_session_cluster(&verify->session, options, err))
 		return false;
+	if (verify->thaw_days > 0 && (wanted == NULL || strcmp(wanted, "all") == 0))
+	{
+		verify->session.place = BKC_AT_COMMAND_LINE;
+		bkc_error_set(err, BKC_ERR_INVALID, "--thaw needs --backup and a label");
+		return bkc_error_hint(err, "A thaw is billed by the gigabyte: say which backup it is for.");
+	}
 	if (verify->json)
 	{
 		verify->results = json_array();

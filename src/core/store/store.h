@@ -291,10 +291,10 @@ extern bool bkc_store_check_class(const BkcUrl *url, const char *class, BkcError
 /* Write packs into that class from now on; "" is no change.  For a class that was checked. */
 extern bool bkc_store_use_class(BkcStore *store, const char *class, BkcError *err);
 
-/* Ask whether the repository knows the class that packs will be written in; leaves nothing behind. */
+/* Ask whether the repository knows the class of packs to be written; leaves nothing behind. */
 extern bool bkc_store_try_class(BkcStore *store, BkcError *err);
 
-/* Call each() for every object below prefix that is in an archive and cannot, or can for a while, be read. */
+/* Call each() for every object below prefix that is in an archive, thawed or not. */
 extern bool bkc_store_archived(BkcStore *store, const char *prefix, BkcArchiveEach each, void *arg,
 							   BkcError *err);
 

@@ -129,7 +129,9 @@ class_of(const BkcS3Store *store, const char *name)
 		return store->base.class[0] != '\0' ? store->base.class : NULL;
 	if (c->wal_storage_class != NULL && bkc_name_parse_wal(name, &parsed))
 		return c->wal_storage_class;
-	return c->storage_class != NULL && !bkc_s3_is_archive(c->storage_class) ? c->storage_class : NULL;
+	if (c->storage_class == NULL || bkc_s3_is_archive(c->storage_class))
+		return NULL;
+	return c->storage_class;
 }
 
 bool
