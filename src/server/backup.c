@@ -189,13 +189,12 @@ preflight(Leader *l)
 		strlcpy(l->host, "unknown", sizeof(l->host));
 	l->host[sizeof(l->host) - 1] = '\0';
 	check(bkc_repo_open(l->repo, &l->store, &err), &err);
+	check(bkc_store_use_class(l->store, args->storage_class, &err), &err);
 	if (!bkc_store_probe(l->store, l->owner, &err))
 	{
 		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);
 		bkc_ereport(ERROR, &err);
 	}
-	check(bkc_store_use_class(l->store, args->storage_class, &err), &err);
-	check(bkc_store_try_class(l->store, &err), &err);
 	check(bkc_keyring_seals(l->store, &l->sealed, &err), &err);
 	bkc_preflight_cluster(l->store, l->repo, l->sysid);
 	check(bkc_ownership_check(l->repo, l->store, &err), &err);

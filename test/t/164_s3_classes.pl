@@ -75,6 +75,15 @@ for (
 	like($stderr, $_->[1], "no schedule: $_->[0]");
 }
 
+$node->safe_psql('postgres', "ALTER SYSTEM SET pg_backupctl.repositories = 'main=$url&storage_class=NO_SUCH_CLASS'");
+$node->reload;
+bkc_wait_for_sql($node, "SELECT current_setting('pg_backupctl.repositories') LIKE '%NO_SUCH%'", 't', 'a class in the URL');
+like($node->safe_psql('postgres', "SELECT string_agg(finding, ' ') FROM backup_check() WHERE status = 'failed'"),
+	qr/cannot store objects in class "NO_SUCH_CLASS"/, 'that is not known: backup_check() tells');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET pg_backupctl.repositories');
+$node->reload;
+bkc_wait_for_sql($node, "SELECT current_setting('pg_backupctl.repositories') LIKE '%NO_SUCH%'", 'f', 'the former URL');
+
 # ---- a schedule's ----
 
 $node->safe_psql('postgres',
@@ -139,6 +148,8 @@ is($node->safe_psql('postgres', "SELECT verification_status FROM backup_catalog 
 like(bkc_client_ok([ 'list', '--repo', $url ], 'list'), qr/$label/, 'list shows it');
 is($node->safe_psql('postgres', "DELETE FROM backup_catalog; SELECT added FROM backup_catalog_sync('main')"), 2, 'the catalog can be rebuilt');
 is($node->safe_psql('postgres', "SELECT count(*) FROM backup_expire() WHERE action = 'keep' AND name = '$label'"), 1, 'retention plans');
+
+bkc_client_ok([ 'check', '--repo', $url ], 'check');
 
 # an option that is wrong costs nothing
 bkc_client_fails([ @restore, '--thaw=0' ], qr/--thaw "0" is not a number of days/, 'no days');

@@ -581,5 +581,5 @@ bkc_store_probe(BkcStore *store, const char *who, BkcError *err)
 		return bkc_error_context(err, "could not %s repository \"%s\"", probe_steps[i].what,
 								 store->location);
 	}
-	return true;
+	return bkc_store_try_class(store, err);
 }

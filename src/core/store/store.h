@@ -335,7 +335,7 @@ extern bool bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err
 /*
  * A reachable and writable repository?  Writes, reads back, lists and removes
  * a small object "probe/<who>/<random>", after clearing what a probe of the
- * same caller has left there.  who is one component of a name, and only one
+ * same caller has left there, and tries its class.  who is one component of a name, and only one
  * process uses it at a time.  Errors say which step failed.
  */
 extern bool bkc_store_probe(BkcStore *store, const char *who, BkcError *err);

@@ -50,7 +50,7 @@ static const struct
 	{"TemporaryRedirect", BKC_ERR_INVALID, "Check \"region\" and \"endpoint\" in the repository's URL."},
 	{"IllegalLocationConstraintException", BKC_ERR_INVALID, "Check \"region\" in the repository's URL."},
 	{"InvalidStorageClass", BKC_ERR_INVALID, "Check the class that the backup was told, and \"storage_class\" and \"wal_storage_class\" in the repository's URL."},
-	{"InvalidObjectState", BKC_ERR_ARCHIVED, "The object is in an archive class and must be thawed first: \"pg_backupctl restore --thaw\" requests that.  It takes hours."},
+	{"InvalidObjectState", BKC_ERR_ARCHIVED, "It is in an archive class and must be thawed first, which takes hours: \"pg_backupctl restore --thaw\" requests that for the packs of a backup."},
 	{"BadDigest", BKC_ERR_UNAVAILABLE, NULL},	/* changed on the way */
 	{"XAmzContentSHA256Mismatch", BKC_ERR_UNAVAILABLE, NULL},
 	{"IncompleteBody", BKC_ERR_UNAVAILABLE, NULL},
