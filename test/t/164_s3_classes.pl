@@ -47,8 +47,24 @@ my @rest = bkc_s3_objects($bucket, qr{^(?!.*/data/[1-9])});
 ok((grep { m{/wal/} } @rest) && (grep { m{/manifest$} } @rest) && (grep { m{/data/0-} } @rest), 'there are others');
 is_deeply([ grep { class($_) ne 'STANDARD' } @rest ], [], 'none of them is');
 is($backup->{metadata} =~ /"storage_class": "GLACIER", / ? 1 : 0, 1, 'the catalog tells it');
-is($node->safe_psql('postgres', "SELECT storage_class, backups FROM backup_storage WHERE repository = 'main'"),
+is($node->safe_psql('postgres', "SELECT storage_class, backups FROM backup_storage WHERE repository = 'main' AND kind = 'backups'"),
 	'GLACIER|1', 'what it costs goes by it');
+for (
+	[ '', 'STANDARD|STANDARD' ],
+	[ '&storage_class=DEEP_ARCHIVE', 'DEEP_ARCHIVE|STANDARD' ],
+	[ '&storage_class=GLACIER', 'GLACIER|STANDARD' ],
+	[ '&storage_class=GLACIER_IR', 'GLACIER_IR|GLACIER_IR' ],
+	[ '&storage_class=GLACIER&wal_storage_class=STANDARD_IA', 'GLACIER|STANDARD_IA' ],
+	[ '&wal_storage_class=STANDARD_IA', 'STANDARD|STANDARD_IA' ])
+{
+	$node->safe_psql('postgres', "ALTER SYSTEM SET pg_backupctl.repositories = 'main=$url$_->[0]'");
+	$node->reload;
+	bkc_wait_for_sql($node, "SELECT backup_repository_class('main'), backup_repository_class('main', 'wal')",
+		$_->[1], "the URL tells the classes: $_->[0]");
+}
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET pg_backupctl.repositories');
+$node->reload;
+bkc_wait_for_sql($node, "SELECT current_setting('pg_backupctl.repositories') LIKE '%disk%'", 't', 'and the former URL again');
 
 $node->safe_psql('postgres', 'DELETE FROM backup_catalog');
 is($node->safe_psql('postgres', "SELECT added FROM backup_catalog_sync('main')"), 1, 'a catalog that was lost is rebuilt');
