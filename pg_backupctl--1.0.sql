@@ -1582,19 +1582,22 @@ CREATE TABLE @extschema@.backup_wal_usage (
 
 COMMENT ON TABLE @extschema@.backup_wal_usage IS 'what the archived WAL took when wal-check or expire last looked; see backup_storage';
 
-CREATE FUNCTION @extschema@.backup_repository_class(repository text)
+CREATE FUNCTION @extschema@.backup_repository_class(repository text, kind text DEFAULT 'backups')
 RETURNS text
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
+	-- WAL is never put into an archive
 	SELECT CASE WHEN u.url LIKE 'file:%' THEN 'file'
+		WHEN kind = 'wal' THEN COALESCE("substring"(u.url, '[?&]wal_storage_class=([^&\s]+)'),
+			"substring"(u.url, '[?&]storage_class=(?!GLACIER(?!_IR)|[^&\s]*ARCHIVE)([^&\s]+)'), 'STANDARD')
 		ELSE COALESCE("substring"(u.url, '[?&]storage_class=([^&\s]+)'), 'STANDARD') END
 	FROM (SELECT "substring"(current_setting('pg_backupctl.repositories'),
 		'(?:^|,)\s*' || regexp_replace(repository, '\W', '\\\&', 'g') || '\s*=([^,]*)') AS url) u
 $$;
 
-COMMENT ON FUNCTION @extschema@.backup_repository_class(text)
-	IS 'storage class of a repository, as its URL says now; "file" for folders';
+COMMENT ON FUNCTION @extschema@.backup_repository_class(text, text)
+	IS 'storage class of a repository''s "backups" or "wal", as its URL says now; "file" for folders';
 
 CREATE VIEW @extschema@.backup_storage AS
 SELECT s.repository, s.kind, s.tier, s.storage_class, s.backups, s.objects,
@@ -1619,7 +1622,7 @@ FROM (
 	WHERE y.status = 'completed'
 	GROUP BY y.repository, NULLIF(c.tier, ''), k.storage_class
 	UNION ALL
-	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository), NULL, w.objects,
+	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository, 'wal'), NULL, w.objects,
 		w.bytes, NULL, NULL, NULL, w.measured_at
 	FROM @extschema@.backup_wal_usage w) s
 	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class
@@ -1815,7 +1818,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
 	@extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_repository_class(text),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
 	FROM PUBLIC;
@@ -1874,6 +1877,6 @@ GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_repository_class(text),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;
