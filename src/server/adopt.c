@@ -80,7 +80,8 @@ newest_wal(const BkcWalMap *map, int64 *newest, BkcError *err)
 		char		segment[BKC_WAL_NAME_MAX];
 		BkcWalRow	row;
 
-		bkc_wal_segment_name(map->tails[i].timeline, map->tails[i].segno, map->segment_size, segment);
+		bkc_wal_segment_name(map->tails[i].timeline, map->tails[i].segno, map->segment_size,
+							 segment);
 		if (bkc_wal_chunks_end(map->store, map->sysid, segment, &row, err))
 			*newest = Max(*newest, row.time);
 		else if (err->code != BKC_ERR_NOT_FOUND && err->code != BKC_ERR_CORRUPT)

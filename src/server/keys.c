@@ -111,7 +111,7 @@ bkc_repo_keys_changed(const BkcRepoDef *def, const BkcStore *store)
 
 /* ---- the key of the day, known to all ---- */
 
-/* arg is the index in shared memory, from 1.  Of predecessors little is written, and nothing shared. */
+/* arg is the index in shared memory, from 1.  For predecessors little is written: not shared. */
 static bool
 share_get(void *arg, uint64_t sysid, int64_t day, uint8_t id[BKC_KEY_ID_SIZE])
 {

@@ -268,7 +268,8 @@ read_repository(Work *w, BkcError *err)
 	if (!bkc_repo_open(w->repo, &w->store, err) ||
 		!bkc_repo_clusters(w->store, &clusters, &n, err))
 		return false;
-	ok = bkc_lineage_load(w->store, GetSystemIdentifier(), &w->predecessors, &w->npredecessors, err);
+	ok = bkc_lineage_load(w->store, GetSystemIdentifier(), &w->predecessors, &w->npredecessors,
+						  err);
 	for (size_t i = 0; i < n; i++)
 		w->foreign += clusters[i].system_identifier != GetSystemIdentifier();
 	w->foreign -= Min(w->foreign, w->npredecessors);

@@ -309,7 +309,8 @@ open_backup(Verify *v)
 	repo = bkc_settings_repository(v->row.repository);
 	if (!bkc_repo_open(repo, &v->store, &err))
 		bkc_ereport(ERROR, &err);
-	if (!bkc_repo_backup_complete(v->store, v->row.system_identifier, v->row.label, &complete, &err))
+	if (!bkc_repo_backup_complete(v->store, v->row.system_identifier, v->row.label, &complete,
+								  &err))
 		bkc_ereport(ERROR, &err);
 	if (!bkc_backup_load(v->store, v->row.system_identifier, v->row.label, &v->backup, &err))
 	{

@@ -124,4 +124,15 @@ my @key = ('--key-file', "$keys/two");
 bkc_judge(bkc_restore($first, 'copy1', args => [ '--cluster', $a, '--immediate', @key ]), $sum);
 bkc_judge(bkc_restore($first, 'copy2', args => [ '--cluster', $b, '--backup', $newer->{label}, '--immediate', @key ]), $sum2);
 
+# ---- who owns the successor owns its predecessors ----
+
+my $fourth = bkc_restore($first, 'fourth', args => [ '--cluster', $c, '--take-over', @key ]);
+bkc_start_restored($fourth);
+is(bkc_backup($fourth)->{status}, 'completed', 'restored, it goes on');
+bkc_wait_for_sql($fourth, "SELECT count(*) FROM backup_catalog WHERE id = $oldest->{id} AND held", 1, 'with its catalog');
+is($fourth->safe_psql('postgres', "SELECT backup_release($oldest->{id})"), 1, 'the oldest is released');
+is($fourth->safe_psql('postgres', "SELECT count(*) FROM backup_expire(false) WHERE kind = 'backup' AND action = 'remove' AND id = $oldest->{id}"), 1, 'and goes');
+ok(!bkc_repo_objects($first, qr{^$a/backups/}), 'nothing of it is left');
+$fourth->stop;
+
 done_testing();

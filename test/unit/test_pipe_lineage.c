@@ -19,7 +19,8 @@ cluster(BkcStore *store, uint64_t sysid)
 
 	assert_ok(bkc_name_cluster(sysid, name, &err));
 	assert_ok(bkc_clusterdoc_encode(&doc, &text, &err));
-	assert_ok(bkc_document_put(store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len, &err));
+	assert_ok(bkc_document_put(store, name, BKC_KIND_CLUSTER, bkc_buffer_str(&text), text.len,
+							   &err));
 	bkc_buffer_free(&text);
 }
 

@@ -30,7 +30,7 @@ typedef struct BkcPredecessor
 extern bool bkc_lineage_load(BkcStore *store, uint64_t sysid, BkcPredecessor **list, size_t *n,
 							 BkcError *err);
 
-/* Is it a predecessor?  *next is the first cluster on the way there, 0 when nobody has adopted it. */
+/* Is it a predecessor?  *next is the cluster that has adopted it, 0 when there is none. */
 extern bool bkc_lineage_leads(BkcStore *store, uint64_t sysid, uint64_t to, bool *leads,
 							  uint64_t *next, BkcError *err);
 
