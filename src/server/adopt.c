@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pipe/lineage.h"
+#include "pipe/manifestio.h"
 #include "pipe/owner.h"
 #include "pipe/unpack.h"
 #include "pipe/walmap.h"
@@ -94,20 +95,28 @@ static bool
 newest_backup(const BkcAdoption *a, int64 *newest, BkcError *err)
 {
 	BkcBackupRef *refs;
-	BkcBackupSpan *spans;
+	BkcManifestHeader header;
 	size_t		n;
+	bool		ok = true;
 
 	if (!bkc_repo_backups(a->store, a->sysid, &refs, &n, err))
 		return false;
 	if (n > 0)
 		*newest = Max(*newest, bkc_label_time(refs[n - 1].label));
+
+	/* when it ended: one that goes on for long may have nothing else to show */
+	if (n > 0 && refs[n - 1].complete)
+	{
+		ok = bkc_manifest_peek(a->store, a->sysid, refs[n - 1].label, &header, err);
+		if (ok)
+		{
+			*newest = Max(*newest, header.stop_time);
+			bkc_manifest_header_free(&header);
+		}
+		ok = ok || err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_NOT_FOUND;
+	}
 	free(refs);
-	if (!bkc_repo_spans(a->store, a->sysid, &spans, &n, err))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		*newest = Max(*newest, spans[i].stop_time);
-	free(spans);
-	return true;
+	return ok;
 }
 
 static bool
