@@ -168,6 +168,8 @@ BEGIN
 			COALESCE(p_metadata, '{}'::jsonb)
 			|| pg_catalog.jsonb_build_object('registered_by', SESSION_USER))
 	RETURNING id INTO new_id;
+	PERFORM @extschema@.backup_event_add('register',
+		pg_catalog.format('%s backup %s', p_backup_type, p_backup_location), backup_id => new_id);
 	RETURN new_id;
 END
 $$;
@@ -213,6 +215,11 @@ BEGIN
 		restoration_test_date = CASE WHEN p_restoration_tested THEN pg_catalog.clock_timestamp()
 									 ELSE restoration_test_date END
 	WHERE id = p_backup_id;
+	PERFORM @extschema@.backup_event_add('verify',
+		pg_catalog.format('registered backup: %s%s', p_verification_status,
+						  CASE WHEN p_restoration_tested THEN ', restored' END), backup_id => p_backup_id,
+		severity => CASE WHEN p_verification_status = 'failed' THEN 'critical' ELSE 'info' END,
+		result => CASE WHEN p_verification_status = 'failed' THEN 'failed' ELSE 'ok' END);
 	RETURN true;
 END
 $$;
@@ -444,6 +451,9 @@ BEGIN
 				pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(), 'by', CURRENT_USER,
 											  'reason', backup_shred.reason, 'locked', waiting))
 		WHERE c.id = backup.id;
+		PERFORM @extschema@.backup_event_add('shred',
+			pg_catalog.format('backup %s is to be shredded, and locked: %s', backup.label, backup_shred.reason),
+			backup.repository, backup.id, backup.label, severity => 'warning', result => 'failed', detail => waiting);
 		RAISE WARNING 'backup % is not shredded yet, because a lock forbids it', backup.id
 			USING DETAIL = (SELECT pg_catalog.string_agg('Repository "' || w.key || '": ' || w.value || '.', ' ' ORDER BY w.key)
 							FROM pg_catalog.jsonb_each_text(waiting) w),
@@ -456,6 +466,9 @@ BEGIN
 			pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(),
 										  'by', CURRENT_USER, 'reason', backup_shred.reason))
 	WHERE c.id = backup.id;
+	PERFORM @extschema@.backup_event_add('shred',
+		pg_catalog.format('backup %s is shredded: %s', backup.label, backup_shred.reason),
+		backup.repository, backup.id, backup.label);
 
 	-- whoever restores one of them gets the same rows, as of its time
 	SELECT pg_catalog.string_agg(label, ', ' ORDER BY label) INTO others
@@ -496,7 +509,7 @@ CREATE TABLE @extschema@.backup_event (
 CREATE INDEX ON @extschema@.backup_event (at);
 
 COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only ever added, until expiry';
-COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, notify';
+COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, register, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, wal-conflict, clock, setting, notify';
 COMMENT ON COLUMN @extschema@.backup_event.actor IS 'role that was logged in, or "schedule" or "server"';
 COMMENT ON COLUMN @extschema@.backup_event.client IS 'application and address of the session';
 
@@ -534,6 +547,49 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb)
 	IS 'add a row to backup_event; for the functions of this extension';
+
+-- What is different from the last event of this kind: settings, and the data directory.
+CREATE FUNCTION @extschema@.backup_setting_changes(
+	data_directory text, timeline bigint,
+	OUT kind text, OUT severity text, OUT message text, OUT detail jsonb)
+RETURNS SETOF record
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH now AS (
+		SELECT pg_catalog.jsonb_object_agg(s.name, s.setting) AS settings FROM pg_catalog.pg_settings s
+		WHERE (pg_catalog.starts_with(s.name, 'pg_backupctl.')
+				AND s.name NOT IN ('pg_backupctl.fault', 'pg_backupctl.test_clock'))
+			OR s.name IN ('archive_mode', 'archive_library', 'archive_command', 'wal_level')
+	), last AS (
+		SELECT e.detail FROM @extschema@.backup_event e WHERE e.kind = 'setting' ORDER BY e.id DESC LIMIT 1
+	), changed AS (
+		SELECT COALESCE(n.key, o.key) AS name, o.value AS old, n.value AS new
+		FROM (SELECT v.* FROM now, pg_catalog.jsonb_each_text(now.settings) v) n
+		FULL JOIN (SELECT v.* FROM last, pg_catalog.jsonb_each_text(last.detail -> 'settings') v) o
+			ON o.key = n.key
+		WHERE n.value IS DISTINCT FROM o.value
+	), found AS (
+		SELECT NOT EXISTS (SELECT FROM last) AS is_first,
+			EXISTS (SELECT FROM last WHERE last.detail ->> 'data_directory' <> $1) AS has_moved,
+			EXISTS (SELECT FROM changed c
+				WHERE (c.name = 'pg_backupctl.enabled' AND c.new = 'off')
+					OR (c.name = 'archive_library' AND c.old = 'pg_backupctl')) AS is_off,
+			(SELECT pg_catalog.string_agg(pg_catalog.format('%s was "%s", is "%s"', c.name, c.old, c.new), '; '
+				ORDER BY c.name) FROM changed c) AS changes
+	)
+	SELECT 'setting', CASE WHEN NOT f.is_first AND (f.is_off OR f.has_moved) THEN 'warning' ELSE 'info' END,
+		CASE WHEN f.is_first THEN 'first look at the settings'
+			ELSE pg_catalog.concat_ws('; ',
+				CASE WHEN f.has_moved THEN 'another data directory than before: it was restored, copied, or is a promoted standby; its timeline is ' || $2 END,
+				f.changes) END,
+		pg_catalog.jsonb_build_object('settings', now.settings, 'data_directory', $1, 'timeline', $2)
+	FROM found f, now
+	WHERE f.is_first OR f.has_moved OR f.changes IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_setting_changes(text, bigint)
+	IS 'the next event of kind "setting", if something changed; for the scheduler';
 
 -- ---------------------------------------------------------------------------
 -- holds, and the catalog as the repositories have it
@@ -1777,6 +1833,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_shred(bigint, text),
 	@extschema@.backup_check(text),
 	@extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb),
+	@extschema@.backup_setting_changes(text, bigint),
 	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text, bigint),
 	@extschema@.backup_hold_change(bigint, boolean, text),
 	@extschema@.backup_hold(bigint, text),

@@ -5,8 +5,10 @@
 #include "pgcompat.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid_d.h"
 #include "event.h"
 #include "leader.h"
+#include "miscadmin.h"
 #include "notify.h"
 #include "sqlrun.h"
 
@@ -66,6 +68,28 @@ bkc_event(const BkcEvent *event)
 		(void) bkc_sqlrun_try(tell_listeners, &arg, 1, "notify listeners");
 	bkc_notify_request();
 	return arg.id;
+}
+
+/*
+ * What was done in a repository stays done when the transaction is rolled back; then only the
+ * server's log tells of it.  The caller may use the function that calls this one, not write events.
+ */
+void
+bkc_event_session(const BkcEvent *event)
+{
+	const char *values[6] = {event->kind, event->message, event->repository,
+		event->backup_id != 0 ? psprintf("%lld", (long long) event->backup_id) : NULL,
+	event->label, event->detail ? event->detail : "{}"};
+	Oid			user;
+	int			context;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT %s.backup_event_add($1, $2, $3, $4::bigint, $5, detail => $6::jsonb)",
+					SPI_OK_SELECT, 6, values);
+	bkc_sqlrun_finish();
+	SetUserIdAndSecContext(user, context);
 }
 
 void

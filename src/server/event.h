@@ -22,6 +22,12 @@ typedef struct BkcEvent
 	const char *detail;
 } BkcEvent;
 
+/*
+ * In a session's transaction: who is logged in did it.  Raises.  severity, result, actor and
+ * schedule are not looked at.
+ */
+extern void bkc_event_session(const BkcEvent *event);
+
 /* Its id.  Does not raise: what could not be written is a WARNING in the log, and 0. */
 extern int64 bkc_event(const BkcEvent *event);
 

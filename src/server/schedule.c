@@ -19,6 +19,7 @@
 #include "jobargs.h"
 #include "miscadmin.h"
 #include "schedule.h"
+#include "settingnote.h"
 #include "settings.h"
 #include "sqlrun.h"
 #include "utils/builtins.h"
@@ -61,6 +62,31 @@ bkc_schedule_request(void)
 	LWLockRelease(bkc_shared->lock);
 }
 
+static bool wanted_at_commit = false;
+
+static void
+at_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (wanted_at_commit && event == XACT_EVENT_COMMIT)
+		bkc_schedule_request();
+	wanted_at_commit = false;
+}
+
+void
+bkc_schedule_request_at_commit(void)
+{
+	static bool registered = false;
+
+	if (bkc_shared == NULL)
+		return;
+	if (!registered)
+		RegisterXactCallback(at_end, NULL);
+	registered = true;
+	wanted_at_commit = true;
+}
+
 bool
 bkc_schedule_due(void)
 {
@@ -70,8 +96,9 @@ bkc_schedule_due(void)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 
 	/* also when the clock was set back behind the last look */
-	due = bkc_set_enabled && (bkc_shared->schedule_look || now >= bkc_shared->schedule_wake ||
-							  now < bkc_shared->schedule_looked);
+	due = bkc_shared->schedule_look ||
+		(bkc_set_enabled &&
+		 (now >= bkc_shared->schedule_wake || now < bkc_shared->schedule_looked));
 	for (int i = 0; i < BKC_MAX_JOBS && due; i++)
 		due = bkc_shared->jobs[i].state == BKC_JOB_FREE ||
 			bkc_shared->jobs[i].args.kind != BKC_JOB_SCHEDULE;
@@ -511,24 +538,35 @@ look_at_safely(Entry *e, int64 now)
 	return wake;
 }
 
-void
-bkc_schedule_run(BkcJob *job)
+/* Returns when the next look is wanted. */
+static int64
+look_at_all(void)
 {
 	int64		now = bkc_clock_to_unix(bkc_clock_now());
 	int64		wake = now + (int64) LOOK_SECONDS * USECS_PER_SEC;
 	Entry	   *entries;
 	int			n = 0;
 
-	if (bkc_set_enabled && !RecoveryInProgress() && bkc_sqlrun_installed())
+	if (RecoveryInProgress() || !bkc_sqlrun_installed())
+		return wake;
+	bkc_settingnote();
+	if (!bkc_set_enabled)
+		return wake;
+	bkc_shared->schedule_waits = false;
+	entries = read_entries(&n);
+	for (int i = 0; i < n; i++)
 	{
-		bkc_shared->schedule_waits = false;
-		entries = read_entries(&n);
-		for (int i = 0; i < n; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			wake = Min(wake, look_at_safely(&entries[i], now));
-		}
+		CHECK_FOR_INTERRUPTS();
+		wake = Min(wake, look_at_safely(&entries[i], now));
 	}
+	return wake;
+}
+
+void
+bkc_schedule_run(BkcJob *job)
+{
+	int64		wake = look_at_all();
+
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	bkc_shared->schedule_wake = bkc_clock_from_unix(wake);
 	LWLockRelease(bkc_shared->lock);

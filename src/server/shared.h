@@ -159,6 +159,7 @@ typedef struct BkcShared
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
 	bool		schedule_waits; /* one is due, and another job is in its way */
+	bool		settings_noted; /* changes of settings are in backup_event */
 	bool		notify_look;	/* there is a new event, or a target was changed */
 	bool		notify_none;	/* no target is defined */
 	TimestampTz notify_wake;	/* when the next look is due */

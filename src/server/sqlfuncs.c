@@ -17,6 +17,7 @@
 #include "leader.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "schedule.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -50,6 +51,7 @@ bkc_sql_install_check(PG_FUNCTION_ARGS)
 						bkc_set_database, here),
 				 errhint("Run CREATE EXTENSION in \"%s\", or change pg_backupctl.database and restart the server.",
 						 bkc_set_database)));
+	bkc_schedule_request_at_commit();
 	PG_RETURN_VOID();
 }
 

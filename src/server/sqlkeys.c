@@ -15,6 +15,7 @@
 #include "base/host.h"
 #include "base/text.h"
 #include "errors.h"
+#include "event.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "format/documents.h"
@@ -189,6 +190,15 @@ rotate_cluster(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, uint64 
 			 errdetail("%llu copies were added, %llu of other keys removed.",
 					   (unsigned long long) done.added, (unsigned long long) done.removed)));
 	note_key(fcinfo, w, repo->name, hex);
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "key", .repository = repo->name,
+					   .message = psprintf("key %s opens all %llu data keys%s; %llu copies were added, %llu of other keys removed",
+										   hex, (unsigned long long) done.keys,
+										   sysid == GetSystemIdentifier() ? "" :
+										   psprintf(" of predecessor %llu",
+													(unsigned long long) sysid),
+										   (unsigned long long) done.added,
+										   (unsigned long long) done.removed)});
 	values[0] = CStringGetTextDatum(repo->name);
 	values[1] = CStringGetTextDatum(hex);
 	values[2] = Int64GetDatum((int64) done.keys);
