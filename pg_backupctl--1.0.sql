@@ -245,6 +245,15 @@ RETURNS SETOF record
 COMMENT ON FUNCTION @extschema@.backup_jobs()
 	IS 'running jobs as they stand in shared memory; see the view backup_progress';
 
+CREATE FUNCTION @extschema@.backup_job_counts(OUT job text, OUT result text, OUT jobs bigint)
+RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'bkc_sql_job_counts'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_job_counts()
+	IS 'how many jobs have ended since the start of the server, by kind and result; those that the server does by itself, too';
+
 CREATE VIEW @extschema@.backup_progress AS
 SELECT j.id, j.job, j.label, j.repository, j.phase,
 	CASE WHEN j.bytes_total > 0
@@ -507,8 +516,9 @@ CREATE TABLE @extschema@.backup_event (
 	detail jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX ON @extschema@.backup_event (at);
+CREATE INDEX ON @extschema@.backup_event (kind, id);
 
-COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only ever added, until expiry';
+COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only added, and removed after pg_backupctl.event_retention';
 COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, register, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, wal-conflict, clock, setting, notify';
 COMMENT ON COLUMN @extschema@.backup_event.actor IS 'role that was logged in, or "schedule" or "server"';
 COMMENT ON COLUMN @extschema@.backup_event.client IS 'application and address of the session';
@@ -1609,32 +1619,62 @@ COMMENT ON VIEW @extschema@.backup_health IS 'what to look after, one row for ea
 COMMENT ON COLUMN @extschema@.backup_health.threshold IS 'warning / critical; see backup_threshold';
 COMMENT ON COLUMN @extschema@.backup_health.level IS '0 ok, 1 warning, 2 critical';
 
+-- What jobs that have to do with all WAL have seen last.
+CREATE TABLE @extschema@.backup_wal_usage (
+	repository text PRIMARY KEY,
+	objects bigint NOT NULL,
+	bytes bigint NOT NULL,
+	measured_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+
+COMMENT ON TABLE @extschema@.backup_wal_usage IS 'what the archived WAL took when wal-check or expire last looked; see backup_storage';
+
+CREATE FUNCTION @extschema@.backup_repository_class(repository text)
+RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN u.url LIKE 'file:%' THEN 'file'
+		ELSE COALESCE("substring"(u.url, '[?&]storage_class=([^&\s]+)'), 'STANDARD') END
+	FROM (SELECT "substring"(current_setting('pg_backupctl.repositories'),
+		'(?:^|,)\s*' || regexp_replace(repository, '\W', '\\\&', 'g') || '\s*=([^,]*)') AS url) u
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_repository_class(text)
+	IS 'storage class of a repository, as its URL says now; "file" for folders';
+
 CREATE VIEW @extschema@.backup_storage AS
-SELECT s.repository, s.tier, s.storage_class, s.backups,
+SELECT s.repository, s.kind, s.tier, s.storage_class, s.backups, s.objects,
 	pg_catalog.pg_size_pretty(s.bytes) AS stored,
 	pg_catalog.pg_size_pretty(s.original_bytes) AS original,
 	pg_catalog.round(s.bytes / 1073741824.0 * p.price_per_gib_month, 2) || ' ' || p.currency AS monthly_cost,
-	s.oldest, s.newest, s.bytes, s.original_bytes,
+	s.oldest, s.newest, s.measured_at, s.bytes, s.original_bytes,
 	pg_catalog.round(s.bytes / 1073741824.0 * p.price_per_gib_month, 6) AS cost_per_month,
 	p.currency, p.as_of AS price_as_of
 FROM (
-	SELECT y.repository, NULLIF(c.tier, '') AS tier, k.storage_class, pg_catalog.count(*) AS backups,
+	SELECT y.repository, 'backups' AS kind, NULLIF(c.tier, '') AS tier, k.storage_class,
+		pg_catalog.count(*) AS backups, NULL::bigint AS objects,
 		pg_catalog.sum(c.backup_size_bytes)::bigint AS bytes,
 		pg_catalog.sum(c.original_size_bytes)::bigint AS original_bytes,
-		pg_catalog.min(c.finished_at) AS oldest, pg_catalog.max(c.finished_at) AS newest
+		pg_catalog.min(c.finished_at) AS oldest, pg_catalog.max(c.finished_at) AS newest,
+		NULL::timestamptz AS measured_at
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id,
 		-- the backup's own, or what the repository's URL says now
 		LATERAL (SELECT COALESCE(NULLIF(c.metadata ->> 'storage_class', ''),
 			CASE WHEN c.backup_location LIKE 'file:%' THEN 'file' END,
-			pg_catalog."substring"(pg_catalog.current_setting('pg_backupctl.repositories'), '(?:^|,)\s*'
-				|| pg_catalog.regexp_replace(y.repository, '\W', '\\\&', 'g') || '\s*=[^,]*[?&]storage_class=([^&,\s]+)'),
-			'STANDARD') AS storage_class) k
+			@extschema@.backup_repository_class(y.repository)) AS storage_class) k
 	WHERE y.status = 'completed'
-	GROUP BY 1, 2, 3) s
+	GROUP BY y.repository, NULLIF(c.tier, ''), k.storage_class
+	UNION ALL
+	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository), NULL, w.objects,
+		w.bytes, NULL, NULL, NULL, w.measured_at
+	FROM @extschema@.backup_wal_usage w) s
 	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class
-ORDER BY s.repository, s.tier, s.storage_class;
+ORDER BY s.repository, s.kind, s.tier, s.storage_class;
 
-COMMENT ON VIEW @extschema@.backup_storage IS 'what backups take and cost, by repository, tier and storage class; without the archived WAL';
+COMMENT ON VIEW @extschema@.backup_storage IS 'what backups and archived WAL take and cost, by repository, kind, tier and storage class';
+COMMENT ON COLUMN @extschema@.backup_storage.kind IS 'backups, by the catalog; wal, by the last wal-check or expire';
+COMMENT ON COLUMN @extschema@.backup_storage.measured_at IS 'when the WAL was measured';
 COMMENT ON COLUMN @extschema@.backup_storage.monthly_cost IS 'by backup_price; null where it has no price';
 
 CREATE FUNCTION @extschema@.backup_cost_forecast(
@@ -1675,7 +1715,8 @@ BEGIN
 				-- where the last one lies
 				SELECT COALESCE(backup_cost_forecast.storage_class,
 					(SELECT s.storage_class FROM @extschema@.backup_storage s
-					 WHERE s.repository = a.repository ORDER BY s.newest DESC LIMIT 1)) AS storage_class) k
+					 WHERE s.repository = a.repository AND s.kind = 'backups'
+					 ORDER BY s.newest DESC LIMIT 1)) AS storage_class) k
 			CROSS JOIN LATERAL (
 				SELECT min(EXTRACT(epoch FROM r.later - r.first) / 3600) AS hours
 				FROM @extschema@.backup_schedule e,
@@ -1694,23 +1735,27 @@ BEGIN
 			(5, 'yearly', COALESCE(backup_cost_forecast.keep_yearly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 7 END)),
 			(6, 'within', ceil(EXTRACT(epoch FROM backup_cost_forecast.keep_within) / 3600 / p.hours)::bigint)) r (line, rule, n)
 	), line AS (
-		SELECT r.repository, r.number, r.size, r.storage_class, r.line, r.rule, r.n FROM rule r WHERE r.n > 0
+		SELECT r.repository, r.number, r.n * r.size AS bytes, r.storage_class, r.line, r.rule, r.n FROM rule r WHERE r.n > 0
 		UNION ALL
 		-- without rules everything stays, and there is no end
-		SELECT r.repository, r.number, r.size, r.storage_class, 7, 'all', NULLIF(sum(r.n), 0)::bigint
-		FROM rule r GROUP BY 1, 2, 3, 4
+		SELECT r.repository, r.number, NULLIF(sum(r.n), 0) * r.size, r.storage_class, 7, 'all', NULLIF(sum(r.n), 0)::bigint
+		FROM rule r GROUP BY r.repository, r.number, r.size, r.storage_class
+		UNION ALL
+		-- as much as there is now
+		SELECT p.repository, p.number, s.bytes, s.storage_class, 8, 'wal', NULL
+		FROM place p JOIN @extschema@.backup_storage s ON s.repository = p.repository AND s.kind = 'wal'
 	)
-	SELECT l.repository, l.rule, l.n, pg_size_pretty((l.n * l.size)::bigint),
-		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 2) || ' ' || p.currency,
-		(l.n * l.size)::bigint,
-		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 6), p.currency
+	SELECT l.repository, l.rule, l.n, pg_size_pretty(l.bytes::bigint),
+		round(l.bytes::numeric / 1073741824 * p.price_per_gib_month, 2) || ' ' || p.currency,
+		l.bytes::bigint,
+		round(l.bytes::numeric / 1073741824 * p.price_per_gib_month, 6), p.currency
 	FROM line l LEFT JOIN @extschema@.backup_price p ON p.storage_class = l.storage_class
 	ORDER BY l.number, l.line;
 END
 $$;
 
 COMMENT ON FUNCTION @extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
-	IS 'what the backups that such a policy keeps would take and cost at most, when as many are there; by the size of the last ones';
+	IS 'what the backups that such a policy keeps would take and cost at most, when as many are there, by the size of the last ones; and the WAL as it is now';
 
 CREATE FUNCTION @extschema@.backup_metrics()
 RETURNS text
@@ -1730,8 +1775,8 @@ AS $$
 		(8, 'pg_backupctl_last_duration_seconds', 'gauge', 'seconds', 'Duration of the last good backup.'),
 		(9, 'pg_backupctl_next_run_timestamp_seconds', 'gauge', 'seconds', 'When a schedule takes the next backup.'),
 		(10, 'pg_backupctl_backups', 'gauge', NULL, 'Backups in the catalog.'),
-		(11, 'pg_backupctl_storage_bytes', 'gauge', 'bytes', 'Stored bytes of backups.'),
-		(12, 'pg_backupctl_storage_cost', 'gauge', NULL, 'Cost of stored backups a month, by backup_price.'),
+		(11, 'pg_backupctl_storage_bytes', 'gauge', 'bytes', 'Stored bytes of backups and WAL.'),
+		(12, 'pg_backupctl_storage_cost', 'gauge', NULL, 'Cost of stored backups and WAL a month, by backup_price.'),
 		(13, 'pg_backupctl_archive_backlog_bytes', 'gauge', 'bytes', 'WAL that waits for a repository.'),
 		(14, 'pg_backupctl_archive_state', 'gauge', NULL, 'Status in backup_archiver, 1 for the one that holds.'),
 		(15, 'pg_backupctl_possible_loss_bytes', 'gauge', 'bytes', 'WAL that would be lost with this server.'),
@@ -1740,7 +1785,8 @@ AS $$
 		(18, 'pg_backupctl_archived_files', 'counter', NULL, 'WAL files stored since the start of the server.'),
 		(19, 'pg_backupctl_archive_failures', 'counter', NULL, 'Failures to store WAL since the start of the server.'),
 		(20, 'pg_backupctl_schedule_failures', 'gauge', NULL, 'Runs of a schedule that have failed in a row.'),
-		(21, 'pg_backupctl_job_progress_ratio', 'gauge', 'ratio', 'Part of a running job that is done.')
+		(21, 'pg_backupctl_job_progress_ratio', 'gauge', 'ratio', 'Part of a running job that is done.'),
+		(22, 'pg_backupctl_jobs', 'counter', NULL, 'Jobs that have ended since the start of the server.')
 	), status AS MATERIALIZED (
 		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, '')) AS labels
 		FROM @extschema@.backup_status s
@@ -1748,7 +1794,7 @@ AS $$
 		SELECT a.*, jsonb_build_object('repository', a.repository) AS labels
 		FROM @extschema@.backup_archiver a
 	), storage AS MATERIALIZED (
-		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, ''), 'class', s.storage_class) AS labels
+		SELECT s.*, jsonb_build_object('repository', s.repository, 'kind', s.kind, 'tier', COALESCE(s.tier, ''), 'class', s.storage_class) AS labels
 		FROM @extschema@.backup_storage s
 	), sample (name, labels, value) AS (
 		SELECT 'pg_backupctl_info', jsonb_build_object('version', e.extversion), 1::numeric FROM pg_extension e WHERE e.extname = 'pg_backupctl'
@@ -1778,6 +1824,7 @@ AS $$
 			FROM @extschema@.backup_schedule e
 		UNION ALL SELECT 'pg_backupctl_job_progress_ratio', jsonb_build_object('job', p.job, 'repository', COALESCE(p.repository, ''), 'label', COALESCE(p.label, '')),
 				round(p.percent / 100, 3) FROM @extschema@.backup_progress p
+		UNION ALL SELECT 'pg_backupctl_jobs', jsonb_build_object('job', c.job, 'result', c.result), c.jobs FROM @extschema@.backup_job_counts() c
 	), line AS (
 		SELECT f.number, 1 AS part, '# TYPE ' || f.name || ' ' || f.type AS text FROM family f
 		UNION ALL SELECT f.number, 2, '# UNIT ' || f.name || ' ' || f.unit FROM family f WHERE f.unit IS NOT NULL
@@ -1809,11 +1856,13 @@ REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_policy, @extschema@.backup_target,
 	@extschema@.backup_target_sent FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
+	@extschema@.backup_wal_usage,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
 	@extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
+	@extschema@.backup_repository_class(text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
 	FROM PUBLIC;
@@ -1824,6 +1873,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.register_backup(text, text, bigint, jsonb),
 	@extschema@.update_backup_verification(bigint, text, boolean),
 	@extschema@.backup_jobs(),
+	@extschema@.backup_job_counts(),
 	@extschema@.backup_archiver_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_take_over(text),
@@ -1864,12 +1914,15 @@ GRANT SELECT ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_recovery_window, @extschema@.backup_event,
 	@extschema@.backup_schedule, @extschema@.backup_policy TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
+	@extschema@.backup_job_counts(),
 	@extschema@.backup_archiver_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text) TO pg_monitor;
 GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
+	@extschema@.backup_wal_usage,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
+	@extschema@.backup_repository_class(text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;

@@ -94,6 +94,12 @@ SELECT storage_class FROM backup_price WHERE changed ORDER BY 1;
 INSERT INTO backup_price (storage_class, price_per_gib_month) VALUES ('x', -1);
 \set VERBOSITY default
 
+-- archived WAL, when it was measured
+INSERT INTO backup_wal_usage (repository, objects, bytes) VALUES ('main', 70, 5 * 1073741824.0), ('gone', 7, 10 * 1073741824.0);
+SELECT repository, kind, tier, storage_class, backups, objects, stored, monthly_cost, measured_at IS NOT NULL AS measured
+FROM backup_storage WHERE kind = 'wal';
+SELECT r, backup_repository_class(r) FROM unnest('{main,gone,m.in}'::text[]) r;
+
 -- what a policy would cost
 UPDATE backup_catalog SET backup_size_bytes = 10 * 1073741824.0 WHERE id = 1;
 SELECT repository_name, rule, backups, stored, monthly_cost FROM backup_cost_forecast('classic');
@@ -118,6 +124,8 @@ SELECT * FROM backup_health;
 SELECT * FROM backup_storage;
 SELECT * FROM backup_threshold;
 SELECT * FROM backup_price;
+SELECT * FROM backup_wal_usage;
+SELECT backup_repository_class('main');
 SELECT backup_metrics();
 SELECT * FROM backup_cost_forecast();
 SELECT backup_clock_jump();
@@ -137,6 +145,8 @@ SELECT count(*) FROM backup_price;
 SELECT count(*) FROM backup_cost_forecast('classic');
 SELECT backup_metrics() LIKE E'# TYPE%\n# EOF\n' AS metrics;
 SELECT backup_clock_jump();
+SELECT count(*) FROM backup_wal_usage;
+DELETE FROM backup_wal_usage;
 UPDATE backup_threshold SET warning = 0;
 INSERT INTO backup_price (storage_class, price_per_gib_month) VALUES ('x', 1);
 DELETE FROM backup_event;

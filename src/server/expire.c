@@ -23,6 +23,7 @@
 #include "sqlrun.h"
 #include "sync.h"
 #include "utils/json.h"
+#include "walusage.h"
 
 #define SILENCE		((int64) 7 * USECS_PER_DAY)
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
@@ -460,6 +461,7 @@ expire_repository(BkcJob *job, const BkcRepoDef *repo, StringInfo summary, Strin
 		remove_backups(&x);
 		remove_wal(&x);
 	}
+	bkc_walusage_note(repo, x.all->store);
 	bkc_format_size((uint64_t) x.bytes, size, sizeof(size));
 	appendStringInfo(summary, "%s%s: ", summary->len > 0 ? "; " : "", repo->name);
 	if (!x.p->has_policy)
@@ -504,7 +506,6 @@ bkc_expire_run(BkcJob *job)
 	job->event = event;
 	strlcpy(job->summary, summary.data, sizeof(job->summary));
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", summary.data)));
 }
 
 void

@@ -350,6 +350,16 @@ is_active(const char *schedule)
 	return found;
 }
 
+/* Of a run that no job tells of. */
+static void
+tell_failure(const Entry *e, const char *message)
+{
+	bkc_event(&(BkcEvent)
+			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
+			   .repository = e->repository, .schedule = e->name, .message = message});
+	ereport(WARNING, (errmsg("pg_backupctl: %s", message)));
+}
+
 /* A row that runs without a job: the server crashed, or the leader was terminated. */
 static void
 close_lost(Entry *e)
@@ -357,10 +367,7 @@ close_lost(Entry *e)
 	const char *error = "the run was interrupted";
 
 	write_end(e->name, 0, "failed", error, true, e->failures + 1);
-	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
-			   .repository = e->repository, .schedule = e->name,
-			   .message = psprintf("schedule %s: %s", e->name, error)});
+	tell_failure(e, psprintf("schedule %s: %s", e->name, error));
 	e->running = false;
 	e->failures++;
 	e->s.retry_at = bkc_clock_to_unix(bkc_clock_now());
@@ -454,10 +461,7 @@ start_due(Entry *e, BkcScheduleDecision *d, int64 now)
 		return d->wake;
 	}
 	write_end(e->name, 0, "failed", message, is_transient(sqlstate), e->failures + 1);
-	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
-			   .repository = e->repository, .schedule = e->name,
-			   .message = psprintf("schedule %s: %s", e->name, message)});
+	tell_failure(e, psprintf("schedule %s: %s", e->name, message));
 	return Min(d->wake, now + bkc_schedule_backoff(e->failures + 1));
 }
 
@@ -491,11 +495,7 @@ look_at(Entry *e, int64 now)
 											 timestamptz_to_str(bkc_clock_from_unix(d.run_for)));
 
 				write_plan(e, &d, "missed", error);
-				bkc_event(&(BkcEvent)
-						  {.kind = e->type, .severity = "warning", .result = "failed",
-						   .actor = "schedule", .repository = e->repository, .schedule = e->name,
-						   .message = psprintf("schedule %s %s", e->name, error)});
-				ereport(WARNING, (errmsg("pg_backupctl: schedule %s %s", e->name, error)));
+				tell_failure(e, psprintf("schedule %s %s", e->name, error));
 				break;
 			}
 		case BKC_SCHEDULE_RUN:
@@ -556,8 +556,12 @@ look_at_all(void)
 	entries = read_entries(&n);
 	for (int i = 0; i < n; i++)
 	{
+		int64		wanted;
+
+		/* once: it may start a job, and Min() would look twice */
 		CHECK_FOR_INTERRUPTS();
-		wake = Min(wake, look_at_safely(&entries[i], now));
+		wanted = look_at_safely(&entries[i], now);
+		wake = Min(wake, wanted);
 	}
 	return wake;
 }
