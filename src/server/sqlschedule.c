@@ -147,13 +147,14 @@ plan_only(ReturnSetInfo *rsinfo, const char *name)
 	for (size_t i = 0; i < repos->count; i++)
 	{
 		void	   *arg[2] = {rsinfo, repos->items[i].name};
-		BkcExpirePlan *p;
+		BkcExpirePlans *plans;
 
 		if (name != NULL && strcmp(name, repos->items[i].name) != 0)
 			continue;
-		p = bkc_expireplan_make(&repos->items[i]);
-		bkc_expireplan_each(p, put_item, arg);
-		bkc_expireplan_close(p);
+		plans = bkc_expireplan_open(&repos->items[i]);
+		bkc_expireplan_make(plans);
+		bkc_expireplan_each(plans, put_item, arg);
+		bkc_expireplan_close(plans);
 	}
 }
 

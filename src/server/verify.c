@@ -18,6 +18,7 @@
 #include "keys.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "ownership.h"
 #include "pgstat.h"
 #include "pipe/frozen.h"
 #include "pipe/object.h"
@@ -192,12 +193,29 @@ store_note(const Verify *v, int64 time)
 	note.bytes = v->bytes;
 	note.failures = v->failures;
 	strlcpy(note.first_failure, v->first, sizeof(note.first_failure));
-	ok = bkc_name_note(GetSystemIdentifier(), v->row.label, note.time, "verify", name, &err) &&
+	ok = bkc_name_note(v->row.system_identifier, v->row.label, note.time, "verify", name, &err) &&
 		bkc_verifynote_encode(&note, &text, &err) &&
 		bkc_document_put(v->store, name, BKC_KIND_NOTE, bkc_buffer_str(&text), text.len, &err);
 	bkc_buffer_free(&text);
 	if (!ok)
 		bkc_ereport(WARNING, &err);
+}
+
+/* Another cluster's folder is written to only when it is a predecessor of this one. */
+static bool
+may_store_note(const Verify *v)
+{
+	const BkcRepoDef *repo = bkc_repolist_find(bkc_settings_repositories(), v->row.repository);
+	BkcError	err;
+
+	if (!bkc_set_enabled || repo == NULL)
+		return false;
+	if (v->row.system_identifier == GetSystemIdentifier() ||
+		bkc_ownership_check_of(repo, v->store, v->row.system_identifier, &err))
+		return true;
+	if (err.code != BKC_ERR_STATE)
+		bkc_ereport(WARNING, &err);
+	return false;
 }
 
 typedef struct VerdictArg
@@ -248,7 +266,7 @@ publish(Verify *v, int64 began)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("backup %s was removed by retention meanwhile", v->row.label)));
-	if (bkc_set_enabled)
+	if (may_store_note(v))
 		store_note(v, arg.time);
 	if (!bkc_sqlrun_try(write_verdict, &arg, BKC_SQLRUN_TRIES,
 						 "write the result of a verification"))
@@ -303,9 +321,10 @@ open_backup(Verify *v)
 	repo = bkc_settings_repository(v->row.repository);
 	if (!bkc_repo_open(repo, &v->store, &err))
 		bkc_ereport(ERROR, &err);
-	if (!bkc_repo_backup_complete(v->store, GetSystemIdentifier(), v->row.label, &complete, &err))
+	if (!bkc_repo_backup_complete(v->store, v->row.system_identifier, v->row.label, &complete,
+								  &err))
 		bkc_ereport(ERROR, &err);
-	if (!bkc_backup_load(v->store, GetSystemIdentifier(), v->row.label, &v->backup, &err))
+	if (!bkc_backup_load(v->store, v->row.system_identifier, v->row.label, &v->backup, &err))
 	{
 		finding(v, &err);
 		return;
