@@ -220,7 +220,7 @@ $node->stop;
 # ---- restores ----
 
 my @arguments = ('restore', '--repo', $url, '--backup', $backup->{label});
-my $to = "$PostgreSQL::Test::Utils::tmp_check/restored";
+my $to = PostgreSQL::Test::Utils::tempdir() . "/restored";
 
 sub try_restore
 {

@@ -9,7 +9,7 @@ use BkcS3;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $file = "$PostgreSQL::Test::Utils::tmp_check/credentials";
+my $file = PostgreSQL::Test::Utils::tempdir() . "/credentials";
 my $old_file = "$file.old";
 my @old = bkc_s3_key();
 my @new = bkc_s3_key();

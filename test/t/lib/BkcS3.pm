@@ -208,7 +208,8 @@ my @proxies;
 sub bkc_s3_proxy
 {
 	my (%opt) = @_;
-	my $name = "$PostgreSQL::Test::Utils::tmp_check/proxy." . (@proxies + 1);
+	# tests that run at the same time share tmp_check
+	my $name = PostgreSQL::Test::Utils::tempdir() . "/proxy." . (@proxies + 1);
 	my ($target) = ($opt{tls} ? $ENV{BKC_S3_TLS_URL} : $ENV{BKC_S3_URL}) =~ /:(\d+)$/;
 	my %proxy = (control => "$name.json", log => "$name.log", out => '');
 
