@@ -255,19 +255,18 @@ COMMENT ON FUNCTION @extschema@.backup_job_counts()
 	IS 'how many jobs have ended since the start of the server, by kind and result; those that the server does by itself, too';
 
 CREATE VIEW @extschema@.backup_progress AS
-SELECT j.id, j.job, j.label, j.repository, j.phase,
+SELECT j.id, j.job, j.repository, j.phase,
 	CASE WHEN j.bytes_total > 0
 		THEN LEAST(100, pg_catalog.round(j.bytes_done * 100.0 / j.bytes_total, 1)) END AS percent,
 	pg_catalog.pg_size_pretty(j.bytes_done) AS done,
 	pg_catalog.pg_size_pretty(j.bytes_total) AS total,
-	j.files_done, j.files_total,
 	pg_catalog.pg_size_pretty((j.bytes_done / r.seconds)::bigint) || '/s' AS rate,
 	CASE WHEN j.bytes_done > 0 AND j.bytes_total > 0 THEN
 		pg_catalog.make_interval(secs => pg_catalog.round(
 			(GREATEST(j.bytes_total - j.bytes_done, 0) * r.seconds / j.bytes_done)::numeric)::float8)
 	END AS time_left,
 	pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - j.started) AS elapsed,
-	j.workers, j.pid, j.started, j.bytes_done, j.bytes_total, j.bytes_stored,
+	j.workers, j.label, j.files_done, j.files_total, j.pid, j.started, j.bytes_done, j.bytes_total, j.bytes_stored,
 	(j.bytes_done / r.seconds)::bigint AS bytes_per_second
 FROM @extschema@.backup_jobs() j,
 	LATERAL (SELECT GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp()
@@ -945,7 +944,7 @@ COMMENT ON FUNCTION @extschema@.backup_job_check(text, text, text, text, jsonb)
 	IS 'raise what is wrong with the arguments of a job; part of schedule_backup()';
 
 CREATE VIEW @extschema@.backup_schedule AS
-SELECT e.name, e.cron, e.time_zone, e.type, e.repository,
+SELECT e.name, e.cron, e.type,
 	CASE WHEN e.last_result = 'running' THEN 'running'
 		WHEN pg_catalog.pg_is_in_recovery() THEN 'waiting: this server is a standby'
 		WHEN pg_catalog.current_setting('pg_backupctl.enabled') = 'off'
@@ -956,7 +955,7 @@ SELECT e.name, e.cron, e.time_zone, e.type, e.repository,
 		ELSE 'planned' END AS state,
 	e.next_run, e.last_run, e.last_result,
 	pg_catalog.date_trunc('second', e.last_finished - e.last_started) AS last_duration,
-	e.consecutive_failures, e.last_error, e.retry_at, e.last_id, e.tier, e.retention, e.storage_class, e.options,
+	e.consecutive_failures, e.last_error, e.retry_at, e.last_id, e.time_zone, e.repository, e.tier, e.retention, e.storage_class, e.options,
 	e.enabled, e.catch_up, e.jitter, e.when_busy, e.retries, e.starts_at, e.last_started, e.last_finished,
 	e.created_by, e.created_at
 FROM @extschema@.backup_schedule_entry e;
@@ -1499,18 +1498,18 @@ WITH repo AS MATERIALIZED (
 	UNION ALL
 	SELECT 10, 'last_backup', l.repository, CASE WHEN l.id IS NULL THEN 2 ELSE 0 END,
 		COALESCE(@extschema@.backup_age_text(l.now - l.finished_at) || ' ago', 'never'),
-		pg_catalog.round(EXTRACT(epoch FROM l.now - l.finished_at) / 3600, 2), false,
-		COALESCE(pg_catalog.round(s.hours * i.warning, 2), t.warning),
-		COALESCE(pg_catalog.round(s.hours * i.critical, 2), t.critical), 'hours',
+		pg_catalog.round(EXTRACT(epoch FROM l.now - l.finished_at) / 3600, 4), false,
+		COALESCE(pg_catalog.round(s.hours * i.warning, 4), t.warning),
+		COALESCE(pg_catalog.round(s.hours * i.critical, 4), t.critical), 'hours',
 		'take one: CALL backup_run(repository => ' || pg_catalog.quote_literal(l.repository) || ')'
 	FROM last l
 		LEFT JOIN schedule s ON s.repository = l.repository
 		LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'last_backup'
 		LEFT JOIN @extschema@.backup_threshold i ON i.check_name = 'last_backup_schedule'
 	UNION ALL
-	SELECT 11, 'failed_backups', l.repository, 0,
-		l.failed || COALESCE(': ' || pg_catalog."left"(pg_catalog.replace(l.error, E'\n', ' '), 60), ''), l.failed, false, t.warning, t.critical, t.unit,
-		'see error in backup_catalog'
+	SELECT 11, 'failed_backups', l.repository, 0, l.failed::text, l.failed, false, t.warning, t.critical, t.unit,
+		pg_catalog.concat_ws(': ', 'see error in backup_catalog',
+			pg_catalog."left"(pg_catalog.replace(l.error, E'\n', ' '), 100))
 	FROM last l LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'failed_backups'
 	UNION ALL
 	SELECT 12, 'backup_size', l.repository, 0,
@@ -1608,11 +1607,16 @@ WITH repo AS MATERIALIZED (
 SELECT CASE f.level WHEN 0 THEN 'ok' WHEN 1 THEN 'warning' ELSE 'critical' END AS status,
 	f.check_name, f.repository, f.value,
 	CASE WHEN f.warning IS NOT NULL OR f.critical IS NOT NULL THEN
-		pg_catalog.concat_ws(' / ', COALESCE(f.warning::text, '-'), COALESCE(f.critical::text, '-')) || ' ' || f.unit
+		pg_catalog.concat_ws(' / ', COALESCE(pg_catalog.trim_scale(pg_catalog.round(f.warning * u.times, 2))::text, '-'),
+			COALESCE(pg_catalog.trim_scale(pg_catalog.round(f.critical * u.times, 2))::text, '-')) || ' ' || u.unit
 	END AS threshold,
 	CASE WHEN f.level > 0 THEN f.advice END AS advice,
 	f.raw AS value_number, f.warning, f.critical, f.unit, f.level
 FROM rated f
+	-- a schedule for every few minutes is not measured in hundredths of an hour
+	CROSS JOIN LATERAL (SELECT CASE WHEN m.short THEN 60 ELSE 1 END AS times,
+			CASE WHEN m.short THEN 'minutes' ELSE f.unit END AS unit
+		FROM (SELECT COALESCE(f.unit = 'hours' AND GREATEST(f.warning, f.critical) < 2, false) AS short) m) u
 ORDER BY f.level DESC, f.number, f.repository;
 
 COMMENT ON VIEW @extschema@.backup_health IS 'what to look after, one row for each check, the worst first; asks no repository (that is what backup_check() does)';
@@ -1629,19 +1633,22 @@ CREATE TABLE @extschema@.backup_wal_usage (
 
 COMMENT ON TABLE @extschema@.backup_wal_usage IS 'what the archived WAL took when wal-check or expire last looked; see backup_storage';
 
-CREATE FUNCTION @extschema@.backup_repository_class(repository text)
+CREATE FUNCTION @extschema@.backup_repository_class(repository text, kind text DEFAULT 'backups')
 RETURNS text
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
+	-- WAL is never put into an archive
 	SELECT CASE WHEN u.url LIKE 'file:%' THEN 'file'
+		WHEN kind = 'wal' THEN COALESCE("substring"(u.url, '[?&]wal_storage_class=([^&\s]+)'),
+			"substring"(u.url, '[?&]storage_class=(?!GLACIER(?!_IR)|[^&\s]*ARCHIVE)([^&\s]+)'), 'STANDARD')
 		ELSE COALESCE("substring"(u.url, '[?&]storage_class=([^&\s]+)'), 'STANDARD') END
 	FROM (SELECT "substring"(current_setting('pg_backupctl.repositories'),
 		'(?:^|,)\s*' || regexp_replace(repository, '\W', '\\\&', 'g') || '\s*=([^,]*)') AS url) u
 $$;
 
-COMMENT ON FUNCTION @extschema@.backup_repository_class(text)
-	IS 'storage class of a repository, as its URL says now; "file" for folders';
+COMMENT ON FUNCTION @extschema@.backup_repository_class(text, text)
+	IS 'storage class of a repository''s "backups" or "wal", as its URL says now; "file" for folders';
 
 CREATE VIEW @extschema@.backup_storage AS
 SELECT s.repository, s.kind, s.tier, s.storage_class, s.backups, s.objects,
@@ -1666,7 +1673,7 @@ FROM (
 	WHERE y.status = 'completed'
 	GROUP BY y.repository, NULLIF(c.tier, ''), k.storage_class
 	UNION ALL
-	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository), NULL, w.objects,
+	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository, 'wal'), NULL, w.objects,
 		w.bytes, NULL, NULL, NULL, w.measured_at
 	FROM @extschema@.backup_wal_usage w) s
 	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class
@@ -1862,7 +1869,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
 	@extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_repository_class(text),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
 	FROM PUBLIC;
@@ -1923,6 +1930,6 @@ GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_repository_class(text),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;

@@ -16,7 +16,7 @@ CREATE ROLE regress_backup_monitor IN ROLE pg_monitor;
 SELECT attrelid::regclass AS object, attname, format_type(atttypid, atttypmod) AS type, attnotnull
 FROM pg_attribute
 WHERE attrelid IN ('backup_status'::regclass, 'backup_health'::regclass, 'backup_storage'::regclass,
-	'backup_threshold'::regclass, 'backup_price'::regclass) AND attnum > 0
+	'backup_schedule'::regclass, 'backup_threshold'::regclass, 'backup_price'::regclass) AND attnum > 0
 ORDER BY attrelid::regclass::text COLLATE "C", attnum;
 SELECT check_name, warning, critical, unit, changed FROM backup_threshold ORDER BY check_name COLLATE "C";
 SELECT storage_class, price_per_gib_month, currency, as_of, source, changed FROM backup_price ORDER BY storage_class COLLATE "C";
@@ -60,6 +60,11 @@ SELECT (backup_set_policy('classic')).keep_daily;
 SELECT repository, tier, completed, next_run ~ '^in \d+ (second|minute|hour|day)s?$' AS next_run, next_run_at IS NOT NULL AS at FROM backup_status;
 SELECT status, check_name, value FROM backup_health WHERE check_name IN ('schedule', 'policy') ORDER BY check_name;
 SELECT status, threshold FROM backup_health WHERE check_name = 'last_backup';
+-- rolled back: it does not run
+BEGIN;
+SELECT schedule_backup('minutely', '* * * * *') > now() AS first;
+SELECT threshold, unit, critical FROM backup_health WHERE check_name = 'last_backup';
+ROLLBACK;
 SELECT unschedule_backup('monthly'), unschedule_backup('nightly');
 
 --

@@ -9,8 +9,8 @@
 extern void bkc_settingnote_request(void);
 
 /*
- * Compare them with what backup_event says, if that is due, and add what is different.  In a leader,
- * where the extension is installed.  Does not raise: what fails is due again.
+ * Compare them with what backup_event says, if that is due, and add what is different.  In a
+ * leader, where the extension is installed.  Does not raise: what fails is due again.
  */
 extern void bkc_settingnote(void);
 

@@ -100,6 +100,7 @@ bkc_sql_job_check(PG_FUNCTION_ARGS)
 					 sizeof(args.storage_class));
 	if (!PG_ARGISNULL(4))
 		bkc_jobargs_options(&args, PG_GETARG_JSONB_P(4));
+	bkc_jobargs_end(&args);
 	PG_RETURN_VOID();
 }
 

@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pgstat.h"
+#include "pipe/frozen.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
 #include "pipe/walproof.h"
@@ -89,6 +90,18 @@ verify_progress(void *arg, uint64_t plain, uint64_t stored)
 
 	pg_atomic_fetch_add_u64(&job->bytes_done, plain);
 	pg_atomic_fetch_add_u64(&job->bytes_stored, stored);
+}
+
+/* What cannot be read now is no verdict on it. */
+static void
+refuse_frozen(Verify *v)
+{
+	BkcFrozen	frozen;
+	BkcError	err;
+
+	if (!bkc_backup_frozen(v->store, v->backup, 0, &frozen, &err) ||
+		!bkc_frozen_check(v->backup, &frozen, "verified", "verify", &err))
+		bkc_ereport(ERROR, &err);
 }
 
 static void
@@ -332,6 +345,7 @@ bkc_verify_run(BkcJob *job)
 	open_backup(v);
 	if (v->backup != NULL)
 	{
+		refuse_frozen(v);
 		verify_packs(v);
 		verify_files(v);
 		verify_wal(v);
