@@ -17,6 +17,7 @@
 #include "format/schedule.h"
 #include "job.h"
 #include "jobargs.h"
+#include "leader.h"
 #include "miscadmin.h"
 #include "schedule.h"
 #include "settings.h"
@@ -323,6 +324,16 @@ is_active(const char *schedule)
 	return found;
 }
 
+/* As of the events that its jobs write: the next one that ends well is the recovery. */
+static const char *
+event_kind(const Entry *e)
+{
+	BkcJobArgs	args;
+
+	bkc_jobargs_kind(&args, e->type);
+	return bkc_job_name(args.kind);
+}
+
 /* A row that runs without a job: the server crashed, or the leader was terminated. */
 static void
 close_lost(Entry *e)
@@ -331,7 +342,7 @@ close_lost(Entry *e)
 
 	write_end(e->name, 0, "failed", error, true, e->failures + 1);
 	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
+			  {.kind = event_kind(e), .severity = "warning", .result = "failed", .actor = "schedule",
 			   .repository = e->repository, .schedule = e->name,
 			   .message = psprintf("schedule %s: %s", e->name, error)});
 	e->running = false;
@@ -428,7 +439,7 @@ start_due(Entry *e, BkcScheduleDecision *d, int64 now)
 	}
 	write_end(e->name, 0, "failed", message, is_transient(sqlstate), e->failures + 1);
 	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
+			  {.kind = event_kind(e), .severity = "warning", .result = "failed", .actor = "schedule",
 			   .repository = e->repository, .schedule = e->name,
 			   .message = psprintf("schedule %s: %s", e->name, message)});
 	return Min(d->wake, now + bkc_schedule_backoff(e->failures + 1));
@@ -465,7 +476,7 @@ look_at(Entry *e, int64 now)
 
 				write_plan(e, &d, "missed", error);
 				bkc_event(&(BkcEvent)
-						  {.kind = e->type, .severity = "warning", .result = "failed",
+						  {.kind = event_kind(e), .severity = "warning", .result = "failed",
 						   .actor = "schedule", .repository = e->repository, .schedule = e->name,
 						   .message = psprintf("schedule %s %s", e->name, error)});
 				ereport(WARNING, (errmsg("pg_backupctl: schedule %s %s", e->name, error)));
