@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "catalog.h"
+#include "clockjump.h"
 #include "errors.h"
 #include "event.h"
 #include "expire.h"
@@ -79,6 +80,25 @@ check_stored_lately(const BkcExpirePlan *p)
 			 errhint("Take a backup; or make sure that the clock is right, then call backup_clock_is_right().")));
 }
 
+static void
+check_jump(void)
+{
+	int64		jump;
+
+	if (!bkc_clockjump_get(&jump))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("it is not known yet whether the clock had jumped before the server's start"),
+				 errhint("Try again in some seconds; if that does not help, the server's log says why.")));
+	if (jump != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the clock of this machine has jumped by %lld seconds",
+						(long long) (jump / USECS_PER_SEC)),
+				 errdetail("Nothing is removed by a clock that may be wrong."),
+				 errhint("Make sure that the clock is right, then call backup_clock_is_right().")));
+}
+
 /* What makes the plan worthless.  Rows of the catalog that came from a wrong clock do, too. */
 static void
 check_safety(const Expiry *x)
@@ -109,13 +129,7 @@ check_safety(const Expiry *x)
 				 errhint("Set the clock of this machine.  If it was wrong when that backup was made, take a new one and remove that by hand.")));
 	}
 	check_stored_lately(p);
-	if (bkc_shared->clock_jump != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the clock of this machine has jumped by %lld seconds",
-						(long long) (bkc_shared->clock_jump / USECS_PER_SEC)),
-				 errdetail("Nothing is removed by a clock that may be wrong."),
-				 errhint("Make sure that the clock is right, then call backup_clock_is_right().")));
+	check_jump();
 }
 
 /* ---- backups ---- */

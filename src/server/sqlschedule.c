@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "clock.h"
+#include "clockjump.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "expireplan.h"
@@ -233,15 +234,8 @@ bkc_sql_expire(PG_FUNCTION_ARGS)
 Datum
 bkc_sql_clock_is_right(PG_FUNCTION_ARGS)
 {
-	bool		had_jumped;
-
 	bkc_require_preload();
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	had_jumped = bkc_shared->clock_jump != 0;
-	bkc_shared->clock_jump = 0;
-	bkc_shared->clock_confirmed = true;
-	LWLockRelease(bkc_shared->lock);
-	PG_RETURN_BOOL(had_jumped);
+	PG_RETURN_BOOL(bkc_clockjump_confirm());
 }
 
 Datum
@@ -250,9 +244,7 @@ bkc_sql_clock_jump(PG_FUNCTION_ARGS)
 	Interval   *jump = palloc0(sizeof(Interval));
 
 	bkc_require_preload();
-	LWLockAcquire(bkc_shared->lock, LW_SHARED);
-	jump->time = bkc_shared->clock_jump;
-	LWLockRelease(bkc_shared->lock);
+	(void) bkc_clockjump_get(&jump->time);
 	if (jump->time == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INTERVAL_P(jump);
