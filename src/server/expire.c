@@ -314,12 +314,16 @@ refuse_noted_hold(const Expiry *x, const char *label)
 				 errhint("SELECT * FROM backup_catalog_sync() takes it over.")));
 }
 
-/* Are we still the ones who may remove?  A server that was promoted may have taken over. */
+/*
+ * Are we still the ones who may remove?  A server that was promoted may have taken over, and then
+ * every object is its own: the repository is asked, not our memory of some seconds ago.
+ */
 static void
 check_still_owner(const Expiry *x)
 {
 	BkcError	err;
 
+	bkc_ownership_forget();
 	check(bkc_ownership_check(x->p->repo, x->p->store, &err), &err);
 }
 
