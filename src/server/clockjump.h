@@ -4,7 +4,8 @@
  *		it before somebody says that it is right.
  *
  * The launcher looks; what it has seen is kept in a mark of the data directory, so that a restart
- * or a crash of the server does not make it forgotten.  Jumps while the server is down are not seen.
+ * or a crash of the server does not make it forgotten.  Jumps while the server is down are not
+ * seen.
  */
 #ifndef BKC_SERVER_CLOCKJUMP_H
 #define BKC_SERVER_CLOCKJUMP_H

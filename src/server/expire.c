@@ -25,6 +25,7 @@
 #include "sqlrun.h"
 #include "sync.h"
 #include "utils/json.h"
+#include "walusage.h"
 
 #define SILENCE		((int64) 7 * USECS_PER_DAY)
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
@@ -467,6 +468,7 @@ expire_repository(BkcJob *job, const BkcRepoDef *repo, StringInfo summary, Strin
 	bkc_job_phase(job, BKC_PHASE_REMOVING);
 	remove_backups(&x);
 	remove_wal(&x);
+	bkc_walusage_note(repo, x.p->store);
 	bkc_format_size((uint64_t) x.bytes, size, sizeof(size));
 	appendStringInfo(summary, "%s%s: ", summary->len > 0 ? "; " : "", repo->name);
 	if (!x.p->has_policy)
@@ -511,7 +513,6 @@ bkc_expire_run(BkcJob *job)
 	job->event = event;
 	strlcpy(job->summary, summary.data, sizeof(job->summary));
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", summary.data)));
 }
 
 void

@@ -101,6 +101,14 @@ take_checkpoint(BkcJobArgs *args, const char *name, const char *value)
 }
 
 static void
+take_check_space(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->ignore_space = strcmp(value, "false") == 0;
+	if (!args->ignore_space && strcmp(value, "true") != 0)
+		option_error(name, value, "Use true, or false to go on where free space seems too little.");
+}
+
+static void
 take_checksum_failure(BkcJobArgs *args, const char *name, const char *value)
 {
 	args->abort_on_checksum = strcmp(value, "abort") == 0;
@@ -148,6 +156,7 @@ take_archive_wait(BkcJobArgs *args, const char *name, const char *value)
 
 static const Option options[] = {
 	{"archive_wait", take_archive_wait},
+	{"check_space", take_check_space},
 	{"checkpoint", take_checkpoint},
 	{"checksum_failure", take_checksum_failure},
 	{"compression", take_compression},

@@ -18,6 +18,7 @@
 #include "base/host.h"
 #include "base/text.h"
 #include "catalog.h"
+#include "event.h"
 #include "format/documents.h"
 #include "format/names.h"
 #include "keys.h"
@@ -355,6 +356,8 @@ bkc_settle_run(BkcJob *job)
 	BkcError	err;
 	bool		rows_ok;
 
+	if (installed)
+		bkc_event_expire();
 	rows_ok = !installed || bkc_settle_rows(&err);
 	if (bkc_set_enabled)
 	{

@@ -13,6 +13,7 @@
 #include "base/host.h"
 #include "base/text.h"
 #include "errors.h"
+#include "event.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "format/documents.h"
@@ -181,6 +182,12 @@ rotate(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, const char *fil
 			 errdetail("%llu copies were added, %llu of other keys removed.",
 					   (unsigned long long) done.added, (unsigned long long) done.removed)));
 	note_key(fcinfo, repo->name, hex);
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "key", .repository = repo->name,
+					   .message = psprintf("key %s opens all %llu data keys; %llu copies were added, %llu of other keys removed",
+										   hex, (unsigned long long) done.keys,
+										   (unsigned long long) done.added,
+										   (unsigned long long) done.removed)});
 	values[0] = CStringGetTextDatum(repo->name);
 	values[1] = CStringGetTextDatum(hex);
 	values[2] = Int64GetDatum((int64) done.keys);

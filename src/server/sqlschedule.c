@@ -4,11 +4,11 @@
  */
 #include "pgcompat.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "clock.h"
 #include "clockjump.h"
 #include "commands/trigger.h"
+#include "event.h"
 #include "executor/spi.h"
 #include "expireplan.h"
 #include "fmgr.h"
@@ -34,35 +34,14 @@ PG_FUNCTION_INFO_V1(bkc_sql_clock_jump);
 
 /* ---- schedules ---- */
 
-static bool changed = false;
-
-/* The launcher looks when others can see the change. */
-static void
-at_end(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
-		return;
-	if (changed && event == XACT_EVENT_COMMIT)
-		bkc_schedule_request();
-	changed = false;
-}
-
 Datum
 bkc_sql_schedule_changed(PG_FUNCTION_ARGS)
 {
-	static bool registered = false;
-
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("backup_schedule_changed() is a trigger")));
-	if (bkc_shared != NULL)
-	{
-		if (!registered)
-			RegisterXactCallback(at_end, NULL);
-		registered = true;
-		changed = true;
-	}
+	bkc_schedule_request_at_commit();
 	return PointerGetDatum(NULL);
 }
 
@@ -234,8 +213,13 @@ bkc_sql_expire(PG_FUNCTION_ARGS)
 Datum
 bkc_sql_clock_is_right(PG_FUNCTION_ARGS)
 {
+	bool		had_jumped;
+
 	bkc_require_preload();
-	PG_RETURN_BOOL(bkc_clockjump_confirm());
+	had_jumped = bkc_clockjump_confirm();
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "clock", .message = "the clock is said to be right"});
+	PG_RETURN_BOOL(had_jumped);
 }
 
 Datum

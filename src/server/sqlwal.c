@@ -13,6 +13,7 @@
 
 #include "access/xlog_internal.h"
 #include "base/text.h"
+#include "event.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "keys.h"
@@ -299,6 +300,9 @@ take_over(const BkcRepoDef *repo, BkcStore **store, const char *by, bool named)
 	ereport(LOG,
 			(errmsg("role \"%s\" made this data directory the owner of this cluster in repository \"%s\"",
 					by, repo->name)));
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "take-over", .repository = repo->name,
+					   .message = "this data directory is the owner of this cluster now"});
 }
 
 Datum
@@ -449,6 +453,10 @@ resolve_in(Conflict *c, const BkcRepoDef *repo, BkcError *err)
 					c->by, c->file.file, repo->name),
 			 errdetail("The repository had %s; from now on %s is read. Reason: %s",
 					   before, after, c->reason)));
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "wal-conflict", .repository = repo->name,
+					   .message = psprintf("WAL file %s: the repository had %s, from now on %s is read: %s",
+										   c->file.file, before, after, c->reason)});
 	return true;
 }
 

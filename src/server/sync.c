@@ -352,7 +352,6 @@ bkc_sync_run(BkcJob *job)
 	job->event = event;
 	strlcpy(job->summary, summary.data, sizeof(job->summary));
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", summary.data)));
 }
 
 void

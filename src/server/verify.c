@@ -256,7 +256,6 @@ publish(Verify *v, int64 began)
 				 "backup %s is damaged: %llu finding%s, the first: %.250s", v->row.label,
 				 (unsigned long long) v->failures, v->failures == 1 ? "" : "s", v->first);
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", job->summary)));
 }
 
 static void

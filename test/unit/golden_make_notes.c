@@ -56,7 +56,8 @@ encode(BkcStore *store, const GoldenNote *note, BkcBuffer *out, BkcError *err)
 			.reason = "GDPR 17", .by = "dba"};
 		bool		sealed;
 
-		return bkc_repo_backup_key(store, GOLDEN_SYSID, note->label, &sealed, shred.data_key, err) &&
+		return bkc_repo_backup_key(store, GOLDEN_SYSID, note->label, &sealed, shred.data_key,
+								   err) &&
 			bkc_shrednote_encode(&shred, out, err);
 	}
 	if (!bkc_catalognote_decode(note->json, len, note->name, &catalog, err))

@@ -89,7 +89,8 @@ test_core_released(void **state)
 		bool		sealed;
 		BkcError	err;
 
-		assert_ok(bkc_repo_backup_key(repo->store, GOLDEN_SYSID, GOLDEN_RELEASED, &sealed, id, &err));
+		assert_ok(bkc_repo_backup_key(repo->store, GOLDEN_SYSID, GOLDEN_RELEASED, &sealed, id,
+									  &err));
 		assert_true(sealed);
 		assert_memory_equal(notes.shred.data_key, id, sizeof(id));
 		assert_string_equal(notes.shred.reason, "GDPR 17");
