@@ -382,13 +382,13 @@ RETURNS TABLE (repository text, key_id text, data_keys bigint, added bigint, rem
 COMMENT ON FUNCTION @extschema@.backup_rotate_key(text, text, boolean)
 	IS 'let a new key open everything that is sealed, proven for each data key; with remove_old the old keys do not any more; superuser only';
 
-CREATE FUNCTION @extschema@.backup_shred_keys(label text, repository text, reason text)
+CREATE FUNCTION @extschema@.backup_shred_keys(label text, repository text, reason text, system_identifier bigint)
 RETURNS text
 	AS 'MODULE_PATHNAME', 'bkc_sql_shred_keys'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION @extschema@.backup_shred_keys(text, text, text)
+COMMENT ON FUNCTION @extschema@.backup_shred_keys(text, text, text, bigint)
 	IS 'destroy the data key of a backup in one repository; returns what forbids it for now, an object lock; part of backup_shred(); superuser only';
 
 CREATE FUNCTION @extschema@.backup_shred(id bigint, reason text)
@@ -440,7 +440,7 @@ BEGIN
 		SELECT c.repository FROM @extschema@.backup_copy c
 		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
 	LOOP
-		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason);
+		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason, backup.system_identifier);
 		IF locked IS NULL THEN
 			destroyed := destroyed + 1;
 		ELSE
@@ -605,13 +605,13 @@ COMMENT ON FUNCTION @extschema@.backup_setting_changes(text, bigint)
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.backup_hold_put(
-	label text, repository text, held boolean, at timestamptz, reason text, by text)
+	label text, repository text, held boolean, at timestamptz, reason text, by text, system_identifier bigint)
 RETURNS boolean
 	AS 'MODULE_PATHNAME', 'bkc_sql_hold_put'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION @extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text)
+COMMENT ON FUNCTION @extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text, bigint)
 	IS 'note a hold or its end in one repository; false when the repository has no legal holds of its own; part of backup_hold()';
 
 CREATE FUNCTION @extschema@.backup_hold_change(id bigint, held boolean, reason text)
@@ -653,7 +653,8 @@ BEGIN
 		WHERE c.backup_id = backup.id AND c.status IN ('completed', 'expiring') ORDER BY c.repository
 	LOOP
 		IF NOT @extschema@.backup_hold_put(backup.label, place, backup_hold_change.held, at,
-										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text) THEN
+										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text,
+										   backup.system_identifier) THEN
 			without := without || place;
 		END IF;
 		places := places + 1;
@@ -727,6 +728,56 @@ RETURNS TABLE (repository text, added bigint, updated bigint, missing bigint, fo
 
 COMMENT ON FUNCTION @extschema@.backup_catalog_sync(text)
 	IS 'bring the catalog in line with the repositories (default: with all); no row is removed';
+
+CREATE FUNCTION @extschema@.backup_adopt_claim(system_identifier bigint, repository text, force boolean)
+RETURNS TABLE (repository text, adopted boolean)
+	AS 'MODULE_PATHNAME', 'bkc_sql_adopt_claim'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_adopt_claim(bigint, text, boolean)
+	IS 'claim a predecessor; adopted is false where that was done before; part of backup_adopt(); superuser only';
+
+CREATE FUNCTION @extschema@.backup_adopt(
+	system_identifier bigint,
+	repository text DEFAULT NULL,
+	force boolean DEFAULT false)
+RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	place record;
+	places integer := 0;
+BEGIN
+	FOR place IN
+		SELECT a.repository, a.adopted
+		FROM @extschema@.backup_adopt_claim(backup_adopt.system_identifier, backup_adopt.repository, backup_adopt.force) a
+	LOOP
+		places := places + 1;
+		PERFORM @extschema@.backup_event_add('adopt',
+			pg_catalog.format('cluster %s is %s', backup_adopt.system_identifier,
+				CASE WHEN place.adopted THEN 'a predecessor of this one from now on'
+					 ELSE 'a predecessor of this one already' END),
+			place.repository,
+			detail => pg_catalog.jsonb_build_object('system_identifier', backup_adopt.system_identifier::text,
+				'force', COALESCE(backup_adopt.force, false)));
+
+		-- what stands in the repository stays, so its event must, too
+		BEGIN
+			PERFORM * FROM @extschema@.backup_catalog_sync(place.repository);
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING 'the backups of cluster % are not in the catalog yet: %', backup_adopt.system_identifier, SQLERRM
+				USING HINT = 'SELECT * FROM backup_catalog_sync() takes them over.  Until then retention removes nothing.';
+		END;
+	END LOOP;
+	RETURN places;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_adopt(bigint, text, boolean)
+	IS 'name a predecessor, the cluster before pg_upgrade, whose backups then fall under retention; returns in how many repositories; superuser only';
 
 -- ---------------------------------------------------------------------------
 -- schedules
@@ -1583,19 +1634,22 @@ CREATE TABLE @extschema@.backup_wal_usage (
 
 COMMENT ON TABLE @extschema@.backup_wal_usage IS 'what the archived WAL took when wal-check or expire last looked; see backup_storage';
 
-CREATE FUNCTION @extschema@.backup_repository_class(repository text)
+CREATE FUNCTION @extschema@.backup_repository_class(repository text, kind text DEFAULT 'backups')
 RETURNS text
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
+	-- WAL is never put into an archive
 	SELECT CASE WHEN u.url LIKE 'file:%' THEN 'file'
+		WHEN kind = 'wal' THEN COALESCE("substring"(u.url, '[?&]wal_storage_class=([^&\s]+)'),
+			"substring"(u.url, '[?&]storage_class=(?!GLACIER(?!_IR)|[^&\s]*ARCHIVE)([^&\s]+)'), 'STANDARD')
 		ELSE COALESCE("substring"(u.url, '[?&]storage_class=([^&\s]+)'), 'STANDARD') END
 	FROM (SELECT "substring"(current_setting('pg_backupctl.repositories'),
 		'(?:^|,)\s*' || regexp_replace(repository, '\W', '\\\&', 'g') || '\s*=([^,]*)') AS url) u
 $$;
 
-COMMENT ON FUNCTION @extschema@.backup_repository_class(text)
-	IS 'storage class of a repository, as its URL says now; "file" for folders';
+COMMENT ON FUNCTION @extschema@.backup_repository_class(text, text)
+	IS 'storage class of a repository''s "backups" or "wal", as its URL says now; "file" for folders';
 
 CREATE VIEW @extschema@.backup_storage AS
 SELECT s.repository, s.kind, s.tier, s.storage_class, s.backups, s.objects,
@@ -1620,7 +1674,7 @@ FROM (
 	WHERE y.status = 'completed'
 	GROUP BY y.repository, NULLIF(c.tier, ''), k.storage_class
 	UNION ALL
-	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository), NULL, w.objects,
+	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository, 'wal'), NULL, w.objects,
 		w.bytes, NULL, NULL, NULL, w.measured_at
 	FROM @extschema@.backup_wal_usage w) s
 	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class
@@ -1816,7 +1870,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
 	@extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_repository_class(text),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
 	FROM PUBLIC;
@@ -1833,16 +1887,18 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_take_over(text),
 	@extschema@.backup_wal_conflict_resolve(text, text),
 	@extschema@.backup_rotate_key(text, text, boolean),
-	@extschema@.backup_shred_keys(text, text, text),
+	@extschema@.backup_shred_keys(text, text, text, bigint),
 	@extschema@.backup_shred(bigint, text),
 	@extschema@.backup_check(text),
 	@extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb),
 	@extschema@.backup_setting_changes(text, bigint),
-	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text),
+	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text, bigint),
 	@extschema@.backup_hold_change(bigint, boolean, text),
 	@extschema@.backup_hold(bigint, text),
 	@extschema@.backup_release(bigint, text),
 	@extschema@.backup_catalog_sync(text),
+	@extschema@.backup_adopt_claim(bigint, text, boolean),
+	@extschema@.backup_adopt(bigint, text, boolean),
 	@extschema@.backup_schedule_changed(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text),
 	@extschema@.schedule_backup(text, text, text, text, text, interval, text, jsonb, text, boolean, interval, interval, text, integer),
@@ -1875,6 +1931,6 @@ GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
-	@extschema@.backup_repository_class(text),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;

@@ -35,7 +35,7 @@
 #include "worker.h"
 
 /* worker number of the packs with the leader's own files */
-#define WORKER_EXTRAS		0
+#define WORKER_EXTRAS		BKC_WORKER_LEADER
 
 /* after this the backup may exist, whatever else goes wrong in this process */
 static bool commit_tried = false;

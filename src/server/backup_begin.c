@@ -80,6 +80,7 @@ bkc_backup_preflight(BkcLeader *l)
 		strlcpy(l->host, "unknown", sizeof(l->host));
 	l->host[sizeof(l->host) - 1] = '\0';
 	check(bkc_repo_open(l->repo, &l->store, &err), &err);
+	check(bkc_store_use_class(l->store, args->storage_class, &err), &err);
 	if (!bkc_store_probe(l->store, l->owner, &err))
 	{
 		bkc_error_context(&err, "repository \"%s\" cannot be used", l->repo->name);

@@ -107,6 +107,11 @@ make_facts(const BkcLeader *l, const BkcManifestJob *m, bool with_damaged)
 					 l->workers, l->seconds, (unsigned long long) m->vanished,
 					 (unsigned long long) l->scan->skipped,
 					 bkc_backup_compression(l));
+	if (l->store->class[0] != '\0')
+	{
+		appendStringInfoString(&out, ", \"storage_class\": ");
+		escape_json(&out, l->store->class);
+	}
 	if (with_damaged && m->damaged.len > 0)
 		appendStringInfo(&out, ", \"damaged_files\": [%s]", m->damaged.data);
 	if (l->sealed)

@@ -395,6 +395,7 @@ set_arguments(const Entry *e, BkcJobArgs *args)
 					 sizeof(args->storage_class));
 	bkc_jobargs_options(args, DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 																 CStringGetDatum(e->options))));
+	bkc_jobargs_end(args);
 	args->latest = true;
 	args->has_retention = e->has_retention;
 	args->retention_date = e->retention_date;

@@ -27,6 +27,7 @@
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "store/store.h"
 #include "utils/timestamp.h"
 
 #define BKC_MAX_JOBS		13
@@ -35,7 +36,6 @@
 #define BKC_SYNCED_MAX		32
 #define BKC_TIER_MAX		64
 #define BKC_OPTIONS_MAX		1024
-#define BKC_CLASS_MAX		64
 
 typedef enum BkcJobState
 {
@@ -108,7 +108,7 @@ typedef struct BkcJobArgs
 	char		compression[32];	/* "" = of the repository */
 	bool		latest;			/* verify: the latest backup ... */
 	int64		backup_id;		/* ... or this one */
-	char		storage_class[BKC_CLASS_MAX];	/* "" = of the repository */
+	char		storage_class[BKC_STORE_CLASS_MAX]; /* "" = of the repository */
 	char		schedule[NAMEDATALEN];	/* "" = none */
 	int			failures;		/* of that schedule, in a row before this run */
 	char		requested_by[NAMEDATALEN];

@@ -119,6 +119,7 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 	}
 	if (!PG_ARGISNULL(ARG_OPTIONS))
 		bkc_jobargs_options(args, PG_GETARG_JSONB_P(ARG_OPTIONS));
+	bkc_jobargs_end(args);
 }
 
 static int64

@@ -101,6 +101,7 @@ bkc_sql_job_check(PG_FUNCTION_ARGS)
 					 sizeof(args.storage_class));
 	if (!PG_ARGISNULL(4))
 		bkc_jobargs_options(&args, PG_GETARG_JSONB_P(4));
+	bkc_jobargs_end(&args);
 	PG_RETURN_VOID();
 }
 
@@ -147,13 +148,14 @@ plan_only(ReturnSetInfo *rsinfo, const char *name)
 	for (size_t i = 0; i < repos->count; i++)
 	{
 		void	   *arg[2] = {rsinfo, repos->items[i].name};
-		BkcExpirePlan *p;
+		BkcExpirePlans *plans;
 
 		if (name != NULL && strcmp(name, repos->items[i].name) != 0)
 			continue;
-		p = bkc_expireplan_make(&repos->items[i]);
-		bkc_expireplan_each(p, put_item, arg);
-		bkc_expireplan_close(p);
+		plans = bkc_expireplan_open(&repos->items[i]);
+		bkc_expireplan_make(plans);
+		bkc_expireplan_each(plans, put_item, arg);
+		bkc_expireplan_close(plans);
 	}
 }
 
