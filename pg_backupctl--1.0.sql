@@ -1236,11 +1236,12 @@ COMMENT ON FUNCTION @extschema@.backup_notify_test(text)
 -- the set-up
 -- ---------------------------------------------------------------------------
 
+-- SECURITY DEFINER: it reads the policy.
 CREATE FUNCTION @extschema@.backup_check(
 	repository text DEFAULT NULL)
 RETURNS TABLE (repository text, check_name text, status text, finding text, advice text)
 	AS 'MODULE_PATHNAME', 'bkc_sql_check'
-	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	LANGUAGE C VOLATILE SECURITY DEFINER PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.backup_check(text)

@@ -39,6 +39,19 @@ bkc_clock_now(void)
 	return bkc_clock_from_unix((int64) (fake * 1e6));
 }
 
+TimestampTz
+bkc_clock_machine(void)
+{
+	double		moved = 0;
+
+#ifdef BKC_FAULTS
+	if (bkc_set_test_clock == NULL ||
+		sscanf(bkc_set_test_clock, "%*f %*f %*f %lf", &moved) != 1)
+		moved = 0;
+#endif
+	return GetCurrentTimestamp() + (int64) (moved * USECS_PER_SEC);
+}
+
 long
 bkc_clock_ms_until(TimestampTz time, long max)
 {

@@ -15,6 +15,9 @@
 
 extern TimestampTz bkc_clock_now(void);
 
+/* The clock of the machine itself; a fourth number in the setting moves it by so many seconds. */
+extern TimestampTz bkc_clock_machine(void);
+
 /* So many real milliseconds until that time, at least 0, at most max. */
 extern long bkc_clock_ms_until(TimestampTz time, long max);
 

@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_authid_d.h"
+#include "clockjump.h"
 #include "event.h"
 #include "leader.h"
 #include "miscadmin.h"
@@ -158,9 +159,10 @@ bkc_event_expire(void)
 {
 	uint64		removed = 0;
 	ExpireArg	arg = {.removed = BATCH};
+	int64		jump;
 
 	/* a clock that has jumped tells no age */
-	if (bkc_set_event_retention == 0 || !bkc_set_enabled || bkc_shared->clock_jump != 0)
+	if (bkc_set_event_retention == 0 || !bkc_set_enabled || !bkc_clockjump_get(&jump) || jump != 0)
 		return;
 	while (arg.removed == BATCH)
 	{

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "catalog.h"
+#include "clockjump.h"
 #include "errors.h"
 #include "event.h"
 #include "expire.h"
@@ -74,6 +75,25 @@ check_stored_lately(const BkcExpirePlans *all)
 			 errhint("Take a backup; or make sure that the clock is right, then call backup_clock_is_right().")));
 }
 
+static void
+check_jump(void)
+{
+	int64		jump;
+
+	if (!bkc_clockjump_get(&jump))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("it is not known yet whether the clock had jumped before the server's start"),
+				 errhint("Try again in some seconds; if that does not help, the server's log says why.")));
+	if (jump != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the clock of this machine has jumped by %lld seconds",
+						(long long) (jump / USECS_PER_SEC)),
+				 errdetail("Nothing is removed by a clock that may be wrong."),
+				 errhint("Make sure that the clock is right, then call backup_clock_is_right().")));
+}
+
 /* Rows of the catalog that came from a wrong clock make the plan worthless. */
 static void
 check_no_future(const BkcExpirePlan *p)
@@ -112,13 +132,7 @@ check_safety(const Expiry *x)
 	for (size_t i = 0; i < x->all->n; i++)
 		check_no_future(&x->all->plans[i]);
 	check_stored_lately(x->all);
-	if (bkc_shared->clock_jump != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the clock of this machine has jumped by %lld seconds",
-						(long long) (bkc_shared->clock_jump / USECS_PER_SEC)),
-				 errdetail("Nothing is removed by a clock that may be wrong."),
-				 errhint("Make sure that the clock is right, then call backup_clock_is_right().")));
+	check_jump();
 }
 
 /* ---- backups ---- */
@@ -235,12 +249,16 @@ write_row(void (*access) (void *arg), int64 id, const char *repository, const ch
 				 errmsg("the expiry of backup %lld could not be noted in the catalog", (long long) id)));
 }
 
-/* Are we still the ones who may remove?  A server that was promoted may have taken over. */
+/*
+ * Are we still the ones who may remove?  A server that was promoted may have taken over, and then
+ * every object is its own: the repository is asked, not our memory of some seconds ago.
+ */
 static void
 check_still_owner(const BkcExpirePlan *p)
 {
 	BkcError	err;
 
+	bkc_ownership_forget();
 	check(bkc_ownership_check_of(p->repo, p->store, p->system_identifier, &err), &err);
 }
 

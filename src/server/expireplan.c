@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "access/xlog.h"
+#include "base/fault.h"
 #include "clock.h"
 #include "errors.h"
 #include "expireplan.h"
@@ -179,7 +180,9 @@ take_repository(BkcExpirePlan *p)
 
 	/* in this order: each sees at least what the one before needs */
 	check(bkc_repo_backups(p->store, sysid, &p->refs, &n, &err), &err);
+	check(bkc_fault(BKC_FAULT_EXPIRE_LISTED, &err), &err);
 	check(bkc_repo_spans(p->store, sysid, &p->spans, &p->nspans, &err), &err);
+	check(bkc_fault(BKC_FAULT_EXPIRE_LISTED, &err), &err);
 	check(bkc_walmap_load(p->store, sysid, segment_size, &p->map, &err), &err);
 	all = palloc0(sizeof(*all) * (n + 1));
 	p->input.backups = all;

@@ -9,10 +9,9 @@
  */
 #include "pgcompat.h"
 
-#include <time.h>
-
 #include "access/xlog_internal.h"
 #include "base/file.h"
+#include "clockjump.h"
 #include "errors.h"
 #include "job.h"
 #include "jobargs.h"
@@ -37,7 +36,6 @@
 #define NAP_MS				10000
 #define SETTLE_RETRY_MS		15000
 #define LOST_MS				(5 * 60 * 1000)
-#define CLOCK_JUMP			((int64) USECS_PER_HOUR)
 #define SETTLE_DOUBLINGS	6		/* 16 minutes at the most */
 #define RESTART_SECONDS		10
 #define PREFETCH_DIR		XLOGDIR "/pg_backupctl-prefetch"
@@ -160,38 +158,6 @@ remove_prefetched(void)
 }
 
 /*
- * Has somebody set the clock by more than an hour since the last look?  Retention must not follow
- * it before somebody says that it is right.  Jumps while the server is down are not seen here.
- */
-static void
-watch_clock(void)
-{
-	struct timespec ts;
-	int64		offset;
-	int64		jump;
-
-	/* BOOTTIME counts while the machine sleeps, unlike MONOTONIC */
-	if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
-		return;
-	offset = GetCurrentTimestamp() - ((int64) ts.tv_sec * USECS_PER_SEC + ts.tv_nsec / 1000);
-	jump = bkc_shared->clock_offset == 0 ? 0 : offset - bkc_shared->clock_offset;
-	bkc_shared->clock_offset = offset;	/* nobody else uses it */
-	if (Abs(jump) < CLOCK_JUMP)
-		return;
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-
-	/* one that is set right again has not jumped */
-	bkc_shared->clock_jump += jump;
-	if (Abs(bkc_shared->clock_jump) < CLOCK_JUMP)
-		bkc_shared->clock_jump = 0;
-	LWLockRelease(bkc_shared->lock);
-	ereport(WARNING,
-			(errmsg("pg_backupctl: the clock of this machine has jumped by %lld seconds",
-					(long long) (jump / USECS_PER_SEC)),
-			 errhint("Until backup_clock_is_right() is called or the clock is set back, nothing is removed by retention.")));
-}
-
-/*
  * A leader that has not come within minutes will not (there was no memory for its process); one
  * that does finds the slot not requested.  Sessions look after their own jobs.
  */
@@ -263,7 +229,7 @@ bkc_launcher_main(Datum main_arg)
 				bkc_shared->settle = true;
 			LWLockRelease(bkc_shared->lock);
 		}
-		watch_clock();
+		bkc_clockjump_watch();
 		free_lost_slots();
 		remove_prefetched();
 		watch(&settle_job);

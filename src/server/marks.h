@@ -8,6 +8,7 @@
  *		standby		it was seen streaming: <inode> <system identifier> <timeline>
  *		behind		WAL of our timeline was found beyond us: likewise
  *		taken		backup_take_over() accepted that: likewise
+ *		clock		the clock has jumped: likewise, and by how many microseconds
  *		hole.<place>	lost WAL is to be looked for in that repository, or (with a note)
  *					was: likewise, and <first segment> <last segment>
  *
@@ -27,6 +28,7 @@
 #define BKC_MARK_TAKEOVER	"takeover"
 #define BKC_MARK_BEHIND		"behind"
 #define BKC_MARK_TAKEN		"taken"
+#define BKC_MARK_CLOCK		"clock"
 
 #define BKC_MARK_HOLE		"hole"	/* and a dot, and the place */
 

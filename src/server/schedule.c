@@ -17,6 +17,7 @@
 #include "format/schedule.h"
 #include "job.h"
 #include "jobargs.h"
+#include "leader.h"
 #include "miscadmin.h"
 #include "schedule.h"
 #include "settingnote.h"
@@ -350,12 +351,22 @@ is_active(const char *schedule)
 	return found;
 }
 
+/* As of the events that its jobs write: the next one that ends well is the recovery. */
+static const char *
+event_kind(const Entry *e)
+{
+	BkcJobArgs	args;
+
+	bkc_jobargs_kind(&args, e->type);
+	return bkc_job_name(args.kind);
+}
+
 /* Of a run that no job tells of. */
 static void
 tell_failure(const Entry *e, const char *message)
 {
 	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
+			  {.kind = event_kind(e), .severity = "warning", .result = "failed", .actor = "schedule",
 			   .repository = e->repository, .schedule = e->name, .message = message});
 	ereport(WARNING, (errmsg("pg_backupctl: %s", message)));
 }

@@ -246,7 +246,7 @@ bkc_settings_define(bool preloaded)
 							   check_fault, NULL, NULL);
 	DefineCustomStringVariable("pg_backupctl.test_clock",
 							   "What time it is for schedules and retention, for tests.",
-							   "REAL FAKE SPEED, times in seconds since 1970.",
+							   "REAL FAKE SPEED [JUMP], times in seconds since 1970.",
 							   &bkc_set_test_clock, "", PGC_SIGHUP, GUC_NOT_IN_SAMPLE,
 							   NULL, NULL, NULL);
 #else

@@ -180,6 +180,7 @@ typedef struct BkcShared
 	int			nsynced;		/* repositories that the catalog was compared with since start */
 	char		synced[BKC_SYNCED_MAX][BKC_REPO_NAME_MAX];
 	int64		clock_offset;	/* of the clock to the machine's uptime; the launcher's */
+	bool		clock_known;	/* it has looked for jumps before the server's start */
 	bool		clock_confirmed;	/* backup_clock_is_right() was called */
 	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
 	uint64		ended[BKC_JOB_KINDS][BKC_JOB_ENDS]; /* jobs since the server's start */

@@ -653,6 +653,7 @@ check_holdings(Check *c)
 		put_error(c, "gap", &err);
 		return;
 	}
+	c->ngaps = bkc_walgap_drop_expired(c->repo->name, c->gaps, c->ngaps);
 	check_gaps(c);
 	if (!bkc_recovery_windows(c->map, c->spans, c->nspans, &c->windows, &c->nwindows, &err))
 		put_error(c, "recovery", &err);

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "clock.h"
+#include "clockjump.h"
 #include "commands/trigger.h"
 #include "event.h"
 #include "executor/spi.h"
@@ -217,11 +218,7 @@ bkc_sql_clock_is_right(PG_FUNCTION_ARGS)
 	bool		had_jumped;
 
 	bkc_require_preload();
-	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	had_jumped = bkc_shared->clock_jump != 0;
-	bkc_shared->clock_jump = 0;
-	bkc_shared->clock_confirmed = true;
-	LWLockRelease(bkc_shared->lock);
+	had_jumped = bkc_clockjump_confirm();
 	bkc_event_session(&(BkcEvent)
 					  {.kind = "clock", .message = "the clock is said to be right"});
 	PG_RETURN_BOOL(had_jumped);
@@ -233,9 +230,7 @@ bkc_sql_clock_jump(PG_FUNCTION_ARGS)
 	Interval   *jump = palloc0(sizeof(Interval));
 
 	bkc_require_preload();
-	LWLockAcquire(bkc_shared->lock, LW_SHARED);
-	jump->time = bkc_shared->clock_jump;
-	LWLockRelease(bkc_shared->lock);
+	(void) bkc_clockjump_get(&jump->time);
 	if (jump->time == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INTERVAL_P(jump);

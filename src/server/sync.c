@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/host.h"
 #include "errors.h"
 #include "event.h"
@@ -171,10 +172,12 @@ sync_backup(Work *w, const char *label, BkcError *err)
 		bkc_notes_free(&b->notes);
 		return skip_unreadable(w, label, err);
 	}
-	ok = bkc_sqlrun_try(write_backup, &arg, BKC_SQLRUN_TRIES, "take a backup into the catalog");
+	ok = bkc_fault(BKC_FAULT_SYNC_BACKUP, err);
+	if (ok && !bkc_sqlrun_try(write_backup, &arg, BKC_SQLRUN_TRIES, "take a backup into the catalog"))
+		ok = bkc_error_set(err, BKC_ERR_STATE, "the row of backup %s could not be written", label);
 	bkc_notes_free(&b->notes);
 	if (!ok)
-		return bkc_error_set(err, BKC_ERR_STATE, "the row of backup %s could not be written", label);
+		return false;
 	w->added += arg.added;
 	w->updated += arg.updated;
 	return true;
@@ -248,6 +251,8 @@ sync_missing(Work *w, BkcError *err)
 			return false;
 		if (complete)
 			continue;
+		if (!bkc_fault(BKC_FAULT_SYNC_MISSING, err))
+			return false;
 		if (!bkc_sqlrun_try(write_missing, &arg, BKC_SQLRUN_TRIES, "note that a backup is missing"))
 			return bkc_error_set(err, BKC_ERR_STATE, "the row of backup %s could not be written",
 								 rows[i].label);

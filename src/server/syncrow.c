@@ -7,6 +7,7 @@
  */
 #include "pgcompat.h"
 
+#include "base/fault.h"
 #include "base/text.h"
 #include "errors.h"
 #include "format/names.h"
@@ -329,10 +330,13 @@ bkc_syncrow_write(const BkcSyncBackup *b, const BkcSyncRow *row, bool *added, bo
 	{
 		/* somebody took it for failed, but here it is */
 		BkcCatalogDone done = b->done;
+		BkcError	err;
 
 		done.metadata = bkc_syncrow_metadata(b);
 		bkc_catalog_complete(row->id, b->repository, &done);
 		changed = 1;
+		if (!bkc_fault(BKC_FAULT_SYNC_ROW, &err))
+			bkc_ereport(ERROR, &err);
 	}
 	bkc_sqlrun_begin();
 	if (!row->found)

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 
 #include "access/xlog.h"
-#include "base/host.h"
 #include "errors.h"
-#include "expireplan.h"
 #include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
@@ -41,9 +39,8 @@ work_close(void *arg)
 
 /* How many gaps are lost for good; the first of them is described. */
 static size_t
-count_lost(Work *w, const char *repository, bool owner, char *first, size_t len)
+count_lost(Work *w, bool owner, char *first, size_t len)
 {
-	int64		window = bkc_expireplan_window(repository);
 	size_t		lost = 0;
 	BkcError	err;
 
@@ -52,10 +49,6 @@ count_lost(Work *w, const char *repository, bool owner, char *first, size_t len)
 		const BkcWalGap *gap = &w->gaps[i];
 		BkcWalGapState state;
 
-		/* retention keeps of older backups only what makes each of them consistent */
-		if (window != BKC_RETENTION_UNLIMITED && gap->before_time != 0 &&
-			gap->before_time <= bkc_host->now() - window * USECS_PER_SEC)
-			continue;
 		CHECK_FOR_INTERRUPTS();
 		if (!bkc_walgap_state(w->store, gap, owner, &state, &err))
 			bkc_ereport(ERROR, &err);
@@ -80,8 +73,8 @@ check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 						 &err) ||
 		!bkc_walmap_gaps(w->map, &w->gaps, &w->ngaps, &err))
 		bkc_ereport(ERROR, &err);
-	lost = count_lost(w, repo->name, bkc_ownership_check(repo, w->store, &ignored), first,
-					  len);
+	w->ngaps = bkc_walgap_drop_expired(repo->name, w->gaps, w->ngaps);
+	lost = count_lost(w, bkc_ownership_check(repo, w->store, &ignored), first, len);
 	if (w->map->ndamaged > 0)
 	{
 		if (lost == 0)

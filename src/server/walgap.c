@@ -7,6 +7,8 @@
 #include "access/xlog_internal.h"
 #include "base/host.h"
 #include "chunktidy.h"
+#include "clock.h"
+#include "expireplan.h"
 #include "miscadmin.h"
 #include "pipe/walobj.h"
 #include "walgap.h"
@@ -61,4 +63,20 @@ bkc_walgap_state(BkcStore *store, const BkcWalGap *gap, bool owner, BkcWalGapSta
 	}
 	*state = there == gap->count ? BKC_GAP_CLOSED : BKC_GAP_COMING;
 	return true;
+}
+
+size_t
+bkc_walgap_drop_expired(const char *repository, BkcWalGap *gaps, size_t n)
+{
+	int64		window = n > 0 ? bkc_expireplan_window(repository) : BKC_RETENTION_UNLIMITED;
+	int64		begin;
+	size_t		left = 0;
+
+	if (window == BKC_RETENTION_UNLIMITED)
+		return n;
+	begin = bkc_clock_to_unix(bkc_clock_now()) - window * USECS_PER_SEC;
+	for (size_t i = 0; i < n; i++)
+		if (gaps[i].before_time == 0 || gaps[i].before_time > begin)
+			gaps[left++] = gaps[i];
+	return left;
 }

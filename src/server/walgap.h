@@ -24,4 +24,11 @@ typedef enum BkcWalGapState
 extern bool bkc_walgap_state(BkcStore *store, const BkcWalGap *gap, bool owner,
 							 BkcWalGapState *state, BkcError *err);
 
+/*
+ * Takes those out of the list that the repository's policy does not mind: of backups before the
+ * recovery window retention keeps only the WAL that makes each consistent.  Returns how many are
+ * left.  Reads the policy as bkc_expireplan_window() does; ereports.
+ */
+extern size_t bkc_walgap_drop_expired(const char *repository, BkcWalGap *gaps, size_t n);
+
 #endif							/* BKC_SERVER_WALGAP_H */

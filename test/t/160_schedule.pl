@@ -93,7 +93,7 @@ becomes("next_run = '2026-03-11 01:00+00'", 'planned anew');
 clock('2026-03-14 04:00:00+00', 1);
 becomes("last_result = 'missed'", 'without catch_up it is missed');
 becomes("next_run = '2026-03-15 01:00+00'", 'and the next one planned');
-is($node->safe_psql('postgres', "SELECT count(*) FROM backup_event WHERE severity = 'warning' AND message LIKE '%missed the run of 2026-03-14%'"),
+is($node->safe_psql('postgres', "SELECT count(*) FROM backup_event WHERE severity = 'warning' AND kind = 'backup' AND message LIKE '%missed the run of 2026-03-14%'"),
 	1, 'which an event tells');
 
 # ---- why not ----
@@ -149,7 +149,7 @@ $node->start;
 becomes("last_result = 'failed' AND retry_at IS NOT NULL", 'a run that a crash has ended has failed');
 clock('2026-03-20 01:10:00+00', 1);
 becomes("last_run = '2026-03-20 01:00+00' AND last_result = 'completed' AND last_error IS NULL", 'and is made again');
-is($node->safe_psql('postgres', "SELECT count(*) FROM backup_event WHERE message LIKE '%interrupted%'"), 1, 'an event tells of the crash');
+is($node->safe_psql('postgres', "SELECT count(*) FROM backup_event WHERE kind = 'backup' AND message LIKE '%interrupted%'"), 1, 'an event tells of the crash');
 
 # ---- other kinds ----
 

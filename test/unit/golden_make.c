@@ -350,3 +350,21 @@ golden_make(BkcStore *store, BkcError *err)
 	return put_documents(store, err) && make_backup(&whole, err) &&
 		golden_make_wal(store, err) && make_backup(&archived, err);
 }
+
+bool
+golden_make_small(BkcStore *store, const char *label, BkcError *err)
+{
+	BkcManifestHeader header = golden_core_archived;
+	Maker		m = {
+		.store = store,
+		.header = &header,
+		.from = golden_archived_entry,
+		.n = golden_narchived,
+		.workers = 1
+	};
+
+	snprintf(header.label, sizeof(header.label), "%s", label);
+	header.start_time = header.stop_time = bkc_label_time(label);
+	header.wal_in_archive = false;
+	return make_backup(&m, err);
+}

@@ -20,6 +20,9 @@ extern const BkcOwnerDoc golden_core_owners[GOLDEN_OWNERS];
 /* Write everything into an empty store.  What is there already is never overwritten. */
 extern bool golden_make(BkcStore *store, BkcError *err);
 
+/* A backup of a few files, without its begin object, where other things matter. */
+extern bool golden_make_small(BkcStore *store, const char *label, BkcError *err);
+
 /* golden_make_wal.c: the WAL part of it. */
 extern bool golden_make_wal(BkcStore *store, BkcError *err);
 

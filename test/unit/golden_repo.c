@@ -5,11 +5,14 @@
 #include "test_pipe_util.h"
 
 #include "golden_make.h"
+#include "golden_notes.h"
 #include "golden_repo.h"
 #include "pipe/keyring.h"
 
 #define GOLDEN_FOLDER	"/../golden/v1"
 #define GOLDEN_SEALED	"/../golden/v1-sealed"
+#define NOTES_FOLDER	"/../golden/v1-notes"
+#define NOTES_SEALED	"/../golden/v1-notes-sealed"
 
 bool
 golden_open_folder(const char *folder, BkcStore **store, BkcError *err)
@@ -44,7 +47,7 @@ static int
 open_golden(const char *folder, void **state)
 {
 	GoldenRepo *repo = calloc(1, sizeof(*repo));
-	char		here[PATH_MAX - sizeof(GOLDEN_SEALED)];
+	char		here[PATH_MAX - sizeof(NOTES_SEALED)];
 	char		there[PATH_MAX];
 	BkcError	err;
 
@@ -65,20 +68,26 @@ golden_open_v1(void **state)
 	return open_golden(GOLDEN_FOLDER, state);
 }
 
-int
-golden_open_sealed(void **state)
+static int
+open_sealed(const char *folder, void **state)
 {
 	GoldenRepo *repo;
 
-	if (open_golden(GOLDEN_SEALED, state) != 0)
+	if (open_golden(folder, state) != 0)
 		return -1;
 	repo = *state;
 	golden_use_keys(repo->store);
 	return 0;
 }
 
+int
+golden_open_sealed(void **state)
+{
+	return open_sealed(GOLDEN_SEALED, state);
+}
+
 static int
-open_fresh(bool sealed, void **state)
+open_fresh(bool (*make) (BkcStore *store, BkcError *err), bool sealed, void **state)
 {
 	GoldenRepo *repo = calloc(1, sizeof(*repo));
 	BkcError	err;
@@ -89,7 +98,7 @@ open_fresh(bool sealed, void **state)
 	assert_ok(filerepo_open(&repo->fresh, &repo->store, &err));
 	if (sealed)
 		golden_use_keys(repo->store);
-	assert_ok(golden_make(repo->store, &err));
+	assert_ok(make(repo->store, &err));
 	*state = repo;
 	return 0;
 }
@@ -97,13 +106,37 @@ open_fresh(bool sealed, void **state)
 int
 golden_open_fresh(void **state)
 {
-	return open_fresh(false, state);
+	return open_fresh(golden_make, false, state);
 }
 
 int
 golden_open_fresh_sealed(void **state)
 {
-	return open_fresh(true, state);
+	return open_fresh(golden_make, true, state);
+}
+
+int
+golden_open_notes(void **state)
+{
+	return open_golden(NOTES_FOLDER, state);
+}
+
+int
+golden_open_fresh_notes(void **state)
+{
+	return open_fresh(golden_make_notes, false, state);
+}
+
+int
+golden_open_sealed_notes(void **state)
+{
+	return open_sealed(NOTES_SEALED, state);
+}
+
+int
+golden_open_fresh_sealed_notes(void **state)
+{
+	return open_fresh(golden_make_notes, true, state);
 }
 
 int

@@ -27,6 +27,12 @@ extern int	golden_open_fresh(void **state);
 /* The same, sealed. */
 extern int	golden_open_sealed(void **state);
 extern int	golden_open_fresh_sealed(void **state);
+
+/* Those of notes (golden_notes.h). */
+extern int	golden_open_notes(void **state);
+extern int	golden_open_fresh_notes(void **state);
+extern int	golden_open_sealed_notes(void **state);
+extern int	golden_open_fresh_sealed_notes(void **state);
 extern int	golden_close(void **state);
 
 /* Seal with GOLDEN_KEY from now on. */

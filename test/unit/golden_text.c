@@ -37,13 +37,13 @@ typedef struct Rule
 {
 	const char *key;
 	Kind		kind;
-	const char *pattern;		/* of strings; "/" for texts: an absolute path */
+	const char *pattern;		/* of strings; for texts what they begin with */
 	bool		optional;
 } Rule;
 
 #define SYSID_RULE	{"system_identifier", STRING, "[1-9][0-9]{0,19}", false}
-#define TIME_VALUE	STRING, \
-	"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z", false
+#define TIME_PATTERN "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z"
+#define TIME_VALUE	STRING, TIME_PATTERN, false
 #define LSN_VALUE	STRING, HEX8 "/" HEX8, false
 #define END			{NULL, INT, NULL, false}
 
@@ -176,6 +176,47 @@ static const Rule verify_rules[] = {
 	END
 };
 
+#define NOTE_RULES \
+	{"label", STRING, LABEL, false}, \
+	{"time", TIME_VALUE}
+
+static const Rule shred_rules[] = {
+	{"pg_backupctl_shred", INT, NULL, false},
+	NOTE_RULES,
+	{"reason", TEXT, NULL, false},
+	{"by", TEXT, NULL, false},
+	{"data_key", STRING, "[0-9a-f]{32}", false},
+	END
+};
+
+static const Rule hold_rules[] = {
+	{"pg_backupctl_hold", INT, NULL, false},
+	NOTE_RULES,
+	{"reason", TEXT, NULL, false},
+	{"by", TEXT, NULL, false},
+	END
+};
+
+static const Rule release_rules[] = {
+	{"pg_backupctl_release", INT, NULL, false},
+	NOTE_RULES,
+	{"reason", TEXT, NULL, false},
+	{"by", TEXT, NULL, false},
+	END
+};
+
+static const Rule catalog_rules[] = {
+	{"pg_backupctl_catalog", INT, NULL, false},
+	NOTE_RULES,
+	{"pg_version", TEXT, NULL, false},
+	{"metadata", TEXT, "{", false},
+	{"tier", TEXT, NULL, true},
+	{"schedule", TEXT, NULL, true},
+	{"retention_date", STRING, TIME_PATTERN, true},
+	{"parent", STRING, LABEL, true},
+	END
+};
+
 static const Rule owner_rules[] = {
 	{"pg_backupctl_owner", INT, NULL, false},
 	SYSID_RULE,
@@ -301,7 +342,7 @@ check_text(const json_t *object, const Rule *rule)
 	if (text == NULL)
 		return raw_wrong("value of text \"%s\"", rule->key);
 	if (rule->pattern != NULL && strncmp(text, rule->pattern, strlen(rule->pattern)) != 0)
-		error = raw_wrong("\"%s\" is not absolute", rule->key);
+		error = raw_wrong("\"%s\" does not begin with %s", rule->key, rule->pattern);
 	else if (hex_value(object, rule->key) != NULL && (utf8 = json_string(text)) != NULL)
 	{
 		error = raw_wrong("\"%s\" need not be hex", rule->key);
@@ -340,12 +381,13 @@ check_value(const json_t *object, const json_t *value, const Rule *rule)
 	return right ? NULL : raw_wrong("value of \"%s\"", rule->key);
 }
 
-/* Exactly the keys of the rules, each with a value of its kind. */
+/* The keys of the rules, each with a value of its kind; *found of them are there. */
 static const char *
-check_object(const json_t *object, const Rule *rules)
+check_keys(const json_t *object, const Rule *rules, size_t *found)
 {
-	size_t		found = 0;
 	const char *error;
+
+	*found = 0;
 
 	if (!json_is_object(object))
 		return raw_wrong("not an object");
@@ -362,10 +404,22 @@ check_object(const json_t *object, const Rule *rules)
 				return raw_wrong("no \"%s\"", rules->key);
 			continue;
 		}
-		found++;
+		++*found;
 		if ((error = check_value(object, value != NULL ? value : hex, rules)) != NULL)
 			return error;
 	}
+	return NULL;
+}
+
+/* No others. */
+static const char *
+check_object(const json_t *object, const Rule *rules)
+{
+	size_t		found;
+	const char *error = check_keys(object, rules, &found);
+
+	if (error != NULL)
+		return error;
 	return found == json_object_size(object) ? NULL : raw_wrong("unknown keys");
 }
 
@@ -385,12 +439,17 @@ string_of(const json_t *object, const char *key)
 
 /* ---- documents ---- */
 
+#define NOTE_KINDS	5
+
 const char *
 raw_document(const char *text, size_t len, json_t **document)
 {
+	/* notes first: they may have further keys */
 	static const Rule *const kinds[] = {
-		cluster_rules, begin_rules, verify_rules, owner_rules, wal_rules
+		verify_rules, shred_rules, hold_rules, release_rules, catalog_rules,
+		cluster_rules, begin_rules, owner_rules, wal_rules
 	};
+	size_t		found;
 	json_error_t error;
 	const char *first;
 	size_t		i;
@@ -405,6 +464,7 @@ raw_document(const char *text, size_t len, json_t **document)
 	{
 		if (strcmp(first, kinds[i][0].key) == 0)
 			return int_of(*document, first) != 1 ? raw_wrong("version") :
+				i < NOTE_KINDS ? check_keys(*document, kinds[i], &found) :
 				check_object(*document, kinds[i]);
 	}
 	return raw_wrong("unknown document \"%s\"", first);

@@ -69,6 +69,10 @@
 	X(RESTORE_CONTROL,			"restore-control")		/* pg_control is in place */ \
 	X(SETTLE_ROW,				"settle-row") \
 	X(SETTLE_SWEEP,				"settle-sweep") \
+	X(SYNC_BACKUP,				"sync-backup")			/* a backup is read, its row not written */ \
+	X(SYNC_ROW,					"sync-row")				/* it is completed, without its notes */ \
+	X(SYNC_MISSING,				"sync-missing")			/* before one is noted as missing */ \
+	X(EXPIRE_LISTED,			"expire-listed")		/* planning: between two lists of the repository */ \
 	X(EXPIRE_BACKUP,			"expire-backup") \
 	X(EXPIRE_ROW,				"expire-row") \
 	X(EXPIRE_WAL,				"expire-wal")

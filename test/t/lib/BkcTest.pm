@@ -599,7 +599,7 @@ sub bkc_leftovers
 		push @left, "object $object";
 	}
 	push @left, map { "file pg_backupctl/$_" }
-	  grep { !/^\.\.?$|^owner$|^standby$|^takeover$|^repository\.|^hole\./ } -d "$data/pg_backupctl" ? slurp_dir("$data/pg_backupctl") : ();
+	  grep { !/^\.\.?$|^owner$|^standby$|^takeover$|^repository\.|^hole\.|^clock$/ } -d "$data/pg_backupctl" ? slurp_dir("$data/pg_backupctl") : ();
 	push @left, map { "file $_" } grep { -e "$data/$_" } qw(backup_label tablespace_map);
 	return @left;
 }
