@@ -147,15 +147,14 @@ bkc_notify_place(BkcNotice *notice)
 		: psprintf("%llu", (unsigned long long) GetSystemIdentifier());
 }
 
-void
-bkc_notify_target(char *const *v, BkcTarget *target)
+bool
+bkc_notify_target(char *const *v, BkcTarget *target, BkcError *err)
 {
-	BkcError	err;
 	uint64_t	seconds = 0;
 
 	memset(target, 0, sizeof(*target));
-	if (!bkc_target_kind(v[0] != NULL ? v[0] : "", &target->kind, &err))
-		bkc_ereport(ERROR, &err);
+	if (!bkc_target_kind(v[0] != NULL ? v[0] : "", &target->kind, err))
+		return false;
 	target->url = v[1];
 	target->secret_file = v[2];
 	target->ca_file = v[3];
@@ -163,17 +162,18 @@ bkc_notify_target(char *const *v, BkcTarget *target)
 	target->to = v[5];
 	target->user = v[6];
 	if (v[7] != NULL && strcmp(v[7], "off") != 0 && strcmp(v[7], "required") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value \"%s\" for the setting \"tls\"", v[7]),
-				 errhint("Use required, or off for a mail server on this machine.")));
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid value \"%s\" for the setting \"tls\"", v[7]);
+		return bkc_error_hint(err, "Use required, or off for a mail server on this machine.");
+	}
 	target->plain = v[7] != NULL && strcmp(v[7], "off") == 0;
 	if (v[8] != NULL && (!bkc_parse_u64(v[8], 300, &seconds) || seconds < 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value \"%s\" for the setting \"timeout\"", v[8]),
-				 errhint("Use a number of seconds from 1 to 300.")));
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid value \"%s\" for the setting \"timeout\"", v[8]);
+		return bkc_error_hint(err, "Use a number of seconds from 1 to 300.");
+	}
 	target->timeout_ms = (int) seconds * 1000;
+	return true;
 }
 
 typedef struct Entry
@@ -407,13 +407,13 @@ send_next(Entry *e, Next *next, int64 *wait_ms)
 	BkcTarget	target;
 	BkcReport	report;
 	BkcError	err;
-	int			asked;
+	int			asked = 0;
 	int			wait_s;
 	char	   *error;
 
 	prepare(next);
-	bkc_notify_target(e->values, &target);
-	if (bkc_target_send(&target, &next->notice, event_json(next), &asked, &err))
+	if (bkc_notify_target(e->values, &target, &err) &&
+		bkc_target_send(&target, &next->notice, event_json(next), &asked, &err))
 	{
 		note_done(e, next, true, NULL);
 		e->failures = 0;

@@ -34,8 +34,8 @@ extern long bkc_notify_nap(long max);
 	" t.settings OPERATOR(pg_catalog.->>) 'timeout'"
 #define BKC_TARGET_NCOLUMNS	9
 
-/* From their values, which must stay; raises what is wrong. */
-extern void bkc_notify_target(char *const *values, BkcTarget *target);
+/* From their values, which must stay. */
+extern bool bkc_notify_target(char *const *values, BkcTarget *target, BkcError *err);
 
 /* NOTIFY pg_backupctl, in the transaction at hand. */
 extern void bkc_notify_listeners(int64 id, const char *kind, const char *severity);

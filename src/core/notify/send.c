@@ -209,6 +209,7 @@ judge(const BkcHttpCall *call, int *wait_s, BkcError *err)
 	return false;
 }
 
+/* body NULL: connect only. */
 static bool
 send_http(const BkcTarget *target, const BkcBuffer *secret, const char *body, int *wait_s,
 		  BkcError *err)
@@ -225,7 +226,8 @@ send_http(const BkcTarget *target, const BkcBuffer *secret, const char *body, in
 	bool		ok = false;
 
 	call.url = secret_url ? (const char *) secret->data : target->url;
-	call.body_len = strlen(body);
+	call.body_len = body != NULL ? strlen(body) : 0;
+	call.connect_only = body == NULL;
 	call.headers = headers;
 	call.total_ms = options.total_ms;
 	if (!secret_url && secret->len > 0)
@@ -246,7 +248,7 @@ send_http(const BkcTarget *target, const BkcBuffer *secret, const char *body, in
 			bkc_error_hint(err, "Check the target's URL, and its setting \"ca_file\" if the certificate was issued by an authority of your own.");
 		goto done;
 	}
-	ok = judge(&call, wait_s, err);
+	ok = body == NULL || judge(&call, wait_s, err);
 	if (!ok)
 		add_words(&call, secret, secret_url, err);
 done:
@@ -280,6 +282,7 @@ add_recipient(void *arg, const char *address, BkcError *err)
 	return true;
 }
 
+/* notice NULL: connect and log in only. */
 static bool
 send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *secret, BkcError *err)
 {
@@ -288,7 +291,7 @@ send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *sec
 	bool		ok;
 
 	ok = bkc_mail_addresses(target->to, "to", add_recipient, &to, err) &&
-		bkc_notice_mail(notice, target->from, target->to, &message, err);
+		(notice == NULL || bkc_notice_mail(notice, target->from, target->to, &message, err));
 	if (ok)
 	{
 		BkcSmtp		smtp = {
@@ -296,7 +299,7 @@ send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *sec
 			.user = target->user,
 			.password = secret->len > 0 ? (const char *) secret->data : NULL,
 			.from = target->from, .to = (const char *const *) to.list,
-			.message = message.data, .message_len = message.len,
+			.connect_only = notice == NULL, .message = message.data, .message_len = message.len,
 			.connect_ms = CONNECT_MS, .stall_ms = STALL_MS,
 			.total_ms = target->timeout_ms > 0 ? target->timeout_ms : TOTAL_MS
 		};
@@ -309,6 +312,30 @@ send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *sec
 	return ok;
 }
 
+/* Files and URLs may have changed since the target was defined. */
+static bool
+prepare(const BkcTarget *target, BkcBuffer *secret, BkcError *err)
+{
+	return bkc_target_check(target, err) &&
+		(target->secret_file == NULL || read_secret(target->secret_file, secret, err)) &&
+		(target->url != NULL ||
+		 check_url((const char *) secret->data, target->kind, false, err));
+}
+
+bool
+bkc_target_reach(const BkcTarget *target, BkcError *err)
+{
+	BkcBuffer	secret = {0};
+	int			ignored = 0;
+	bool		ok;
+
+	ok = prepare(target, &secret, err) &&
+		(target->kind == BKC_TARGET_EMAIL ? send_mail(target, NULL, &secret, err)
+		 : send_http(target, &secret, NULL, &ignored, err));
+	forget(&secret);
+	return ok;
+}
+
 bool
 bkc_target_send(const BkcTarget *target, const BkcNotice *notice, const char *json, int *wait_s,
 				BkcError *err)
@@ -317,12 +344,8 @@ bkc_target_send(const BkcTarget *target, const BkcNotice *notice, const char *js
 	BkcBuffer	body = {0};
 	bool		ok;
 
-	/* files and URLs may have changed since the target was defined */
 	*wait_s = 0;
-	ok = bkc_target_check(target, err) &&
-		(target->secret_file == NULL || read_secret(target->secret_file, &secret, err));
-	if (ok && target->url == NULL)
-		ok = check_url((const char *) secret.data, target->kind, false, err);
+	ok = prepare(target, &secret, err);
 	if (ok && target->kind == BKC_TARGET_EMAIL)
 		ok = send_mail(target, notice, &secret, err);
 	else if (ok && target->kind == BKC_TARGET_SLACK)

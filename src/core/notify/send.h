@@ -46,4 +46,10 @@ extern bool bkc_target_check(const BkcTarget *target, BkcError *err);
 extern bool bkc_target_send(const BkcTarget *target, const BkcNotice *notice, const char *json,
 							int *wait_s, BkcError *err);
 
+/*
+ * Can it be reached?  A connection with all that belongs to it (TLS, and a mail server's login), but
+ * nothing is sent.
+ */
+extern bool bkc_target_reach(const BkcTarget *target, BkcError *err);
+
 #endif							/* BKC_NOTIFY_SEND_H */

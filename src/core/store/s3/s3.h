@@ -141,6 +141,7 @@ typedef struct BkcS3Call
 	/* call.c's own */
 	BkcHttpCall http;
 	BkcRetry	retry;
+	int64_t		sent;			/* when the attempt began, by our clock */
 	int64_t		not_before;		/* of the next attempt */
 	char	   *url;
 	const char *header_lines[48];
@@ -190,6 +191,10 @@ extern bool bkc_s3_call_date(const BkcS3Call *call, int64_t *usec);
 
 /* "2026-11-20T12:03:01.123Z", with any fraction of a second, which is left out. */
 extern bool bkc_s3_parse_time(const char *text, int64_t *usec);
+
+/* ---- facts.c: what a reply tells by the way ---- */
+
+extern void bkc_s3_learn(BkcS3Store *store, const BkcS3Call *call);
 
 /* ---- meaning.c: what a reply means ---- */
 
