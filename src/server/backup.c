@@ -56,6 +56,7 @@
 #include "preflight.h"
 #include "replication/slot.h"
 #include "scan.h"
+#include "seen.h"
 #include "settings.h"
 #include "settle.h"
 #include "storage/ipc.h"
@@ -237,8 +238,13 @@ make_data_key(Leader *l)
 {
 	BkcError	err;
 
-	if (l->sealed)
-		check(bkc_keyring_make_backup(l->store, l->sysid, l->label, l->data_key, &err), &err);
+	if (l->sealed &&
+		!bkc_keyring_make_backup(l->store, l->sysid, l->label, l->data_key, &err))
+	{
+		if (err.code == BKC_ERR_KEY)
+			bkc_seen_key(l->repo, &err, false);
+		bkc_ereport(ERROR, &err);
+	}
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	l->job->sealed = l->sealed;
 	memcpy(l->job->data_key, l->data_key, sizeof(l->job->data_key));

@@ -15,15 +15,13 @@
 #include "pipe/keycopies.h"
 #include "pipe/object.h"
 #include "pipe/owner.h"
+#include "seen.h"
 #include "settings.h"
 #include "setupcheck.h"
 #include "spool.h"
 #include "utils/timestamp.h"
 
-#define LITTLE_SPACE		(UINT64CONST(1) << 30)
-#define CLOCK_NOTABLE		30	/* seconds */
-#define CLOCK_BAD			300
-#define CERTIFICATE_DAYS	21
+#define LITTLE_SPACE	(UINT64CONST(1) << 30)
 
 /*
  * The probe's name must not be that of a backup at work, nor of another
@@ -78,46 +76,17 @@ check_key(BkcSetupCheck *c)
 	BkcError	err;
 
 	if (!bkc_keys_open(c->store, GetSystemIdentifier(), &keys, &err))
+	{
+		if (err.code == BKC_ERR_KEY)
+			bkc_seen_key(c->repo, &err, false);
 		bkc_finding_error(c, "key", &err);
-	else if (keys > 0)
+		return;
+	}
+	bkc_seen_key(c->repo, NULL, false);
+	if (keys > 0)
 		bkc_finding(c, "key", BKC_FINDING_OK,
 					psprintf("the key is there and opens all %llu data keys of this cluster",
 							 (unsigned long long) keys), NULL);
-}
-
-/* What the store has learned while it was tried. */
-static void
-check_clock(BkcSetupCheck *c)
-{
-	int64		ahead = c->store->facts.clock_ahead;
-	double		seconds = (double) Abs(ahead) / USECS_PER_SEC;
-
-	if (!c->store->facts.clock_known)
-		return;
-	if (seconds < CLOCK_NOTABLE)
-		bkc_finding(c, "clock", BKC_FINDING_OK, "the repository's clock agrees with this server's", NULL);
-	else
-		bkc_finding(c, "clock", seconds < CLOCK_BAD ? BKC_FINDING_WARNING : BKC_FINDING_FAILED,
-					psprintf("the repository's clock is %.0f seconds %s this server's", seconds,
-							 ahead > 0 ? "ahead of" : "behind"),
-					"Set the wrong one, best by NTP.  S3 refuses requests that are 15 minutes off, and retention goes by time.");
-}
-
-static void
-check_ends(BkcSetupCheck *c)
-{
-	int64		until = c->store->facts.certificate_until;
-	int64		left = until - bkc_host->now();
-
-	if (until != 0)
-		bkc_finding(c, "certificate", left < CERTIFICATE_DAYS * USECS_PER_DAY ? BKC_FINDING_WARNING : BKC_FINDING_OK,
-					psprintf("the certificate of the repository's server is valid until %s", bkc_finding_time(until)),
-					left < CERTIFICATE_DAYS * USECS_PER_DAY ? "Have it renewed: with an expired one nothing is read or written." : NULL);
-	until = c->store->facts.credentials_until;
-	if (until != 0)
-		bkc_finding(c, "credentials", BKC_FINDING_WARNING,
-					psprintf("the credentials could not be renewed, and expire at %s", bkc_finding_time(until)),
-					"The server log says why.");
 }
 
 static void
@@ -284,8 +253,6 @@ bkc_setup_repository(BkcSetupCheck *c)
 	bkc_spool_owner(owner);
 	if (!check_reachable(c, owner))
 		return false;
-	check_clock(c);
-	check_ends(c);
 	check_encryption(c);
 	check_key(c);
 	check_cluster(c);

@@ -92,9 +92,9 @@ notification ok
 TEXT
 my $all_well = <<'TEXT' =~ s/\n\z//r;
 repository ok
-clock ok
 cluster ok
 owner ok
+clock ok
 archiver ok
 backup ok
 round trip ok

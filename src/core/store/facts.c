@@ -4,7 +4,15 @@
  */
 #include "store/store.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/host.h"
+#include "base/text.h"
+
+#define SECOND				INT64_C(1000000)
+#define CLOCK_NOTABLE		(30 * SECOND)
+#define CERTIFICATE_NOTABLE (21 * 86400 * SECOND)
 
 /* Is it about the place, rather than about an object or about us? */
 static bool
@@ -52,4 +60,59 @@ bkc_store_note_clock(BkcStore *store, int64_t theirs, int64_t step, int64_t sinc
 		facts->clock_ahead = theirs + step - since;
 	else
 		facts->clock_ahead = 0;
+}
+
+static bool
+tell_clock(const BkcStoreFacts *facts, BkcStoreFindingEach each, void *arg, BkcError *err)
+{
+	int64_t		off = facts->clock_ahead < 0 ? -facts->clock_ahead : facts->clock_ahead;
+	bool		wrong = off >= CLOCK_NOTABLE;
+	char		text[128] = "the repository's agrees with that of this machine";
+
+	if (!facts->clock_known)
+		return true;
+	if (wrong)
+		snprintf(text, sizeof(text), "the repository's is %" PRId64 " seconds %s that of this machine",
+				 off / SECOND, facts->clock_ahead > 0 ? "ahead of" : "behind");
+	return each(arg, &(BkcStoreFinding) {
+		.what = "clock",
+		.level = wrong ? BKC_STORE_WARNING : BKC_STORE_OK,
+		.text = text,
+		.hint = wrong ? "Set the wrong one, best by NTP: S3 refuses requests that are 15 minutes off, and retention goes by time."
+		: NULL,
+	}, err);
+}
+
+static bool
+tell_end(const char *what, const char *before, int64_t until, bool wrong, const char *hint,
+		 BkcStoreFindingEach each, void *arg, BkcError *err)
+{
+	char		when[48];
+	char		text[192];
+
+	if (until == 0)
+		return true;
+	bkc_format_moment(until, false, when, sizeof(when));
+	snprintf(text, sizeof(text), "%s %s", before, when);
+	return each(arg, &(BkcStoreFinding) {
+		.what = what,
+		.level = wrong ? BKC_STORE_WARNING : BKC_STORE_OK,
+		.text = text,
+		.hint = wrong ? hint : NULL,
+	}, err);
+}
+
+bool
+bkc_store_tell_facts(const BkcStore *store, BkcStoreFindingEach each, void *arg, BkcError *err)
+{
+	const BkcStoreFacts *facts = &store->facts;
+
+	return tell_clock(facts, each, arg, err) &&
+		tell_end("certificate", "that of the repository's server is valid until",
+				 facts->certificate_until,
+				 facts->certificate_until - bkc_host->now() < CERTIFICATE_NOTABLE,
+				 "Have it renewed: with an expired one nothing can be read or written.",
+				 each, arg, err) &&
+		tell_end("credentials", "they could not be renewed, and expire at",
+				 facts->credentials_until, true, "The log says why.", each, arg, err);
 }

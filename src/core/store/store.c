@@ -375,7 +375,8 @@ bool
 bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg, BkcError *err)
 {
 	return bkc_host_check(err) &&
-		(store->ops->describe == NULL || store->ops->describe(store, each, arg, err));
+		(store->ops->describe == NULL || store->ops->describe(store, each, arg, err)) &&
+		bkc_store_tell_facts(store, each, arg, err);
 }
 
 bool

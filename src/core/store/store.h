@@ -288,9 +288,9 @@ extern bool bkc_store_tidy(BkcStore *store, const char *prefix, uint64_t seconds
 						   BkcError *err);
 
 /*
- * What the place of the repository says about itself: each() is called for
- * every finding, and may end it with its error.  What must not be asked is a
- * finding, too; false means that the repository does not answer.  Read only.
+ * What the place of the repository says about itself, and what was learned about it by the way
+ * (BkcStoreFacts): each() is called for every finding, and may end it with its error.  What must
+ * not be asked is a finding, too; false means that the repository does not answer.  Read only.
  */
 extern bool bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg,
 							   BkcError *err);
@@ -310,6 +310,10 @@ extern bool bkc_store_probe(BkcStore *store, const char *who, BkcError *err);
 
 /* A call has ended well, or with that error; returns ok. */
 extern bool bkc_store_note(BkcStore *store, bool ok, const BkcError *err);
+
+/* What is known, as findings. */
+extern bool bkc_store_tell_facts(const BkcStore *store, BkcStoreFindingEach each, void *arg,
+								 BkcError *err);
 
 /* The place said a time of its clock in [theirs, theirs + step), since our clock showed since. */
 extern void bkc_store_note_clock(BkcStore *store, int64_t theirs, int64_t step, int64_t since);
