@@ -8,6 +8,7 @@
 #include "pgcompat.h"
 
 #include "base/cron.h"
+#include "clock.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "notify.h"
@@ -89,45 +90,73 @@ enum
 	S_NAME, S_CRON, S_ZONE, S_TYPE, S_REPOSITORY, S_NEXT, S_FAILURES, S_ERROR
 };
 
-/* Can it ever run?  A dump may have brought what this server does not know. */
 static bool
-schedule_is_valid(char *const *s, BkcError *err)
+repository_is_there(const char *name, BkcError *err)
 {
 	const BkcRepoList *list = bkc_settings_repositories();
-	BkcCron		cron;
 
-	if (!bkc_cron_parse(s[S_CRON], &cron, err))
+	for (size_t i = 0; i < list->count; i++)
+	{
+		if (strcmp(list->items[i].name, name) == 0)
+			return true;
+	}
+	return bkc_error_set(err, BKC_ERR_INVALID, "there is no repository \"%s\" in pg_backupctl.repositories",
+						 name);
+}
+
+/* When it runs next, if it ever can: a dump may have brought what this server does not know. */
+static bool
+next_run(char *const *s, int64 *next, BkcError *err)
+{
+	BkcCron		cron;
+	BkcZone		zone;
+
+	if (!bkc_cron_parse(s[S_CRON], &cron, err) ||
+		(s[S_REPOSITORY] != NULL && !repository_is_there(s[S_REPOSITORY], err)))
 		return false;
 	if (pg_tzset(s[S_ZONE]) == NULL)
 		return bkc_error_set(err, BKC_ERR_INVALID, "time zone \"%s\" not recognized", s[S_ZONE]);
-	for (size_t i = 0; s[S_REPOSITORY] != NULL && i <= list->count; i++)
-	{
-		if (i == list->count)
-			return bkc_error_set(err, BKC_ERR_INVALID,
-								 "there is no repository \"%s\" in pg_backupctl.repositories", s[S_REPOSITORY]);
-		if (strcmp(list->items[i].name, s[S_REPOSITORY]) == 0)
-			break;
-	}
+	zone = bkc_clock_zone(s[S_ZONE]);
+
+	/* one that is new has not been planned yet */
+	if (s[S_NEXT] != NULL)
+		*next = strtoll(s[S_NEXT], NULL, 10);
+	else if (!bkc_cron_next(&cron, bkc_clock_to_unix(bkc_clock_now()), &zone, next))
+		*next = INT64_MAX;
 	return true;
 }
 
-static void
-check_schedule(BkcSetupCheck *c, char *const *s)
+/* False: it never runs. */
+static bool
+check_schedule(BkcSetupCheck *c, char *const *s, int64 *next)
 {
 	BkcError	err;
 
-	if (!schedule_is_valid(s, &err))
+	if (!next_run(s, next, &err))
 	{
 		bkc_error_context(&err, "schedule \"%s\"", s[S_NAME]);
 		bkc_error_hint(&err, "Correct it by schedule_backup('%s', ...), or remove it by unschedule_backup().",
 					   s[S_NAME]);
 		bkc_finding_error(c, "schedule", &err);
+		return false;
 	}
-	else if (strcmp(s[S_FAILURES], "0") != 0)
+	if (strcmp(s[S_FAILURES], "0") != 0)
 		bkc_finding(c, "schedule", BKC_FINDING_WARNING,
 					psprintf("schedule \"%s\" has failed %s times in a row: %s", s[S_NAME], s[S_FAILURES],
 							 s[S_ERROR] != NULL ? s[S_ERROR] : "see backup_event"),
 					"Do what the error says; it is tried again when it is due.");
+	return true;
+}
+
+/* The extension's view, by whatever schema. */
+static bool
+may_see_schedules(void)
+{
+	Rows		rows = fetch("SELECT pg_catalog.has_table_privilege(r.oid, 'SELECT') FROM pg_catalog.pg_class r"
+							 EXTENSION_OBJECT("pg_class", "r.oid")
+							 " WHERE r.relname OPERATOR(pg_catalog.=) 'backup_schedule'", 1);
+
+	return rows.n == 1 && strcmp(row(&rows, 0)[0], "t") == 0;
 }
 
 static void
@@ -135,38 +164,40 @@ check_schedules(BkcSetupCheck *c)
 {
 	Rows		rows;
 	bool		backups = false;
+	int64		soonest = INT64_MAX;
+	const char *name = NULL;
 
-	rows = fetch("SELECT pg_catalog.bool_and(o.allowed) FROM ("
-				 "SELECT pg_catalog.has_table_privilege(r.oid, 'SELECT') FROM pg_catalog.pg_class r"
-				 EXTENSION_OBJECT("pg_class", "r.oid")
-				 " WHERE r.relname OPERATOR(pg_catalog.=) 'backup_schedule'"
-				 " UNION ALL "
-				 "SELECT pg_catalog.has_function_privilege(p.oid, 'EXECUTE') FROM pg_catalog.pg_proc p"
-				 EXTENSION_OBJECT("pg_proc", "p.oid")
-				 " WHERE p.proname OPERATOR(pg_catalog.=) 'backup_cron_next') AS o (allowed)", 1);
-	if (strcmp(row(&rows, 0)[0], "t") != 0)
+	if (!may_see_schedules())
 	{
 		bkc_finding(c, "schedule", BKC_FINDING_WARNING, "schedules were not looked at",
 					"It needs the rights that pg_monitor has: GRANT pg_monitor to the role that calls this.");
 		return;
 	}
 	rows = fetch("SELECT name, cron, time_zone, type, repository,"
-				 " COALESCE(retry_at, starts_at, next_run,"
-				 "  (SELECT n FROM %s.backup_cron_next(cron, 1, NULL, time_zone) n)),"
+				 " (EXTRACT(epoch FROM COALESCE(retry_at, starts_at, next_run)) OPERATOR(pg_catalog.*) 1000000)::bigint,"
 				 " consecutive_failures, last_error FROM %s.backup_schedule WHERE enabled"
-				 " ORDER BY 6, name COLLATE \"C\"", SCHEDULE_COLUMNS);
+				 " ORDER BY name COLLATE \"C\"", SCHEDULE_COLUMNS);
 	for (int i = 0; i < rows.n; i++)
 	{
-		check_schedule(c, row(&rows, i));
-		backups = backups || strcmp(row(&rows, i)[S_TYPE], "full") == 0;
+		char	  **s = row(&rows, i);
+		int64		next;
+
+		if (!check_schedule(c, s, &next))
+			continue;
+		backups = backups || strcmp(s[S_TYPE], "full") == 0;
+		if (next < soonest)
+		{
+			soonest = next;
+			name = s[S_NAME];
+		}
 	}
 	if (!backups)
 		bkc_finding(c, "schedule", BKC_FINDING_WARNING, "no schedule takes backups",
 					"SELECT schedule_backup('nightly', '0 1 * * *').");
-	else
+	else if (name != NULL)
 		bkc_finding(c, "schedule", BKC_FINDING_OK,
 					psprintf("%d schedule%s, the next to run is \"%s\" at %s", rows.n, rows.n == 1 ? "" : "s",
-							 row(&rows, 0)[S_NAME], row(&rows, 0)[S_NEXT]), NULL);
+							 name, bkc_finding_time(soonest)), NULL);
 }
 
 /* ---- notification targets ---- */

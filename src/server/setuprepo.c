@@ -39,7 +39,7 @@ check_reachable(BkcSetupCheck *c, const char *owner)
 		return false;
 	}
 	bkc_finding(c, "repository", BKC_FINDING_OK,
-		psprintf("%s can be written, read, listed and removed from", c->store->location), NULL);
+				psprintf("%s can be written, read, listed and removed from", c->store->location), NULL);
 	return true;
 }
 
@@ -58,7 +58,7 @@ check_encryption(BkcSetupCheck *c)
 		return;
 	else if (!seals)
 		bkc_finding(c, "encryption", BKC_FINDING_WARNING, "there is a key, but what is written is not sealed",
-			"Set pg_backupctl.encryption to on or required.");
+					"Set pg_backupctl.encryption to on or required.");
 	else if (!bkc_keyring_wrapping_id(c->store->keys, 0, GetSystemIdentifier(), id, &err))
 		bkc_finding_error(c, "encryption", &err);
 	else
@@ -105,13 +105,14 @@ check_cluster(BkcSetupCheck *c)
 	bkc_buffer_free(&text);
 	if (!ok && err.code == BKC_ERR_NOT_FOUND)
 		bkc_finding(c, "cluster", BKC_FINDING_WARNING,
-			psprintf("the repository holds nothing of this cluster (%llu) yet", (unsigned long long) sysid),
-			"Take a backup: SELECT backup_now('full').  If there were backups, check that the repository is mounted.");
+					psprintf("the repository holds nothing of this cluster (%llu) yet", (unsigned long long) sysid),
+					"Take a backup: SELECT backup_now('full').  If there were backups, check that the repository is mounted.");
 	else if (!ok)
 		bkc_finding_error(c, "cluster", &err);
 	else
-		bkc_finding(c, "cluster", BKC_FINDING_OK, psprintf("the repository knows this cluster (%llu) since %s",
-									   (unsigned long long) sysid, bkc_finding_time(doc.created)), NULL);
+		bkc_finding(c, "cluster", BKC_FINDING_OK,
+					psprintf("the repository knows this cluster (%llu) since %s",
+							 (unsigned long long) sysid, bkc_finding_time(doc.created)), NULL);
 }
 
 /* Only looks; the archiver's and the backups' own check may claim what is nobody's. */
@@ -157,7 +158,7 @@ check_space(BkcSetupCheck *c)
 		bkc_finding_error(c, "space", &err);
 	else if (bytes < LITTLE_SPACE)
 		bkc_finding(c, "space", BKC_FINDING_WARNING, psprintf("only %s are free", bkc_finding_size(bytes)),
-			psprintf("Free space below \"%s\".", c->store->location));
+					psprintf("Free space below \"%s\".", c->store->location));
 	else
 		bkc_finding(c, "space", BKC_FINDING_OK, psprintf("%s are free", bkc_finding_size(bytes)), NULL);
 }
@@ -222,8 +223,9 @@ check_place(BkcSetupCheck *c)
 	if (!bkc_store_describe(c->store, keep_finding, f, &err))
 		bkc_finding_error(c, "bucket", &err);
 	for (int i = 0; i < f->n; i++)
-		bkc_finding(c, f->items[i].what, f->items[i].warning ? BKC_FINDING_WARNING : BKC_FINDING_OK, f->items[i].text,
-			f->items[i].hint);
+		bkc_finding(c, f->items[i].what,
+					f->items[i].warning ? BKC_FINDING_WARNING : BKC_FINDING_OK,
+					f->items[i].text, f->items[i].hint);
 	findings_free(f);
 }
 
@@ -242,7 +244,7 @@ check_uploads(BkcSetupCheck *c)
 		bkc_finding_error(c, "unfinished uploads", &err);
 	else if (n > 0)
 		bkc_finding(c, "unfinished uploads", BKC_FINDING_OK,
-			psprintf("%llu older than 24 hours, now aborted", (unsigned long long) n), NULL);
+					psprintf("%llu older than 24 hours, now aborted", (unsigned long long) n), NULL);
 }
 
 bool

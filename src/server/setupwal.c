@@ -44,8 +44,8 @@ bkc_setup_archiver(BkcSetupCheck *c)
 		bool		standby = strcmp(c->server.unable, "standby") == 0;
 
 		bkc_finding(c, "archiver", standby ? BKC_FINDING_OK : BKC_FINDING_WARNING,
-			standby ? "this server is a standby; its primary archives" :
-			"no WAL is sent here; see the checks of the server", NULL);
+					standby ? "this server is a standby; its primary archives" :
+					"no WAL is sent here; see the checks of the server", NULL);
 		return;
 	}
 	if (!bkc_walstatus_repo(&c->server, c->repo, s))
@@ -59,20 +59,21 @@ bkc_setup_archiver(BkcSetupCheck *c)
 		bkc_finding_report(c, "archiver", BKC_FINDING_FAILED, &s->state.refusal);
 	else if (c->server.trouble.sqlstate != 0)
 		bkc_finding(c, "archiver", BKC_FINDING_FAILED,
-			psprintf("%s; %s", c->server.trouble.message, waiting), c->server.trouble.hint);
+					psprintf("%s; %s", c->server.trouble.message, waiting), c->server.trouble.hint);
 	else if (s->state.failures_in_row > 0)
 		bkc_finding(c, "archiver", BKC_FINDING_FAILED,
-			psprintf("\"%s\" could not be archived, %u times in a row: %s; %s", s->state.failed_file,
-					 s->state.failures_in_row, bkc_report_line(&s->state.error), waiting),
-			s->state.error.hint);
+					psprintf("\"%s\" could not be archived, %u times in a row: %s; %s", s->state.failed_file,
+							 s->state.failures_in_row, bkc_report_line(&s->state.error), waiting),
+					s->state.error.hint);
 	else if (strcmp(s->status, "hole") == 0)
 		bkc_finding_report(c, "archiver", BKC_FINDING_FAILED, &s->state.error);
 	else if (s->backlog_segments > 1)
 		bkc_finding(c, "archiver", BKC_FINDING_WARNING, waiting,
-			"If it grows, give it more WAL helpers (pg_backupctl.wal_workers), a faster repository or less compression.");
+					"If it grows, give it more WAL helpers (pg_backupctl.wal_workers), a faster repository or less compression.");
 	else if (s->state.last_file[0])
-		bkc_finding(c, "archiver", BKC_FINDING_OK, psprintf("the last file was \"%s\" at %s", s->state.last_file,
-										timestamptz_to_str(s->state.last_time)), NULL);
+		bkc_finding(c, "archiver", BKC_FINDING_OK,
+					psprintf("the last file was \"%s\" at %s", s->state.last_file,
+							 timestamptz_to_str(s->state.last_time)), NULL);
 	else
 		bkc_finding(c, "archiver", BKC_FINDING_OK, "nothing had to be archived since the server's start", NULL);
 	if (s->state.chunk_error.sqlstate != 0)
@@ -90,12 +91,14 @@ check_backups(BkcSetupCheck *c)
 	if (last == NULL)
 		bkc_finding(c, "backup", BKC_FINDING_WARNING, "there is no complete backup", "SELECT backup_now('full').");
 	else if (age > OLD_BACKUP_DAYS * USECS_PER_DAY)
-		bkc_finding(c, "backup", BKC_FINDING_WARNING, psprintf("the newest of %zu backups, %s, is %d days old", c->nspans,
-											 last->label, (int) (age / USECS_PER_DAY)),
-			"Take backups regularly: a restore replays all WAL since the last one.");
+		bkc_finding(c, "backup", BKC_FINDING_WARNING,
+					psprintf("the newest of %zu backups, %s, is %d days old", c->nspans,
+							 last->label, (int) (age / USECS_PER_DAY)),
+					"Take backups regularly: a restore replays all WAL since the last one.");
 	else
-		bkc_finding(c, "backup", BKC_FINDING_OK, psprintf("the newest of %zu backups is %s, of %s", c->nspans,
-									  last->label, bkc_finding_time(last->stop_time)), NULL);
+		bkc_finding(c, "backup", BKC_FINDING_OK,
+					psprintf("the newest of %zu backups is %s, of %s", c->nspans,
+							 last->label, bkc_finding_time(last->stop_time)), NULL);
 }
 
 /* Is it before the newest backup, so that restoring the present does not need it? */
@@ -120,12 +123,12 @@ put_lost(BkcSetupCheck *c, const BkcWalGap *gap)
 	bool		past = gap_is_past(c, gap);
 
 	bkc_finding(c, "gap", past ? BKC_FINDING_WARNING : BKC_FINDING_FAILED,
-		psprintf("timeline %u lacks %llu WAL segment%s, \"%s\" to \"%s\": no time between %s and %s can be restored",
-				 gap->timeline, (unsigned long long) gap->count, gap->count == 1 ? "" : "s",
-				 gap->first, gap->last, bkc_finding_time(gap->after_time),
-				 bkc_finding_time(gap->before_time)),
-		past ? "Later backups do not need them." :
-		"Take a backup now: times after it can be restored without the missing segments.");
+				psprintf("timeline %u lacks %llu WAL segment%s, \"%s\" to \"%s\": no time between %s and %s can be restored",
+						 gap->timeline, (unsigned long long) gap->count, gap->count == 1 ? "" : "s",
+						 gap->first, gap->last, bkc_finding_time(gap->after_time),
+						 bkc_finding_time(gap->before_time)),
+				past ? "Later backups do not need them." :
+				"Take a backup now: times after it can be restored without the missing segments.");
 }
 
 static void
@@ -136,11 +139,11 @@ put_coming(BkcSetupCheck *c, const BkcWalGap *gap, BkcWalGapState state)
 
 	if (state == BKC_GAP_MAY_COME)
 		bkc_finding(c, "gap", BKC_FINDING_WARNING, psprintf("%s; it may be on its way", text),
-			"BkcSetupCheck again in some minutes.");
+					"BkcSetupCheck again in some minutes.");
 	else if (c->server.unable != NULL || strcmp(c->wal->status, "failing") == 0 ||
 			 strcmp(c->wal->status, "refused") == 0)
 		bkc_finding(c, "gap", BKC_FINDING_WARNING, psprintf("%s: it waits in pg_wal", text),
-			"See the check of the archiver.");
+					"See the check of the archiver.");
 	else
 		bkc_finding(c, "gap", BKC_FINDING_OK, psprintf("%s: it is being sent", text), NULL);
 }
@@ -181,11 +184,13 @@ check_windows(BkcSetupCheck *c)
 	const BkcRecoveryWindow *w = c->nwindows > 0 ? &c->windows[c->nwindows - 1] : NULL;
 
 	if (w != NULL && w->end_time > w->start_time)
-		bkc_finding(c, "recovery", BKC_FINDING_OK, psprintf("every time from %s to %s can be restored",
-										bkc_finding_time(w->start_time), bkc_finding_time(w->end_time)), NULL);
+		bkc_finding(c, "recovery", BKC_FINDING_OK,
+					psprintf("every time from %s to %s can be restored",
+							 bkc_finding_time(w->start_time), bkc_finding_time(w->end_time)), NULL);
 	else if (w != NULL)
-		bkc_finding(c, "recovery", BKC_FINDING_OK, psprintf("the end of the newest backup, %s, can be restored",
-										bkc_finding_time(w->start_time)), NULL);
+		bkc_finding(c, "recovery", BKC_FINDING_OK,
+					psprintf("the end of the newest backup, %s, can be restored",
+							 bkc_finding_time(w->start_time)), NULL);
 }
 
 /* ---- there and back ---- */

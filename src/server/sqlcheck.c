@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(bkc_sql_check);
 static void
 check_close(void *arg)
 {
-	BkcSetupCheck	   *c = arg;
+	BkcSetupCheck *c = arg;
 
 	free(c->windows);
 	free(c->gaps);
@@ -49,7 +49,7 @@ check_repository(BkcSetupCheck *c, const BkcRepoDef *repo)
 Datum
 bkc_sql_check(PG_FUNCTION_ARGS)
 {
-	BkcSetupCheck	   *c = palloc0(sizeof(*c));
+	BkcSetupCheck *c = palloc0(sizeof(*c));
 	const BkcRepoDef *only = NULL;
 	const BkcRepoList *list;
 

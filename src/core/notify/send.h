@@ -47,7 +47,7 @@ extern bool bkc_target_send(const BkcTarget *target, const BkcNotice *notice, co
 							int *wait_s, BkcError *err);
 
 /*
- * Can it be reached?  A connection with all that belongs to it (TLS, and a mail server's login), but
+ * Can it be reached?  A connection with all that belongs to it (TLS, a mail server's login), but
  * nothing is sent.
  */
 extern bool bkc_target_reach(const BkcTarget *target, BkcError *err);

@@ -180,7 +180,8 @@ bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 	if (!check_name(name, err) || !bkc_host_check(err) ||
 		!bkc_fault(BKC_FAULT_STORE_OPEN_WRITE, err))
 		return false;
-	if (!bkc_store_note(store, store->ops->open_write(store, name, expected_size, writer, err), err))
+	if (!bkc_store_note(store,
+						store->ops->open_write(store, name, expected_size, writer, err), err))
 	{
 		*writer = NULL;
 		return false;
@@ -240,7 +241,8 @@ bkc_store_open_read(BkcStore *store, const char *name, uint64_t offset, uint64_t
 	*reader = NULL;
 	if (!check_name(name, err) || !bkc_host_check(err))
 		return false;
-	if (!bkc_store_note(store, store->ops->open_read(store, name, offset, length, reader, err), err))
+	if (!bkc_store_note(store,
+						store->ops->open_read(store, name, offset, length, reader, err), err))
 	{
 		*reader = NULL;
 		return false;

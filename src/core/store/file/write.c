@@ -235,7 +235,7 @@ sync_file(FileWriter *w, BkcError *err)
 	return true;
 }
 
-/* A file server stamps files with the time of its own clock, the kernel with that of the last tick. */
+/* A file server stamps files by its own clock, the kernel with the time of the last tick. */
 static void
 note_clock(FileWriter *w)
 {
