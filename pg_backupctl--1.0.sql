@@ -970,7 +970,7 @@ COMMENT ON FUNCTION @extschema@.backup_clock_is_right()
 -- otherwise read the one and reach the other.
 CREATE TABLE @extschema@.backup_target (
 	name text PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$'),
-	kind text NOT NULL CHECK (kind IN ('webhook', 'slack', 'email')),
+	kind text NOT NULL CHECK (kind IN ('webhook', 'slack', 'email', 'cloudwatch')),
 	url text,
 	secret_file text,
 	settings jsonb NOT NULL DEFAULT '{}' CHECK (pg_catalog.jsonb_typeof(settings) = 'object'),
@@ -1006,7 +1006,7 @@ COMMENT ON TABLE @extschema@.backup_target IS 'where events are sent; see backup
 COMMENT ON COLUMN @extschema@.backup_target.secret_file IS 'file that only the server''s user reads: a bearer token, the password of a mail server, or the URL of a webhook that is secret itself';
 COMMENT ON COLUMN @extschema@.backup_target.last_event IS 'all events up to this one are done with, those in missing excepted';
 COMMENT ON COLUMN @extschema@.backup_target.missing IS 'ids below last_event that were not there; their transactions may still commit';
-COMMENT ON COLUMN @extschema@.backup_target.failures IS 'attempts that have failed since the last success; the next one is at retry_at';
+COMMENT ON COLUMN @extschema@.backup_target.failures IS 'attempts that have failed since the last success; the next one, and the next metrics, are at retry_at';
 COMMENT ON TABLE @extschema@.backup_target_sent IS 'failures that a target was told of, until it is told that they are over';
 
 CREATE FUNCTION @extschema@.backup_target_changed() RETURNS trigger
@@ -1021,13 +1021,13 @@ COMMENT ON FUNCTION @extschema@.backup_target_changed()
 
 CREATE FUNCTION @extschema@.backup_notify_check(
 	kind text, url text, secret_file text, ca_file text, mail_from text, mail_to text,
-	mail_user text, tls text, timeout text)
+	mail_user text, tls text, timeout text, region text, send_interval text)
 RETURNS void
 	AS 'MODULE_PATHNAME', 'bkc_sql_notify_check'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION @extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text)
+COMMENT ON FUNCTION @extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text, text, text)
 	IS 'raise what is wrong with a target; part of backup_notify_target(); superuser only';
 
 CREATE FUNCTION @extschema@.backup_notify_target(
@@ -1059,17 +1059,17 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	SELECT k INTO unknown FROM pg_catalog.jsonb_object_keys(s) k
-	WHERE k NOT IN ('ca_file', 'from', 'to', 'user', 'tls', 'timeout') ORDER BY k LIMIT 1;
+	WHERE k NOT IN ('ca_file', 'from', 'to', 'user', 'tls', 'timeout', 'region', 'interval') ORDER BY k LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'unknown setting "%" of a target', unknown
 			USING ERRCODE = 'invalid_parameter_value',
-				  HINT = 'Settings are: ca_file, from, to, user, tls, timeout. Secrets belong into secret_file.';
+				  HINT = 'Settings are: ca_file, from, to, user, tls, timeout, region, interval. Secrets belong into secret_file.';
 	END IF;
 
 	-- raises what is wrong, also that the caller is no superuser
 	PERFORM @extschema@.backup_notify_check(backup_notify_target.kind, backup_notify_target.url,
 		backup_notify_target.secret_file, s ->> 'ca_file', s ->> 'from', s ->> 'to', s ->> 'user',
-		s ->> 'tls', s ->> 'timeout');
+		s ->> 'tls', s ->> 'timeout', s ->> 'region', s ->> 'interval');
 	INSERT INTO @extschema@.backup_target AS t (name, kind, url, secret_file, settings, min_severity,
 		kinds, repeat_interval, enabled, last_event)
 	VALUES (backup_notify_target.name, backup_notify_target.kind, backup_notify_target.url,
@@ -1800,7 +1800,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_clock_is_right(),
 	@extschema@.backup_event_added(),
 	@extschema@.backup_target_changed(),
-	@extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text),
+	@extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text, text, text),
 	@extschema@.backup_notify_target(text, text, text, text, jsonb, text, text[], interval, boolean),
 	@extschema@.backup_notify_remove(text),
 	@extschema@.backup_notify_test(text)

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "notify.h"
+#include "notifymetrics.h"
 #include "sqlrun.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -161,7 +162,8 @@ bkc_sql_notify_test(PG_FUNCTION_ARGS)
 	escape_json(&json, notice.message);
 	appendStringInfoString(&json, "}}");
 	if (!bkc_notify_target(row, &target, &err) ||
-		!bkc_target_send(&target, &notice, json.data, &asked, &err))
+		!(target.kind == BKC_TARGET_CLOUDWATCH ? bkc_notify_metrics(&target, &asked, &err)
+		  : bkc_target_send(&target, &notice, json.data, &asked, &err)))
 		bkc_ereport(ERROR, &err);
 	PG_RETURN_VOID();
 }

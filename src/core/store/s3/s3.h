@@ -16,6 +16,7 @@
 #include "format/names.h"
 #include "store/http/http.h"
 #include "store/s3/creds.h"
+#include "store/s3/sign.h"
 #include "store/store.h"
 
 extern const BkcStoreDriver bkc_store_s3_driver;
@@ -85,31 +86,6 @@ typedef struct BkcS3Store
 	char		sse_c_key[64];
 	char		sse_c_md5[32];
 } BkcS3Store;
-
-/* ---- sign.c: AWS Signature Version 4 ---- */
-
-typedef struct BkcS3Header
-{
-	char	   *name;			/* lower case */
-	char	   *value;
-} BkcS3Header;
-
-typedef struct BkcS3SignInput
-{
-	const char *method;
-	const char *path;			/* as in the URL, percent-encoded once */
-	const char *query;			/* as in the URL: encoded, sorted by name; "" when none */
-	const BkcS3Header *headers; /* those to sign, sorted by name: host and x-amz-* at least */
-	size_t		nheaders;
-	const char *payload_hash;	/* hex */
-	const char *time;			/* "20130524T000000Z" */
-	const char *region;
-	const char *service;		/* "s3" */
-} BkcS3SignInput;
-
-/* The value of the Authorization header. */
-extern bool bkc_s3_sign(const BkcS3SignInput *in, const BkcS3Creds *creds, BkcBuffer *out,
-						BkcError *err);
 
 /* ---- call.c: one request ---- */
 
