@@ -13,7 +13,7 @@ use Test::More;
 
 my $secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 my $session = 'token+of/the=session';
-my $node = bkc_node('main', small => 1, conf => "cluster_name = 'prod & more'\n");
+my $node = bkc_node('main', small => 1);
 my ($cert, $key) = bkc_certificate();
 my $sink = bkc_webhook(tls => [ $cert, $key ]);
 my $url = $sink->{url} =~ s{/hook$}{}r;
@@ -116,7 +116,7 @@ for my $n (map { /^MetricData\.member\.(\d+)\.MetricName$/ ? $1 : () } keys %$fo
 	my $m = "MetricData.member.$n";
 	my %dimensions = map { $form->{"$m.Dimensions.member.$_.Name"} => $form->{"$m.Dimensions.member.$_.Value"} } 1, 2;
 
-	is_deeply(\%dimensions, { Cluster => 'prod & more', Repository => 'main' }, "$form->{\"$m.MetricName\"}: of which cluster and repository");
+	is_deeply(\%dimensions, { Cluster => 'main', Repository => 'main' }, "$form->{\"$m.MetricName\"}: of which cluster and repository");
 	$metrics{ $form->{"$m.MetricName"} } = [ $form->{"$m.Value"}, $form->{"$m.Unit"} ];
 }
 is(join(' ', sort keys %metrics), 'BackupAge BackupDuration BackupSize', 'without archiving there is no lag');
