@@ -168,6 +168,8 @@ BEGIN
 			COALESCE(p_metadata, '{}'::jsonb)
 			|| pg_catalog.jsonb_build_object('registered_by', SESSION_USER))
 	RETURNING id INTO new_id;
+	PERFORM @extschema@.backup_event_add('register',
+		pg_catalog.format('%s backup %s', p_backup_type, p_backup_location), backup_id => new_id);
 	RETURN new_id;
 END
 $$;
@@ -213,6 +215,11 @@ BEGIN
 		restoration_test_date = CASE WHEN p_restoration_tested THEN pg_catalog.clock_timestamp()
 									 ELSE restoration_test_date END
 	WHERE id = p_backup_id;
+	PERFORM @extschema@.backup_event_add('verify',
+		pg_catalog.format('registered backup: %s%s', p_verification_status,
+						  CASE WHEN p_restoration_tested THEN ', restored' END), backup_id => p_backup_id,
+		severity => CASE WHEN p_verification_status = 'failed' THEN 'critical' ELSE 'info' END,
+		result => CASE WHEN p_verification_status = 'failed' THEN 'failed' ELSE 'ok' END);
 	RETURN true;
 END
 $$;
@@ -238,20 +245,28 @@ RETURNS SETOF record
 COMMENT ON FUNCTION @extschema@.backup_jobs()
 	IS 'running jobs as they stand in shared memory; see the view backup_progress';
 
+CREATE FUNCTION @extschema@.backup_job_counts(OUT job text, OUT result text, OUT jobs bigint)
+RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'bkc_sql_job_counts'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_job_counts()
+	IS 'how many jobs have ended since the start of the server, by kind and result; those that the server does by itself, too';
+
 CREATE VIEW @extschema@.backup_progress AS
-SELECT j.id, j.job, j.label, j.repository, j.phase,
+SELECT j.id, j.job, j.repository, j.phase,
 	CASE WHEN j.bytes_total > 0
 		THEN LEAST(100, pg_catalog.round(j.bytes_done * 100.0 / j.bytes_total, 1)) END AS percent,
 	pg_catalog.pg_size_pretty(j.bytes_done) AS done,
 	pg_catalog.pg_size_pretty(j.bytes_total) AS total,
-	j.files_done, j.files_total,
 	pg_catalog.pg_size_pretty((j.bytes_done / r.seconds)::bigint) || '/s' AS rate,
 	CASE WHEN j.bytes_done > 0 AND j.bytes_total > 0 THEN
 		pg_catalog.make_interval(secs => pg_catalog.round(
 			(GREATEST(j.bytes_total - j.bytes_done, 0) * r.seconds / j.bytes_done)::numeric)::float8)
 	END AS time_left,
 	pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - j.started) AS elapsed,
-	j.workers, j.pid, j.started, j.bytes_done, j.bytes_total, j.bytes_stored,
+	j.workers, j.label, j.files_done, j.files_total, j.pid, j.started, j.bytes_done, j.bytes_total, j.bytes_stored,
 	(j.bytes_done / r.seconds)::bigint AS bytes_per_second
 FROM @extschema@.backup_jobs() j,
 	LATERAL (SELECT GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp()
@@ -381,13 +396,13 @@ RETURNS TABLE (repository text, key_id text, data_keys bigint, added bigint, rem
 COMMENT ON FUNCTION @extschema@.backup_rotate_key(text, text, boolean)
 	IS 'let a new key open everything that is sealed, proven for each data key; with remove_old the old keys do not any more; superuser only';
 
-CREATE FUNCTION @extschema@.backup_shred_keys(label text, repository text, reason text)
+CREATE FUNCTION @extschema@.backup_shred_keys(label text, repository text, reason text, system_identifier bigint)
 RETURNS text
 	AS 'MODULE_PATHNAME', 'bkc_sql_shred_keys'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION @extschema@.backup_shred_keys(text, text, text)
+COMMENT ON FUNCTION @extschema@.backup_shred_keys(text, text, text, bigint)
 	IS 'destroy the data key of a backup in one repository; returns what forbids it for now, an object lock; part of backup_shred(); superuser only';
 
 CREATE FUNCTION @extschema@.backup_shred(id bigint, reason text)
@@ -439,7 +454,7 @@ BEGIN
 		SELECT c.repository FROM @extschema@.backup_copy c
 		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
 	LOOP
-		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason);
+		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason, backup.system_identifier);
 		IF locked IS NULL THEN
 			destroyed := destroyed + 1;
 		ELSE
@@ -458,6 +473,9 @@ BEGIN
 				pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(), 'by', CURRENT_USER,
 											  'reason', backup_shred.reason, 'locked', waiting))
 		WHERE c.id = backup.id;
+		PERFORM @extschema@.backup_event_add('shred',
+			pg_catalog.format('backup %s is to be shredded, and locked: %s', backup.label, backup_shred.reason),
+			backup.repository, backup.id, backup.label, severity => 'warning', result => 'failed', detail => waiting);
 		RAISE WARNING 'backup % is not shredded yet, because a lock forbids it', backup.id
 			USING DETAIL = (SELECT pg_catalog.string_agg('Repository "' || w.key || '": ' || w.value || '.', ' ' ORDER BY w.key)
 							FROM pg_catalog.jsonb_each_text(waiting) w),
@@ -470,6 +488,9 @@ BEGIN
 			pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(),
 										  'by', CURRENT_USER, 'reason', backup_shred.reason))
 	WHERE c.id = backup.id;
+	PERFORM @extschema@.backup_event_add('shred',
+		pg_catalog.format('backup %s is shredded: %s', backup.label, backup_shred.reason),
+		backup.repository, backup.id, backup.label);
 
 	-- whoever restores one of them gets the same rows, as of its time
 	SELECT pg_catalog.string_agg(label, ', ' ORDER BY label) INTO others
@@ -508,9 +529,10 @@ CREATE TABLE @extschema@.backup_event (
 	detail jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX ON @extschema@.backup_event (at);
+CREATE INDEX ON @extschema@.backup_event (kind, id);
 
-COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only ever added, until expiry';
-COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, notify';
+COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only added, and removed after pg_backupctl.event_retention';
+COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, register, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, wal-conflict, clock, setting, notify';
 COMMENT ON COLUMN @extschema@.backup_event.actor IS 'role that was logged in, or "schedule" or "server"';
 COMMENT ON COLUMN @extschema@.backup_event.client IS 'application and address of the session';
 
@@ -549,18 +571,61 @@ $$;
 COMMENT ON FUNCTION @extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb)
 	IS 'add a row to backup_event; for the functions of this extension';
 
+-- What is different from the last event of this kind: settings, and the data directory.
+CREATE FUNCTION @extschema@.backup_setting_changes(
+	data_directory text, timeline bigint,
+	OUT kind text, OUT severity text, OUT message text, OUT detail jsonb)
+RETURNS SETOF record
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH now AS (
+		SELECT pg_catalog.jsonb_object_agg(s.name, s.setting) AS settings FROM pg_catalog.pg_settings s
+		WHERE (pg_catalog.starts_with(s.name, 'pg_backupctl.')
+				AND s.name NOT IN ('pg_backupctl.fault', 'pg_backupctl.test_clock'))
+			OR s.name IN ('archive_mode', 'archive_library', 'archive_command', 'wal_level')
+	), last AS (
+		SELECT e.detail FROM @extschema@.backup_event e WHERE e.kind = 'setting' ORDER BY e.id DESC LIMIT 1
+	), changed AS (
+		SELECT COALESCE(n.key, o.key) AS name, o.value AS old, n.value AS new
+		FROM (SELECT v.* FROM now, pg_catalog.jsonb_each_text(now.settings) v) n
+		FULL JOIN (SELECT v.* FROM last, pg_catalog.jsonb_each_text(last.detail -> 'settings') v) o
+			ON o.key = n.key
+		WHERE n.value IS DISTINCT FROM o.value
+	), found AS (
+		SELECT NOT EXISTS (SELECT FROM last) AS is_first,
+			EXISTS (SELECT FROM last WHERE last.detail ->> 'data_directory' <> $1) AS has_moved,
+			EXISTS (SELECT FROM changed c
+				WHERE (c.name = 'pg_backupctl.enabled' AND c.new = 'off')
+					OR (c.name = 'archive_library' AND c.old = 'pg_backupctl')) AS is_off,
+			(SELECT pg_catalog.string_agg(pg_catalog.format('%s was "%s", is "%s"', c.name, c.old, c.new), '; '
+				ORDER BY c.name) FROM changed c) AS changes
+	)
+	SELECT 'setting', CASE WHEN NOT f.is_first AND (f.is_off OR f.has_moved) THEN 'warning' ELSE 'info' END,
+		CASE WHEN f.is_first THEN 'first look at the settings'
+			ELSE pg_catalog.concat_ws('; ',
+				CASE WHEN f.has_moved THEN 'another data directory than before: it was restored, copied, or is a promoted standby; its timeline is ' || $2 END,
+				f.changes) END,
+		pg_catalog.jsonb_build_object('settings', now.settings, 'data_directory', $1, 'timeline', $2)
+	FROM found f, now
+	WHERE f.is_first OR f.has_moved OR f.changes IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_setting_changes(text, bigint)
+	IS 'the next event of kind "setting", if something changed; for the scheduler';
+
 -- ---------------------------------------------------------------------------
 -- holds, and the catalog as the repositories have it
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.backup_hold_put(
-	label text, repository text, held boolean, at timestamptz, reason text, by text)
+	label text, repository text, held boolean, at timestamptz, reason text, by text, system_identifier bigint)
 RETURNS boolean
 	AS 'MODULE_PATHNAME', 'bkc_sql_hold_put'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION @extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text)
+COMMENT ON FUNCTION @extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text, bigint)
 	IS 'note a hold or its end in one repository; false when the repository has no legal holds of its own; part of backup_hold()';
 
 CREATE FUNCTION @extschema@.backup_hold_change(id bigint, held boolean, reason text)
@@ -602,7 +667,8 @@ BEGIN
 		WHERE c.backup_id = backup.id AND c.status IN ('completed', 'expiring') ORDER BY c.repository
 	LOOP
 		IF NOT @extschema@.backup_hold_put(backup.label, place, backup_hold_change.held, at,
-										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text) THEN
+										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text,
+										   backup.system_identifier) THEN
 			without := without || place;
 		END IF;
 		places := places + 1;
@@ -676,6 +742,56 @@ RETURNS TABLE (repository text, added bigint, updated bigint, missing bigint, fo
 
 COMMENT ON FUNCTION @extschema@.backup_catalog_sync(text)
 	IS 'bring the catalog in line with the repositories (default: with all); no row is removed';
+
+CREATE FUNCTION @extschema@.backup_adopt_claim(system_identifier bigint, repository text, force boolean)
+RETURNS TABLE (repository text, adopted boolean)
+	AS 'MODULE_PATHNAME', 'bkc_sql_adopt_claim'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_adopt_claim(bigint, text, boolean)
+	IS 'claim a predecessor; adopted is false where that was done before; part of backup_adopt(); superuser only';
+
+CREATE FUNCTION @extschema@.backup_adopt(
+	system_identifier bigint,
+	repository text DEFAULT NULL,
+	force boolean DEFAULT false)
+RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	place record;
+	places integer := 0;
+BEGIN
+	FOR place IN
+		SELECT a.repository, a.adopted
+		FROM @extschema@.backup_adopt_claim(backup_adopt.system_identifier, backup_adopt.repository, backup_adopt.force) a
+	LOOP
+		places := places + 1;
+		PERFORM @extschema@.backup_event_add('adopt',
+			pg_catalog.format('cluster %s is %s', backup_adopt.system_identifier,
+				CASE WHEN place.adopted THEN 'a predecessor of this one from now on'
+					 ELSE 'a predecessor of this one already' END),
+			place.repository,
+			detail => pg_catalog.jsonb_build_object('system_identifier', backup_adopt.system_identifier::text,
+				'force', COALESCE(backup_adopt.force, false)));
+
+		-- what stands in the repository stays, so its event must, too
+		BEGIN
+			PERFORM * FROM @extschema@.backup_catalog_sync(place.repository);
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING 'the backups of cluster % are not in the catalog yet: %', backup_adopt.system_identifier, SQLERRM
+				USING HINT = 'SELECT * FROM backup_catalog_sync() takes them over.  Until then retention removes nothing.';
+		END;
+	END LOOP;
+	RETURN places;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_adopt(bigint, text, boolean)
+	IS 'name a predecessor, the cluster before pg_upgrade, whose backups then fall under retention; returns in how many repositories; superuser only';
 
 -- ---------------------------------------------------------------------------
 -- schedules
@@ -842,7 +958,7 @@ COMMENT ON FUNCTION @extschema@.backup_job_check(text, text, text, text, jsonb)
 	IS 'raise what is wrong with the arguments of a job; part of schedule_backup()';
 
 CREATE VIEW @extschema@.backup_schedule AS
-SELECT e.name, e.cron, e.time_zone, e.type, e.repository,
+SELECT e.name, e.cron, e.type,
 	CASE WHEN e.last_result = 'running' THEN 'running'
 		WHEN pg_catalog.pg_is_in_recovery() THEN 'waiting: this server is a standby'
 		WHEN pg_catalog.current_setting('pg_backupctl.enabled') = 'off'
@@ -853,7 +969,7 @@ SELECT e.name, e.cron, e.time_zone, e.type, e.repository,
 		ELSE 'planned' END AS state,
 	e.next_run, e.last_run, e.last_result,
 	pg_catalog.date_trunc('second', e.last_finished - e.last_started) AS last_duration,
-	e.consecutive_failures, e.last_error, e.retry_at, e.last_id, e.tier, e.retention, e.storage_class, e.options,
+	e.consecutive_failures, e.last_error, e.retry_at, e.last_id, e.time_zone, e.repository, e.tier, e.retention, e.storage_class, e.options,
 	e.enabled, e.catch_up, e.jitter, e.when_busy, e.retries, e.starts_at, e.last_started, e.last_finished,
 	e.created_by, e.created_at
 FROM @extschema@.backup_schedule_entry e;
@@ -1402,18 +1518,18 @@ WITH repo AS MATERIALIZED (
 	UNION ALL
 	SELECT 10, 'last_backup', l.repository, CASE WHEN l.id IS NULL THEN 2 ELSE 0 END,
 		COALESCE(@extschema@.backup_age_text(l.now - l.finished_at) || ' ago', 'never'),
-		pg_catalog.round(EXTRACT(epoch FROM l.now - l.finished_at) / 3600, 2), false,
-		COALESCE(pg_catalog.round(s.hours * i.warning, 2), t.warning),
-		COALESCE(pg_catalog.round(s.hours * i.critical, 2), t.critical), 'hours',
+		pg_catalog.round(EXTRACT(epoch FROM l.now - l.finished_at) / 3600, 4), false,
+		COALESCE(pg_catalog.round(s.hours * i.warning, 4), t.warning),
+		COALESCE(pg_catalog.round(s.hours * i.critical, 4), t.critical), 'hours',
 		'take one: CALL backup_run(repository => ' || pg_catalog.quote_literal(l.repository) || ')'
 	FROM last l
 		LEFT JOIN schedule s ON s.repository = l.repository
 		LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'last_backup'
 		LEFT JOIN @extschema@.backup_threshold i ON i.check_name = 'last_backup_schedule'
 	UNION ALL
-	SELECT 11, 'failed_backups', l.repository, 0,
-		l.failed || COALESCE(': ' || pg_catalog."left"(pg_catalog.replace(l.error, E'\n', ' '), 60), ''), l.failed, false, t.warning, t.critical, t.unit,
-		'see error in backup_catalog'
+	SELECT 11, 'failed_backups', l.repository, 0, l.failed::text, l.failed, false, t.warning, t.critical, t.unit,
+		pg_catalog.concat_ws(': ', 'see error in backup_catalog',
+			pg_catalog."left"(pg_catalog.replace(l.error, E'\n', ' '), 100))
 	FROM last l LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'failed_backups'
 	UNION ALL
 	SELECT 12, 'backup_size', l.repository, 0,
@@ -1549,43 +1665,81 @@ WITH repo AS MATERIALIZED (
 SELECT CASE f.level WHEN 0 THEN 'ok' WHEN 1 THEN 'warning' ELSE 'critical' END AS status,
 	f.check_name, f.repository, f.value,
 	CASE WHEN f.warning IS NOT NULL OR f.critical IS NOT NULL THEN
-		pg_catalog.concat_ws(' / ', COALESCE(f.warning::text, '-'), COALESCE(f.critical::text, '-')) || ' ' || f.unit
+		pg_catalog.concat_ws(' / ', COALESCE(pg_catalog.trim_scale(pg_catalog.round(f.warning * u.times, 2))::text, '-'),
+			COALESCE(pg_catalog.trim_scale(pg_catalog.round(f.critical * u.times, 2))::text, '-')) || ' ' || u.unit
 	END AS threshold,
 	CASE WHEN f.level > 0 THEN f.advice END AS advice,
 	f.raw AS value_number, f.warning, f.critical, f.unit, f.level
 FROM rated f
+	-- a schedule for every few minutes is not measured in hundredths of an hour
+	CROSS JOIN LATERAL (SELECT CASE WHEN m.short THEN 60 ELSE 1 END AS times,
+			CASE WHEN m.short THEN 'minutes' ELSE f.unit END AS unit
+		FROM (SELECT COALESCE(f.unit = 'hours' AND GREATEST(f.warning, f.critical) < 2, false) AS short) m) u
 ORDER BY f.level DESC, f.number, f.repository;
 
 COMMENT ON VIEW @extschema@.backup_health IS 'what to look after, one row for each check, the worst first; asks no repository (that is what backup_check() does)';
 COMMENT ON COLUMN @extschema@.backup_health.threshold IS 'warning / critical; see backup_threshold';
 COMMENT ON COLUMN @extschema@.backup_health.level IS '0 ok, 1 warning, 2 critical';
 
+-- What jobs that have to do with all WAL have seen last.
+CREATE TABLE @extschema@.backup_wal_usage (
+	repository text PRIMARY KEY,
+	objects bigint NOT NULL,
+	bytes bigint NOT NULL,
+	measured_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+
+COMMENT ON TABLE @extschema@.backup_wal_usage IS 'what the archived WAL took when wal-check or expire last looked; see backup_storage';
+
+CREATE FUNCTION @extschema@.backup_repository_class(repository text, kind text DEFAULT 'backups')
+RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	-- WAL is never put into an archive
+	SELECT CASE WHEN u.url LIKE 'file:%' THEN 'file'
+		WHEN kind = 'wal' THEN COALESCE("substring"(u.url, '[?&]wal_storage_class=([^&\s]+)'),
+			"substring"(u.url, '[?&]storage_class=(?!GLACIER(?!_IR)|[^&\s]*ARCHIVE)([^&\s]+)'), 'STANDARD')
+		ELSE COALESCE("substring"(u.url, '[?&]storage_class=([^&\s]+)'), 'STANDARD') END
+	FROM (SELECT "substring"(current_setting('pg_backupctl.repositories'),
+		'(?:^|,)\s*' || regexp_replace(repository, '\W', '\\\&', 'g') || '\s*=([^,]*)') AS url) u
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_repository_class(text, text)
+	IS 'storage class of a repository''s "backups" or "wal", as its URL says now; "file" for folders';
+
 CREATE VIEW @extschema@.backup_storage AS
-SELECT s.repository, s.tier, s.storage_class, s.backups,
+SELECT s.repository, s.kind, s.tier, s.storage_class, s.backups, s.objects,
 	pg_catalog.pg_size_pretty(s.bytes) AS stored,
 	pg_catalog.pg_size_pretty(s.original_bytes) AS original,
 	pg_catalog.round(s.bytes / 1073741824.0 * p.price_per_gib_month, 2) || ' ' || p.currency AS monthly_cost,
-	s.oldest, s.newest, s.bytes, s.original_bytes,
+	s.oldest, s.newest, s.measured_at, s.bytes, s.original_bytes,
 	pg_catalog.round(s.bytes / 1073741824.0 * p.price_per_gib_month, 6) AS cost_per_month,
 	p.currency, p.as_of AS price_as_of
 FROM (
-	SELECT y.repository, NULLIF(c.tier, '') AS tier, k.storage_class, pg_catalog.count(*) AS backups,
+	SELECT y.repository, 'backups' AS kind, NULLIF(c.tier, '') AS tier, k.storage_class,
+		pg_catalog.count(*) AS backups, NULL::bigint AS objects,
 		pg_catalog.sum(c.backup_size_bytes)::bigint AS bytes,
 		pg_catalog.sum(c.original_size_bytes)::bigint AS original_bytes,
-		pg_catalog.min(c.finished_at) AS oldest, pg_catalog.max(c.finished_at) AS newest
+		pg_catalog.min(c.finished_at) AS oldest, pg_catalog.max(c.finished_at) AS newest,
+		NULL::timestamptz AS measured_at
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id,
 		-- the backup's own, or what the repository's URL says now
 		LATERAL (SELECT COALESCE(NULLIF(c.metadata ->> 'storage_class', ''),
 			CASE WHEN c.backup_location LIKE 'file:%' THEN 'file' END,
-			pg_catalog."substring"(pg_catalog.current_setting('pg_backupctl.repositories'), '(?:^|,)\s*'
-				|| pg_catalog.regexp_replace(y.repository, '\W', '\\\&', 'g') || '\s*=[^,]*[?&]storage_class=([^&,\s]+)'),
-			'STANDARD') AS storage_class) k
+			@extschema@.backup_repository_class(y.repository)) AS storage_class) k
 	WHERE y.status = 'completed'
-	GROUP BY 1, 2, 3) s
+	GROUP BY y.repository, NULLIF(c.tier, ''), k.storage_class
+	UNION ALL
+	SELECT w.repository, 'wal', NULL, @extschema@.backup_repository_class(w.repository, 'wal'), NULL, w.objects,
+		w.bytes, NULL, NULL, NULL, w.measured_at
+	FROM @extschema@.backup_wal_usage w) s
 	LEFT JOIN @extschema@.backup_price p ON p.storage_class = s.storage_class
-ORDER BY s.repository, s.tier, s.storage_class;
+ORDER BY s.repository, s.kind, s.tier, s.storage_class;
 
-COMMENT ON VIEW @extschema@.backup_storage IS 'what backups take and cost, by repository, tier and storage class; without the archived WAL';
+COMMENT ON VIEW @extschema@.backup_storage IS 'what backups and archived WAL take and cost, by repository, kind, tier and storage class';
+COMMENT ON COLUMN @extschema@.backup_storage.kind IS 'backups, by the catalog; wal, by the last wal-check or expire';
+COMMENT ON COLUMN @extschema@.backup_storage.measured_at IS 'when the WAL was measured';
 COMMENT ON COLUMN @extschema@.backup_storage.monthly_cost IS 'by backup_price; null where it has no price';
 
 CREATE FUNCTION @extschema@.backup_cost_forecast(
@@ -1626,7 +1780,8 @@ BEGIN
 				-- where the last one lies
 				SELECT COALESCE(backup_cost_forecast.storage_class,
 					(SELECT s.storage_class FROM @extschema@.backup_storage s
-					 WHERE s.repository = a.repository ORDER BY s.newest DESC LIMIT 1)) AS storage_class) k
+					 WHERE s.repository = a.repository AND s.kind = 'backups'
+					 ORDER BY s.newest DESC LIMIT 1)) AS storage_class) k
 			CROSS JOIN LATERAL (
 				SELECT min(EXTRACT(epoch FROM r.later - r.first) / 3600) AS hours
 				FROM @extschema@.backup_schedule e,
@@ -1645,23 +1800,27 @@ BEGIN
 			(5, 'yearly', COALESCE(backup_cost_forecast.keep_yearly, CASE WHEN backup_cost_forecast.plan = 'classic' THEN 7 END)),
 			(6, 'within', ceil(EXTRACT(epoch FROM backup_cost_forecast.keep_within) / 3600 / p.hours)::bigint)) r (line, rule, n)
 	), line AS (
-		SELECT r.repository, r.number, r.size, r.storage_class, r.line, r.rule, r.n FROM rule r WHERE r.n > 0
+		SELECT r.repository, r.number, r.n * r.size AS bytes, r.storage_class, r.line, r.rule, r.n FROM rule r WHERE r.n > 0
 		UNION ALL
 		-- without rules everything stays, and there is no end
-		SELECT r.repository, r.number, r.size, r.storage_class, 7, 'all', NULLIF(sum(r.n), 0)::bigint
-		FROM rule r GROUP BY 1, 2, 3, 4
+		SELECT r.repository, r.number, NULLIF(sum(r.n), 0) * r.size, r.storage_class, 7, 'all', NULLIF(sum(r.n), 0)::bigint
+		FROM rule r GROUP BY r.repository, r.number, r.size, r.storage_class
+		UNION ALL
+		-- as much as there is now
+		SELECT p.repository, p.number, s.bytes, s.storage_class, 8, 'wal', NULL
+		FROM place p JOIN @extschema@.backup_storage s ON s.repository = p.repository AND s.kind = 'wal'
 	)
-	SELECT l.repository, l.rule, l.n, pg_size_pretty((l.n * l.size)::bigint),
-		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 2) || ' ' || p.currency,
-		(l.n * l.size)::bigint,
-		round((l.n * l.size)::numeric / 1073741824 * p.price_per_gib_month, 6), p.currency
+	SELECT l.repository, l.rule, l.n, pg_size_pretty(l.bytes::bigint),
+		round(l.bytes::numeric / 1073741824 * p.price_per_gib_month, 2) || ' ' || p.currency,
+		l.bytes::bigint,
+		round(l.bytes::numeric / 1073741824 * p.price_per_gib_month, 6), p.currency
 	FROM line l LEFT JOIN @extschema@.backup_price p ON p.storage_class = l.storage_class
 	ORDER BY l.number, l.line;
 END
 $$;
 
 COMMENT ON FUNCTION @extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
-	IS 'what the backups that such a policy keeps would take and cost at most, when as many are there; by the size of the last ones';
+	IS 'what the backups that such a policy keeps would take and cost at most, when as many are there, by the size of the last ones; and the WAL as it is now';
 
 CREATE FUNCTION @extschema@.backup_metrics()
 RETURNS text
@@ -1681,8 +1840,8 @@ AS $$
 		(8, 'pg_backupctl_last_duration_seconds', 'gauge', 'seconds', 'Duration of the last good backup.'),
 		(9, 'pg_backupctl_next_run_timestamp_seconds', 'gauge', 'seconds', 'When a schedule takes the next backup.'),
 		(10, 'pg_backupctl_backups', 'gauge', NULL, 'Backups in the catalog.'),
-		(11, 'pg_backupctl_storage_bytes', 'gauge', 'bytes', 'Stored bytes of backups.'),
-		(12, 'pg_backupctl_storage_cost', 'gauge', NULL, 'Cost of stored backups a month, by backup_price.'),
+		(11, 'pg_backupctl_storage_bytes', 'gauge', 'bytes', 'Stored bytes of backups and WAL.'),
+		(12, 'pg_backupctl_storage_cost', 'gauge', NULL, 'Cost of stored backups and WAL a month, by backup_price.'),
 		(13, 'pg_backupctl_archive_backlog_bytes', 'gauge', 'bytes', 'WAL that waits for a repository.'),
 		(14, 'pg_backupctl_archive_state', 'gauge', NULL, 'Status in backup_archiver, 1 for the one that holds.'),
 		(15, 'pg_backupctl_possible_loss_bytes', 'gauge', 'bytes', 'WAL that would be lost with this server.'),
@@ -1691,7 +1850,8 @@ AS $$
 		(18, 'pg_backupctl_archived_files', 'counter', NULL, 'WAL files stored since the start of the server.'),
 		(19, 'pg_backupctl_archive_failures', 'counter', NULL, 'Failures to store WAL since the start of the server.'),
 		(20, 'pg_backupctl_schedule_failures', 'gauge', NULL, 'Runs of a schedule that have failed in a row.'),
-		(21, 'pg_backupctl_job_progress_ratio', 'gauge', 'ratio', 'Part of a running job that is done.')
+		(21, 'pg_backupctl_job_progress_ratio', 'gauge', 'ratio', 'Part of a running job that is done.'),
+		(22, 'pg_backupctl_jobs', 'counter', NULL, 'Jobs that have ended since the start of the server.')
 	), status AS MATERIALIZED (
 		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, '')) AS labels
 		FROM @extschema@.backup_status s
@@ -1699,7 +1859,7 @@ AS $$
 		SELECT a.*, jsonb_build_object('repository', a.repository) AS labels
 		FROM @extschema@.backup_archiver a
 	), storage AS MATERIALIZED (
-		SELECT s.*, jsonb_build_object('repository', s.repository, 'tier', COALESCE(s.tier, ''), 'class', s.storage_class) AS labels
+		SELECT s.*, jsonb_build_object('repository', s.repository, 'kind', s.kind, 'tier', COALESCE(s.tier, ''), 'class', s.storage_class) AS labels
 		FROM @extschema@.backup_storage s
 	), sample (name, labels, value) AS (
 		SELECT 'pg_backupctl_info', jsonb_build_object('version', e.extversion), 1::numeric FROM pg_extension e WHERE e.extname = 'pg_backupctl'
@@ -1729,6 +1889,7 @@ AS $$
 			FROM @extschema@.backup_schedule e
 		UNION ALL SELECT 'pg_backupctl_job_progress_ratio', jsonb_build_object('job', p.job, 'repository', COALESCE(p.repository, ''), 'label', COALESCE(p.label, '')),
 				round(p.percent / 100, 3) FROM @extschema@.backup_progress p
+		UNION ALL SELECT 'pg_backupctl_jobs', jsonb_build_object('job', c.job, 'result', c.result), c.jobs FROM @extschema@.backup_job_counts() c
 	), line AS (
 		SELECT f.number, 1 AS part, '# TYPE ' || f.name || ' ' || f.type AS text FROM family f
 		UNION ALL SELECT f.number, 2, '# UNIT ' || f.name || ' ' || f.unit FROM family f WHERE f.unit IS NOT NULL
@@ -1760,11 +1921,13 @@ REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_policy, @extschema@.backup_target,
 	@extschema@.backup_target_sent FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
+	@extschema@.backup_wal_usage,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
 	@extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text)
 	FROM PUBLIC;
@@ -1775,21 +1938,25 @@ REVOKE ALL ON FUNCTION
 	@extschema@.register_backup(text, text, bigint, jsonb),
 	@extschema@.update_backup_verification(bigint, text, boolean),
 	@extschema@.backup_jobs(),
+	@extschema@.backup_job_counts(),
 	@extschema@.backup_archiver_state(),
 	@extschema@.backup_repository_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_take_over(text),
 	@extschema@.backup_wal_conflict_resolve(text, text),
 	@extschema@.backup_rotate_key(text, text, boolean),
-	@extschema@.backup_shred_keys(text, text, text),
+	@extschema@.backup_shred_keys(text, text, text, bigint),
 	@extschema@.backup_shred(bigint, text),
 	@extschema@.backup_check(text),
 	@extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb),
-	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text),
+	@extschema@.backup_setting_changes(text, bigint),
+	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text, bigint),
 	@extschema@.backup_hold_change(bigint, boolean, text),
 	@extschema@.backup_hold(bigint, text),
 	@extschema@.backup_release(bigint, text),
 	@extschema@.backup_catalog_sync(text),
+	@extschema@.backup_adopt_claim(bigint, text, boolean),
+	@extschema@.backup_adopt(bigint, text, boolean),
 	@extschema@.backup_schedule_changed(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text),
 	@extschema@.schedule_backup(text, text, text, text, text, interval, text, jsonb, text, boolean, interval, interval, text, integer),
@@ -1813,13 +1980,16 @@ GRANT SELECT ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_recovery_window, @extschema@.backup_event,
 	@extschema@.backup_schedule, @extschema@.backup_policy TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
+	@extschema@.backup_job_counts(),
 	@extschema@.backup_archiver_state(),
 	@extschema@.backup_repository_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text) TO pg_monitor;
 GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
+	@extschema@.backup_wal_usage,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.backup_clock_jump(),
 	@extschema@.backup_age_text(interval),
+	@extschema@.backup_repository_class(text, text),
 	@extschema@.backup_metrics(),
 	@extschema@.backup_cost_forecast(text, integer, integer, integer, integer, integer, interval, text, text) TO pg_monitor;

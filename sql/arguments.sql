@@ -58,6 +58,11 @@ SELECT backup_now(options => '{"compression": "gzip:10"}');
 SELECT backup_now(options => '{"compression": "lz4:13"}');
 SELECT backup_now(options => '{"compression": "none:1"}');
 SELECT backup_now(options => '{"compression": "a word that is longer than any method"}');
+SELECT backup_now(options => '{"storage_class": "STANDARD"}');
+SELECT backup_now(options => '{"storage_class": ["STANDARD"]}');
+SELECT backup_now(options => jsonb_build_object('storage_class', repeat('X', 64)));
+SELECT schedule_backup('x', '@daily', storage_class => 'GLACIER');
+SELECT schedule_backup('x', '@daily', 'verify', storage_class => 'GLACIER');
 SELECT backup_now(options => jsonb_build_object(repeat('x', 100), 1));
 
 -- neither null nor a structure is a value

@@ -26,7 +26,7 @@ SET SESSION AUTHORIZATION regress_backup_nobody;
 SELECT backup_hold(1, 'because');
 SELECT backup_release(1);
 SELECT backup_hold_change(1, true, 'because');
-SELECT backup_hold_put('20261120T120301Z-full-7f3a', 'main', true, now(), 'because', 'me');
+SELECT backup_hold_put('20261120T120301Z-full-7f3a', 'main', true, now(), 'because', 'me', 1);
 SELECT * FROM backup_catalog_sync();
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION regress_backup_monitor;
@@ -37,7 +37,7 @@ GRANT EXECUTE ON FUNCTION backup_hold, backup_release, backup_catalog_sync TO re
 SET SESSION AUTHORIZATION regress_backup_operator;
 SELECT backup_hold(1, 'case 4711');
 SELECT backup_hold_change(1, false, 'because');
-SELECT backup_hold_put('20261120T120301Z-full-7f3a', 'main', false, now(), 'because', 'me');
+SELECT backup_hold_put('20261120T120301Z-full-7f3a', 'main', false, now(), 'because', 'me', 1);
 UPDATE backup_catalog SET held = false;
 SELECT repository, added >= 0 AS added, updated, missing, foreign_clusters FROM backup_catalog_sync('main');
 RESET SESSION AUTHORIZATION;

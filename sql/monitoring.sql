@@ -16,7 +16,7 @@ CREATE ROLE regress_backup_monitor IN ROLE pg_monitor;
 SELECT attrelid::regclass AS object, attname, format_type(atttypid, atttypmod) AS type, attnotnull
 FROM pg_attribute
 WHERE attrelid IN ('backup_status'::regclass, 'backup_health'::regclass, 'backup_storage'::regclass,
-	'backup_threshold'::regclass, 'backup_price'::regclass) AND attnum > 0
+	'backup_schedule'::regclass, 'backup_threshold'::regclass, 'backup_price'::regclass) AND attnum > 0
 ORDER BY attrelid::regclass::text COLLATE "C", attnum;
 SELECT check_name, warning, critical, unit, changed FROM backup_threshold ORDER BY check_name COLLATE "C";
 SELECT storage_class, price_per_gib_month, currency, as_of, source, changed FROM backup_price ORDER BY storage_class COLLATE "C";
@@ -65,6 +65,11 @@ SELECT (backup_set_policy('classic')).keep_daily;
 SELECT repository, tier, completed, next_run ~ '^in \d+ (second|minute|hour|day)s?$' AS next_run, next_run_at IS NOT NULL AS at FROM backup_status;
 SELECT status, check_name, value FROM backup_health WHERE check_name IN ('schedule', 'policy') ORDER BY check_name;
 SELECT status, threshold FROM backup_health WHERE check_name = 'last_backup';
+-- rolled back: it does not run
+BEGIN;
+SELECT schedule_backup('minutely', '* * * * *') > now() AS first;
+SELECT threshold, unit, critical FROM backup_health WHERE check_name = 'last_backup';
+ROLLBACK;
 SELECT unschedule_backup('monthly'), unschedule_backup('nightly');
 
 --
@@ -99,6 +104,12 @@ SELECT storage_class FROM backup_price WHERE changed ORDER BY 1;
 INSERT INTO backup_price (storage_class, price_per_gib_month) VALUES ('x', -1);
 \set VERBOSITY default
 
+-- archived WAL, when it was measured
+INSERT INTO backup_wal_usage (repository, objects, bytes) VALUES ('main', 70, 5 * 1073741824.0), ('gone', 7, 10 * 1073741824.0);
+SELECT repository, kind, tier, storage_class, backups, objects, stored, monthly_cost, measured_at IS NOT NULL AS measured
+FROM backup_storage WHERE kind = 'wal';
+SELECT r, backup_repository_class(r) FROM unnest('{main,gone,m.in}'::text[]) r;
+
 -- what a policy would cost
 UPDATE backup_catalog SET backup_size_bytes = 10 * 1073741824.0 WHERE id = 1;
 SELECT repository_name, rule, backups, stored, monthly_cost FROM backup_cost_forecast('classic');
@@ -123,6 +134,8 @@ SELECT * FROM backup_health;
 SELECT * FROM backup_storage;
 SELECT * FROM backup_threshold;
 SELECT * FROM backup_price;
+SELECT * FROM backup_wal_usage;
+SELECT backup_repository_class('main');
 SELECT backup_metrics();
 SELECT * FROM backup_cost_forecast();
 SELECT backup_clock_jump();
@@ -144,6 +157,8 @@ SELECT count(*) FROM backup_cost_forecast('classic');
 SELECT backup_metrics() LIKE E'# TYPE%\n# EOF\n' AS metrics;
 SELECT backup_clock_jump();
 SELECT count(*) FROM backup_repository_state();
+SELECT count(*) FROM backup_wal_usage;
+DELETE FROM backup_wal_usage;
 UPDATE backup_threshold SET warning = 0;
 INSERT INTO backup_price (storage_class, price_per_gib_month) VALUES ('x', 1);
 DELETE FROM backup_event;

@@ -2,12 +2,14 @@
 #
 # demo.sh
 #		A backup, a point-in-time recovery and a restore on scratch data, as a
-#		user would type it.  With S3=1 the repository is a bucket, made by
-#		repo-setup, on a real S3 server that the demo starts itself.
+#		user would type it, and backups that run by themselves.  With S3=1 the
+#		repository is a bucket, made by repo-setup, on a real S3 server that the
+#		demo starts itself.
 #
 # Everything happens in one temporary folder, with a private copy of
 # PostgreSQL; it is removed at the end, also after a failure or Ctrl-C.
-# Exit status 0 only if the restored servers hold exactly the same rows.
+# Exit status 0 only if the restored servers hold exactly the same rows, and the
+# alarms have come.
 
 . "$(dirname "$0")/stage.sh"
 . "$TOP/test/servers/servers.sh"
@@ -46,8 +48,13 @@ sql()
 	local statement=$1
 	shift
 
-	printf '%spostgres=# %s;%s\n' "$bold" "$statement" "$plain"
+	show_sql "$statement"
 	as_user psql -X -q -v ON_ERROR_STOP=1 "$@" -c "$statement" || failed "in SQL: $statement"
+}
+
+show_sql()
+{
+	printf '%spostgres=# %s;%s\n' "$bold" "$1" "$plain"
 }
 
 # The value of an SQL expression or query, not shown; further arguments go to psql.
@@ -80,6 +87,28 @@ same_rows()
 		echo "after:  $3"
 		failed "$1"
 	fi
+}
+
+# sql_when SECONDS TEXT STATEMENT [PID]: run again and again, and shown once its result has the
+# text; false when that process has ended before
+sql_when()
+{
+	local tries=$(($1 * 10)) text=$2 statement=$3 pid=${4:-$$} out
+
+	for ((; tries > 0; tries--)); do
+		out=$(as_user psql -X -q -c "$statement" 2>/dev/null)
+		case $out in
+			*"$text"*)
+				show_sql "$statement"
+				echo "$out"
+				echo
+				return 0
+				;;
+		esac
+		kill -0 "$pid" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	failed "no \"$text\" in the result of: $statement"
 }
 
 seconds_since()
@@ -115,7 +144,7 @@ else
 	run "pg_backupctl repo-setup --repo '$repo'"
 fi
 
-say "a cluster with a repository and continuous archiving: five lines of configuration, one restart"
+say "a cluster with a repository and continuous archiving: four lines of configuration, one restart"
 run "cd $STAGE"
 run "initdb -D prod -U postgres --auth=trust --data-checksums >/dev/null"
 run "cat >>prod/postgresql.conf <<CONF
@@ -123,7 +152,6 @@ shared_preload_libraries = 'pg_backupctl'
 pg_backupctl.repositories = 'main=$repo'
 archive_mode = on
 archive_library = 'pg_backupctl'
-archive_command = ''
 CONF"
 as_user tee -a prod/postgresql.conf >/dev/null <<CONF
 listen_addresses = ''
@@ -142,7 +170,14 @@ sql "CREATE TABLE old_orders TABLESPACE slow_disk AS SELECT i AS id, md5(i::text
 say "the backup"
 sql "CREATE EXTENSION pg_backupctl"
 mark=$EPOCHREALTIME
-sql "SELECT backup_now('full')"
+show_sql "SELECT backup_now('full')"
+as_user psql -X -q -v ON_ERROR_STOP=1 -c "SELECT backup_now('full')" >backup.out 2>&1 &
+job=$!
+echo "   meanwhile, in another session:"
+sql_when 300 'copying files' "SELECT id, job, repository, phase, percent, done, total, rate, time_left FROM backup_progress" $job ||
+	echo "   it was too quick to be seen there"
+wait $job || { cat backup.out; failed "the backup"; }
+cat backup.out
 backup_time=$(seconds_since "$mark")
 sql "SELECT id, label, status, repository, pg_size_pretty(original_size_bytes) AS original, pg_size_pretty(backup_size_bytes) AS stored, compression_ratio, start_lsn, stop_lsn FROM backup_catalog" -x
 IFS='|' read -r size stored < <(as_user psql -X -q -A -t -c "SELECT original_size_bytes, backup_size_bytes FROM backup_catalog")
@@ -179,8 +214,7 @@ sql "SELECT count(*) FROM old_orders"
 
 say "what would be lost if the server were lost?  In a moment, nothing"
 before=$(ask "$fingerprint")
-wait_until 60 "SELECT possible_loss_bytes = 0 FROM backup_archiver"
-sql "SELECT status, backlog_segments, possible_loss, chunks FROM backup_archiver"
+sql_when 60 '| 0 bytes' "SELECT status, backlog_segments, possible_loss, chunks FROM backup_archiver"
 
 say "the disaster"
 run "pg_ctl -D prod -s -m immediate stop"
@@ -225,5 +259,8 @@ awk -v size="$size" -v stored="$stored" -v b="$backup_time" -v v="$verify_time" 
 }'
 echo "   row counts and checksums of $(wc -l <<<"$after") tables: identical, before and after the DROP TABLE"
 run "pg_ctl -D restored -s -m fast stop"
+
+. "$TOP/test/demo-automate.sh"
+
 echo
 echo "demo: everything worked, in $(seconds_since "$begun") s; the temporary folder is removed"

@@ -87,6 +87,9 @@ print_owner(const BkcCheckCluster *cluster)
 	else
 		printf("  owner: %s on host %s, since %s\n", cluster->owner.data_directory,
 			   cluster->owner.host, moment(cluster->owner.time, since));
+	if (cluster->owner.successor != 0)
+		printf("  adopted by cluster %" PRIu64 ": whoever owns that one owns this one, too\n",
+			   cluster->owner.successor);
 }
 
 static void
@@ -258,13 +261,15 @@ owner_json(const BkcCheckCluster *cluster)
 		return json_pack("{s:o}", "error", bkc_json_error_object(&cluster->owner_problem));
 	if (!cluster->has_owner)
 		return json_null();
-	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s}",
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
 					 "number", bkc_json_u64(owner->number), "owner", owner->owner,
 					 "host", bkc_json_text(owner->host),
 					 "data_directory", bkc_json_text(owner->data_directory),
 					 "since", bkc_json_time(owner->time),
 					 "timeline", bkc_json_u64(owner->timeline),
-					 "lsn", bkc_json_lsn(owner->lsn), "reason", owner->reason);
+					 "lsn", bkc_json_lsn(owner->lsn), "reason", owner->reason,
+					 "successor", owner->successor != 0 ? bkc_json_id(owner->successor) :
+					 json_null());
 }
 
 static json_t *

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "pipe/frozen.h"
 
 #define JOBS_DEFAULT_MAX	8
 #define JOBS_MAX			256
@@ -67,7 +68,8 @@ make_tables(const BkcCommand *command, struct option **longs, char **letters, Bk
 		const BkcOptionDef *def = &command->options[i];
 
 		(*longs)[i].name = def->name;
-		(*longs)[i].has_arg = def->argument != NULL ? required_argument : no_argument;
+		(*longs)[i].has_arg = def->argument == NULL ? no_argument :
+			def->argument[0] == '[' ? optional_argument : required_argument;
 		(*longs)[i].val = CODE_BASE + (int) i;
 		if (def->letter != '\0' && def->letter != '?')
 		{
@@ -129,7 +131,7 @@ parse(BkcOptions *options, int argc, char **argv, const struct option *longs,
 			return bkc_error_oom(err);
 		options->values = values;
 		values[options->nvalues].def = def;
-		values[options->nvalues].text = def->argument != NULL ? optarg : "";
+		values[options->nvalues].text = def->argument != NULL && optarg != NULL ? optarg : "";
 		options->nvalues++;
 	}
 	options->operands = argv + optind;
@@ -259,6 +261,23 @@ bkc_option_jobs(const BkcOptions *options, size_t *jobs, BkcError *err)
 	return true;
 }
 
+bool
+bkc_option_thaw(const BkcOptions *options, int *days, BkcError *err)
+{
+	const char *text = bkc_option(options, "thaw");
+	uint64_t	value = text != NULL ? BKC_THAW_DAYS : 0;
+
+	if (text != NULL && text[0] != '\0' &&
+		(!bkc_parse_u64(text, BKC_THAW_DAYS_MAX, &value) || value == 0))
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "--thaw \"%s\" is not a number of days from 1 to %d",
+					  text, BKC_THAW_DAYS_MAX);
+		return bad_usage(options->command, err);
+	}
+	*days = (int) value;
+	return true;
+}
+
 /* One option of the help: its names, then its text, which may have several lines. */
 static void
 print_def(const BkcOptionDef *def)
@@ -270,7 +289,8 @@ print_def(const BkcOptionDef *def)
 	snprintf(names, sizeof(names), "  %c%c%s--%s%s%s",
 			 def->letter != '\0' ? '-' : ' ', def->letter != '\0' ? def->letter : ' ',
 			 def->letter != '\0' ? ", " : "  ", def->name,
-			 def->argument != NULL ? " " : "", def->argument != NULL ? def->argument : "");
+			 def->argument != NULL && def->argument[0] != '[' ? " " : "",
+			 def->argument != NULL ? def->argument : "");
 	printf("%-*s", HELP_COLUMN, names);
 	if (strlen(names) >= HELP_COLUMN)
 		printf("\n%*s", HELP_COLUMN, "");

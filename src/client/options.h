@@ -14,7 +14,8 @@ typedef struct BkcOptionDef
 {
 	const char *name;			/* long name without dashes */
 	char		letter;			/* short name or 0 */
-	const char *argument;		/* what stands for its argument in the help; NULL: a flag */
+	const char *argument;		/* what stands for its argument in the help; NULL: a flag;
+								 * "[=N]": it may be left out, and its value is "" then */
 	bool		required;
 	const char *help;			/* lines are split at newlines */
 } BkcOptionDef;
@@ -39,6 +40,8 @@ typedef struct BkcCommand
 	{"cluster", 0, "ID", false, "system identifier of the cluster (default: the only one)"}
 #define BKC_OPTION_JOBS \
 	{"jobs", 'j', "N", false, "worker processes (default: one a CPU, at most 8)"}
+#define BKC_OPTION_THAW \
+	{"thaw", 0, "[=DAYS]", false, "request that packs in an archive class can be read, for\n7 days or so many; call again when they can"}
 #define BKC_OPTION_JSON \
 	{"json", 0, NULL, false, "print one JSON object on standard output"}
 #define BKC_OPTION_HELP \
@@ -67,6 +70,9 @@ extern const char *bkc_operand(const BkcOptions *options, int n);
 
 /* --jobs as a number; the default when not given. */
 extern bool bkc_option_jobs(const BkcOptions *options, size_t *jobs, BkcError *err);
+
+/* --thaw as a number of days: the default without one, 0 when not given. */
+extern bool bkc_option_thaw(const BkcOptions *options, int *days, BkcError *err);
 
 /* The command's help on standard output. */
 extern void bkc_options_help(const BkcCommand *command);

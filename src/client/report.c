@@ -21,6 +21,7 @@
 #define CANCEL	BKC_EXIT_CANCELLED
 #define OTHER	BKC_EXIT_OTHER
 #define KEY		BKC_EXIT_KEY
+#define FROZEN	BKC_EXIT_ARCHIVED
 
 /* The one table: kind of error and place -> exit status. */
 static const unsigned char exit_table[][BKC_PLACE_COUNT] = {
@@ -33,6 +34,7 @@ static const unsigned char exit_table[][BKC_PLACE_COUNT] = {
 	[BKC_ERR_UNSUPPORTED] = {USAGE, OTHER, OTHER, OTHER},
 	[BKC_ERR_ACCESS] =		{REPO, REPO, TARGET, OTHER},
 	[BKC_ERR_KEY] =			{KEY, KEY, KEY, KEY},
+	[BKC_ERR_ARCHIVED] =	{FROZEN, FROZEN, FROZEN, FROZEN},
 	[BKC_ERR_NO_SPACE] =	{SPACE, SPACE, SPACE, SPACE},
 	[BKC_ERR_IO] =			{OTHER, REPO, TARGET, OTHER},
 	[BKC_ERR_UNAVAILABLE] = {REPO, REPO, TARGET, OTHER},
@@ -55,6 +57,7 @@ const char *const bkc_exit_help =
 	"  8    cancelled\n"
 	"  9    anything else\n"
 	"  10   sealed, and no key that opens it was given\n"
+	"  11   in an archive class: to be thawed first, or being thawed\n"
 	"wal-get alone: 0 delivered, 1 proven absent, 254 could not ask\n"
 	"  (1 instead of 254 in a standby, which asks again by itself)\n";
 

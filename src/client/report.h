@@ -38,6 +38,7 @@ typedef enum BkcExit
 	BKC_EXIT_CANCELLED = 8,
 	BKC_EXIT_OTHER = 9,
 	BKC_EXIT_KEY = 10,			/* sealed, and no key that opens it was given */
+	BKC_EXIT_ARCHIVED = 11,		/* in an archive class: to be thawed first, or being thawed */
 	BKC_EXIT_COULD_NOT_ASK = 254	/* wal-get only: the answer is not known */
 } BkcExit;
 

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "format/names.h"
+#include "pipe/frozen.h"
 
 #include "host.h"
 #include "keys.h"
@@ -104,6 +105,29 @@ load_backup(BkcRestore *r, BkcError *err)
 		check_packs(r, err);
 }
 
+/*
+ * Can the packs be read?  Only after everything else was found to be right: a
+ * thaw costs money, and nobody wants to learn hours later that it was for nothing.
+ */
+static bool
+check_frozen(BkcRestore *r, BkcError *err)
+{
+	BkcFrozen	frozen;
+	char		until[48];
+
+	r->place = BKC_AT_REPOSITORY;
+	if (!bkc_backup_frozen(r->session.store, r->backup, r->thaw_days, &frozen, err) ||
+		!bkc_frozen_check(r->backup, &frozen, "restored", "restore", err))
+		return false;
+	if (frozen.until != 0)
+	{
+		bkc_format_moment(frozen.until, false, until, sizeof(until));
+		bkc_report_warning("the backup was thawed from storage class %s, and can be read until %s",
+						   frozen.class, until);
+	}
+	return true;
+}
+
 /* ---- the command ---- */
 
 static void
@@ -119,13 +143,14 @@ do_restore(BkcRestore *r, BkcError *err)
 {
 	r->place = BKC_AT_COMMAND_LINE;
 	if (!bkc_option_jobs(r->options, &r->jobs, err) ||
+		!bkc_option_thaw(r->options, &r->thaw_days, err) ||
 		!bkc_goal_parse(r->options, r->take_over, &r->goal, err) ||
 		!find_program(r, err))
 		return false;
 
 	/* look at everything first ... */
 	if (!load_backup(r, err) || !bkc_restore_plan(r, err) || !bkc_restore_label_check(r, err) ||
-		!bkc_restore_target_check(r, err))
+		!bkc_restore_target_check(r, err) || !check_frozen(r, err))
 		return false;
 	if (r->json)
 		bkc_restore_tell_warnings(r);
@@ -207,6 +232,7 @@ static const BkcOptionDef restore_options[] = {
 	{"accept-loss", 0, NULL, false, "end before a gap in WAL, and leave out what is behind it"},
 	{"standby", 0, NULL, false, "restore a standby, which follows by wal-get"},
 	{"tablespace-map", 'T', "OLD=NEW", false, "put the tablespace that was at OLD into NEW;\nmay be given several times"},
+	BKC_OPTION_THAW,
 	BKC_OPTION_JOBS,
 	{"force", 0, NULL, false, "replace DIR when it is the data directory of a stopped\nserver or holds an unfinished restore"},
 	{"take-over", 0, NULL, false, "restore the successor of the lost cluster instead of a\nclone: backups and archiving go on"},

@@ -88,6 +88,7 @@ typedef struct BkcRestore
 	bool		accept_loss;	/* end before a gap instead of refusing */
 	bool		json;
 	size_t		jobs;
+	int			thaw_days;		/* request a thaw of what is frozen; 0 = no */
 	char	   *program;		/* absolute path of this program */
 	BkcPlace	place;			/* where the last failure happened */
 

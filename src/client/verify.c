@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "format/names.h"
 #include "format/pgfiles.h"
+#include "pipe/frozen.h"
 #include "pipe/walproof.h"
 
 #include "crew.h"
@@ -54,6 +55,8 @@ typedef struct Verify
 	size_t		ndamage;		/* findings that are proven damage */
 	size_t		total_findings;
 	size_t		total_damage;
+	int			thaw_days;
+	size_t		total_frozen;	/* backups that cannot be read now */
 } Verify;
 
 /* ---- in a worker ---- */
@@ -118,7 +121,8 @@ static bool
 ends_the_work(BkcErrorCode code)
 {
 	return code == BKC_ERR_CANCELLED || code == BKC_ERR_NO_MEMORY || code == BKC_ERR_INTERNAL ||
-		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY;
+		code == BKC_ERR_UNAVAILABLE || code == BKC_ERR_TIMEOUT || code == BKC_ERR_KEY ||
+		code == BKC_ERR_ARCHIVED;
 }
 
 static bool
@@ -198,7 +202,9 @@ take_finding(void *arg, const void *message, BkcError *err)
 	const Finding *finding = message;
 
 	verify->nfindings++;
-	if (bkc_exit_status(finding->code, BKC_AT_REPOSITORY) != BKC_EXIT_REPOSITORY)
+	if (finding->code == BKC_ERR_ARCHIVED)
+		verify->total_frozen++;
+	else if (bkc_exit_status(finding->code, BKC_AT_REPOSITORY) != BKC_EXIT_REPOSITORY)
 		verify->ndamage++;
 	if (verify->findings == NULL)
 	{
@@ -260,6 +266,22 @@ check_wal(Verify *verify, const char *label, BkcError *err)
 	return true;
 }
 
+/* What is in an archive cannot be looked at now, which says nothing about the backup. */
+static bool
+check_frozen(Verify *verify, const char *label, bool *frozen, BkcError *err)
+{
+	BkcFrozen	found;
+	BkcError	why;
+
+	if (!bkc_backup_frozen(verify->session.store, verify->backup, verify->thaw_days, &found, err))
+		return false;
+	*frozen = !bkc_frozen_check(verify->backup, &found, "verified", "verify", &why);
+	if (!*frozen)
+		return true;
+	bkc_report_warning("backup %s: %s", label, why.hint);
+	return add_finding(verify, "archive", label, &why, err);
+}
+
 /* Load, look at the WAL, let the crew read everything.  False only where the work had to end. */
 static bool
 check_backup(Verify *verify, const char *label, BkcCrewCounts *counts, BkcError *err)
@@ -274,6 +296,7 @@ check_backup(Verify *verify, const char *label, BkcCrewCounts *counts, BkcError 
 		.message_size = sizeof(Finding),
 		.arg = verify
 	};
+	bool		frozen;
 	bool		ok;
 
 	verify->session.place = BKC_AT_REPOSITORY;
@@ -284,8 +307,10 @@ check_backup(Verify *verify, const char *label, BkcCrewCounts *counts, BkcError 
 		return !ends_the_work(err->code) &&
 			add_finding(verify, "manifest", label, &found, err);
 	}
-	if (!check_wal(verify, label, err))
+	if (!check_wal(verify, label, err) || !check_frozen(verify, label, &frozen, err))
 		return false;
+	if (frozen)
+		return true;
 	bkc_progress_begin(&verify->progress, "verified", verify->backup->totals.bytes);
 	spec.nitems = verify->backup->nunits + verify->backup->npacks;
 	ok = bkc_crew_run(&spec, counts, &verify->session.place, err);
@@ -399,9 +424,16 @@ do_verify(Verify *verify, const BkcOptions *options, BkcError *err)
 
 	verify->session.place = BKC_AT_COMMAND_LINE;
 	if (!bkc_option_jobs(options, &verify->jobs, err) ||
+		!bkc_option_thaw(options, &verify->thaw_days, err) ||
 		!bkc_session_open(&verify->session, options, err) ||
 		!bkc_session_cluster(&verify->session, options, err))
 		return false;
+	if (verify->thaw_days > 0 && (wanted == NULL || strcmp(wanted, "all") == 0))
+	{
+		verify->session.place = BKC_AT_COMMAND_LINE;
+		bkc_error_set(err, BKC_ERR_INVALID, "--thaw needs --backup and a label");
+		return bkc_error_hint(err, "A thaw is billed by the gigabyte: say which backup it is for.");
+	}
 	if (verify->json)
 	{
 		verify->results = json_array();
@@ -429,8 +461,10 @@ run_verify(const BkcOptions *options)
 	{
 		if (verify.total_damage > 0)
 			status = BKC_EXIT_CORRUPT;
-		else if (verify.total_findings > 0)
+		else if (verify.total_findings > verify.total_frozen)
 			status = BKC_EXIT_REPOSITORY;
+		else if (verify.total_frozen > 0)
+			status = BKC_EXIT_ARCHIVED;
 		if (verify.json)
 			bkc_json_print(json_pack("{s:s, s:i, s:o, s:O}", "status",
 									 status == BKC_EXIT_OK ? "ok" : "failed",
@@ -448,6 +482,7 @@ static const BkcOptionDef verify_options[] = {
 	BKC_OPTION_KEYS,
 	BKC_OPTION_CLUSTER,
 	{"backup", 0, "LABEL", false, "a label, \"latest\" or \"all\" (default: all complete ones)"},
+	BKC_OPTION_THAW,
 	BKC_OPTION_JOBS,
 	BKC_OPTION_JSON,
 	BKC_OPTION_HELP,
@@ -460,6 +495,7 @@ const BkcCommand bkc_command_verify = {
 	.options = verify_options,
 	.notes = "Every pack is checked and every file is unpacked, its SHA-256 compared and thrown\n"
 	"away; the WAL between start and stop must be there.  All findings are printed.\n"
-	"Exit status 4 when something is damaged or missing, 5 when something could not be read.\n",
+	"Exit status 4 when something is damaged or missing, 5 when something could not be read,\n"
+	"11 when all that could not be read is in an archive class.\n",
 	.run = run_verify
 };

@@ -60,6 +60,45 @@ bkc_backup_archive_preflight(const BkcRepoDef *repo)
 	pfree(status);
 }
 
+/* What is wrong in the first repository where something is; NULL = nothing. */
+static char *
+archive_trouble(void)
+{
+	const BkcRepoList *repos = bkc_settings_repositories();
+	BkcWalStatus *status = palloc(sizeof(*status));
+	BkcWalServer server;
+
+	if (bkc_walstatus_unable() != NULL)
+		return NULL;
+	bkc_walstatus_server(&server);
+	if (server.trouble.sqlstate != 0)
+		return psprintf("WAL cannot be archived at present: %s", bkc_report_line(&server.trouble));
+	for (size_t i = 0; i < repos->count; i++)
+		if (bkc_walstatus_repo(&server, &repos->items[i], status) &&
+			(status->state.refusal.sqlstate != 0 || status->state.failures_in_row > 0))
+			return psprintf("WAL cannot be archived in repository \"%s\" at present: %s",
+							repos->items[i].name,
+							bkc_report_line(status->state.refusal.sqlstate != 0 ?
+											&status->state.refusal : &status->state.error));
+	return NULL;
+}
+
+void
+bkc_backup_archive_warn(BkcJob *job)
+{
+	char	   *trouble = archive_trouble();
+
+	if (trouble == NULL)
+		return;
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	strlcpy(job->warning, trouble, sizeof(job->warning));
+	LWLockRelease(bkc_shared->lock);
+	ereport(WARNING,
+			(errmsg_internal("pg_backupctl: %s", trouble),
+			 errdetail("The backup stores its own WAL and will be good; what is written after it is not safe."),
+			 errhint("The view backup_archiver shows more.")));
+}
+
 /* What the archiver says, or what asking the repository gave. */
 static char *
 reason(const BkcRepoDef *repo, const BkcError *err)

@@ -15,6 +15,12 @@
 extern void bkc_backup_archive_preflight(const BkcRepoDef *repo);
 
 /*
+ * The same question for a backup with its own WAL: trouble of any repository is a WARNING, which
+ * the job keeps.
+ */
+extern void bkc_backup_archive_warn(BkcJob *job);
+
+/*
  * Wait until every segment from start to stop is proven in the repository; an ERROR that names
  * the first missing one after job->args.archive_wait seconds.
  */

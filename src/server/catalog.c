@@ -114,7 +114,9 @@ copy_row(uint64 i, BkcCatalogRow *row)
 {
 	char	   *label = bkc_sqlrun_value(i, 2);
 	char	   *repository = bkc_sqlrun_value(i, 3);
+	char	   *sysid = bkc_sqlrun_value(i, 4);
 
+	row->system_identifier = sysid ? (uint64) strtoll(sysid, NULL, 10) : 0;
 	row->id = strtoll(bkc_sqlrun_value(i, 1), NULL, 10);
 	strlcpy(row->label, label ? label : "", sizeof(row->label));
 	strlcpy(row->repository, repository ? repository : "", sizeof(row->repository));
@@ -126,7 +128,7 @@ bkc_catalog_running(int *n)
 	BkcCatalogRow *rows;
 
 	bkc_sqlrun_begin();
-	bkc_sqlrun_exec("SELECT id, label, repository FROM %s.backup_catalog"
+	bkc_sqlrun_exec("SELECT id, label, repository, system_identifier FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'running' AND label IS NOT NULL ORDER BY id", SPI_OK_SELECT, 0, NULL);
 	*n = (int) SPI_processed;
 	rows = MemoryContextAllocZero(bkc_sqlrun_outer_context(), sizeof(BkcCatalogRow) * (*n + 1));
@@ -144,7 +146,7 @@ bkc_catalog_find(const int64 *id, BkcCatalogRow *row)
 
 	bkc_sqlrun_begin();
 	values[0] = id ? psprintf("%lld", (long long) *id) : NULL;
-	bkc_sqlrun_exec("SELECT id, label, repository FROM %s.backup_catalog"
+	bkc_sqlrun_exec("SELECT id, label, repository, system_identifier FROM %s.backup_catalog"
 		" WHERE status OPERATOR(pg_catalog.=) 'completed'"
 		" AND NOT EXISTS (SELECT FROM %s.backup_copy y WHERE y.backup_id OPERATOR(pg_catalog.=) id"
 		"  AND y.status OPERATOR(pg_catalog.=) 'expiring')"
@@ -211,9 +213,12 @@ bkc_catalog_lookup(const char *sql)
 char *
 bkc_catalog_completed(const char *repository)
 {
+	const char *values[2] = {repository, psprintf("%lld", (long long) GetSystemIdentifier())};
+
 	return lookup("SELECT NULLIF(pg_catalog.count(*), 0)::text FROM %s.backup_catalog"
 				  " WHERE status OPERATOR(pg_catalog.=) 'completed' AND label IS NOT NULL"
-				  " AND repository OPERATOR(pg_catalog.=) $1", 1, &repository);
+				  " AND repository OPERATOR(pg_catalog.=) $1"
+				  " AND system_identifier OPERATOR(pg_catalog.=) $2::bigint", 2, values);
 }
 
 void

@@ -41,6 +41,7 @@ typedef struct BkcCatalogRow
 	int64		id;
 	char		label[BKC_LABEL_MAX];
 	char		repository[BKC_REPO_NAME_MAX];
+	uint64		system_identifier;	/* 0 for backups of other tools */
 } BkcCatalogRow;
 
 /* Rows that say "running"; palloc'ed in the current context. */
@@ -53,7 +54,7 @@ extern bool bkc_catalog_find(const int64 *id, BkcCatalogRow *row);
 extern void bkc_catalog_verification(int64 id, const char *repository, const char *status,
 									 int64 time, const char *findings);
 
-/* How many completed backups a repository should hold, as text; NULL = none. */
+/* How many completed backups of this cluster a repository should hold, as text; NULL = none. */
 extern char *bkc_catalog_completed(const char *repository);
 
 /* One column of one row as text in the current context, NULL when null or no row. */

@@ -53,7 +53,7 @@ bkc_claim_ask(BkcClaim *c, BkcError *err)
 static bool
 is_mine(const BkcClaim *c)
 {
-	return c->found && strcmp(c->doc.owner, c->me) == 0;
+	return c->found && c->doc.successor == 0 && strcmp(c->doc.owner, c->me) == 0;
 }
 
 /* ... and of this life of ours? */
@@ -286,6 +286,8 @@ may_claim(const BkcClaim *c, const char **reason, BkcError *err)
 		return bkc_refuse_damaged(c, err);
 	if (is_contested(c))
 		return bkc_refuse_twin(c, err);
+	if (c->doc.successor != 0)
+		return bkc_refuse_other(c, err);
 	*reason = "promoted";
 	if (!was_its_standby(c, &fork, &was, err))
 		return false;
@@ -366,6 +368,8 @@ bkc_claim_standby(const BkcClaim *c, TimeLineID timeline, XLogRecPtr *after, Bkc
 	}
 	if (is_contested(c))
 		return bkc_refuse_twin(c, err);
+	if (c->doc.successor != 0)
+		return bkc_refuse_other(c, err);
 	if (c->doc.timeline < timeline)
 	{
 		bkc_error_set(err, BKC_ERR_STATE, "the owner of repository \"%s\" has not come to timeline %u",

@@ -5,9 +5,12 @@
 #include "pgcompat.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid_d.h"
 #include "event.h"
 #include "leader.h"
+#include "miscadmin.h"
 #include "notify.h"
+#include "settings.h"
 #include "sqlrun.h"
 
 typedef struct WriteArg
@@ -68,6 +71,28 @@ bkc_event(const BkcEvent *event)
 	return arg.id;
 }
 
+/*
+ * What was done in a repository stays done when the transaction is rolled back; then only the
+ * server's log tells of it.  The caller may use the function that calls this one, not write events.
+ */
+void
+bkc_event_session(const BkcEvent *event)
+{
+	const char *values[6] = {event->kind, event->message, event->repository,
+		event->backup_id != 0 ? psprintf("%lld", (long long) event->backup_id) : NULL,
+	event->label, event->detail ? event->detail : "{}"};
+	Oid			user;
+	int			context;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("SELECT %s.backup_event_add($1, $2, $3, $4::bigint, $5, detail => $6::jsonb)",
+					SPI_OK_SELECT, 6, values);
+	bkc_sqlrun_finish();
+	SetUserIdAndSecContext(user, context);
+}
+
 void
 bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled)
 {
@@ -85,7 +110,67 @@ bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled)
 	else if (report != NULL || bad)
 		event.result = "failed";
 	event.severity = cancelled || (report == NULL && !bad) ? "info" : bad ? "critical" : "warning";
+	if (report == NULL && job->warning[0] != '\0')
+		event.severity = "warning";
 	event.message = report != NULL ? psprintf("%s %s: %s", name, event.result, report->message) :
-		job->summary[0] ? job->summary : psprintf("%s done", name);
+		job->summary[0] ? pstrdup(job->summary) : psprintf("%s done", name);
+	if (report == NULL && job->warning[0] != '\0')
+		event.message = psprintf("%s; %s", event.message, job->warning);
 	bkc_event(&event);
+}
+
+/* ---- retention ---- */
+
+#define BATCH			1000
+#define SQL_DAYS_SENT	"7 days"	/* longer than that nothing is sent */
+
+typedef struct ExpireArg
+{
+	uint64		removed;
+} ExpireArg;
+
+static void
+remove_batch(void *arg)
+{
+	ExpireArg  *a = arg;
+	const char *values[2] = {psprintf("%d", bkc_set_event_retention), psprintf("%d", BATCH)};
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("DELETE FROM %s.backup_event WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY("
+					"SELECT e.id FROM %s.backup_event e"
+					" WHERE e.at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp()"
+					"   OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => $1::float8))"
+					" AND EXISTS (SELECT FROM %s.backup_event n"
+					"   WHERE n.kind OPERATOR(pg_catalog.=) e.kind AND n.id OPERATOR(pg_catalog.>) e.id"
+					"   AND n.repository IS NOT DISTINCT FROM e.repository"
+					"   AND n.result OPERATOR(pg_catalog.=) e.result)"
+					" AND NOT EXISTS (SELECT FROM %s.backup_target t WHERE t.enabled"
+					"   AND (e.id OPERATOR(pg_catalog.>) t.last_event OR e.id OPERATOR(pg_catalog.=) ANY (t.missing))"
+					"   AND e.at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp()"
+					"     OPERATOR(pg_catalog.-) '" SQL_DAYS_SENT "'::interval))"
+					" ORDER BY e.at LIMIT $2::integer))", SPI_OK_DELETE, 2, values);
+	a->removed = SPI_processed;
+	bkc_sqlrun_finish();
+}
+
+void
+bkc_event_expire(void)
+{
+	uint64		removed = 0;
+	ExpireArg	arg = {.removed = BATCH};
+
+	/* a clock that has jumped tells no age */
+	if (bkc_set_event_retention == 0 || !bkc_set_enabled || bkc_shared->clock_jump != 0)
+		return;
+	while (arg.removed == BATCH)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!bkc_sqlrun_try(remove_batch, &arg, 1, "remove old events"))
+			break;
+		removed += arg.removed;
+	}
+	if (removed > 0)
+		ereport(LOG,
+				(errmsg("pg_backupctl: removed %llu old events from backup_event",
+						(unsigned long long) removed)));
 }

@@ -22,10 +22,23 @@ typedef struct BkcEvent
 	const char *detail;
 } BkcEvent;
 
+/*
+ * In a session's transaction: who is logged in did it.  Raises.  severity, result, actor and
+ * schedule are not looked at.
+ */
+extern void bkc_event_session(const BkcEvent *event);
+
 /* Its id.  Does not raise: what could not be written is a WARNING in the log, and 0. */
 extern int64 bkc_event(const BkcEvent *event);
 
 /* How a job ended; report NULL = well. */
 extern void bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled);
+
+/*
+ * Remove what is older than pg_backupctl.event_retention, a batch at a time.  What stays: what an
+ * alarm still has to tell of, and the latest of each kind, repository and result, which views
+ * and readers of the events build on.  Does not raise but for interrupts.
+ */
+extern void bkc_event_expire(void);
 
 #endif							/* BKC_SERVER_EVENT_H */

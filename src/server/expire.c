@@ -15,7 +15,6 @@
 #include "event.h"
 #include "expire.h"
 #include "expireplan.h"
-#include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pipe/notes.h"
@@ -24,23 +23,16 @@
 #include "sqlrun.h"
 #include "sync.h"
 #include "utils/json.h"
+#include "walusage.h"
 
 #define SILENCE		((int64) 7 * USECS_PER_DAY)
 #define CLOCK_SLACK	((int64) USECS_PER_HOUR)
 
-static void
-close_store(void *arg)
-{
-	BkcStore  **store = arg;
-
-	bkc_store_close(*store);
-	*store = NULL;
-}
-
 typedef struct Expiry
 {
 	BkcJob	   *job;
-	BkcExpirePlan *p;
+	BkcExpirePlans *all;
+	BkcExpirePlan *p;			/* whose turn it is */
 	uint64		backups;		/* removed */
 	uint64		objects;		/* of WAL, likewise */
 	int64		bytes;			/* of the backups */
@@ -59,16 +51,19 @@ check(bool ok, const BkcError *err)
  * been stored for long.  Somebody has to say whether that is so.
  */
 static void
-check_stored_lately(const BkcExpirePlan *p)
+check_stored_lately(const BkcExpirePlans *all)
 {
+	const BkcExpirePlan *p = all->plans;
 	int64		newest = 0;
 	int64		allowed = Max(SILENCE, p->input.policy.pitr_window * USECS_PER_SEC);
 	char		when[48];
 
-	for (size_t i = 0; i < p->input.nbackups; i++)
-		newest = Max(newest, Max(p->input.backups[i].started, p->input.backups[i].finished));
 	for (size_t i = 0; i < p->input.nwal; i++)
 		newest = Max(newest, p->input.wal[i].time);
+	for (; p < all->plans + all->n; p++)
+		for (size_t i = 0; i < p->input.nbackups; i++)
+			newest = Max(newest, Max(p->input.backups[i].started, p->input.backups[i].finished));
+	p = all->plans;
 	if (newest == 0 || newest >= p->input.now - allowed || bkc_shared->clock_confirmed)
 		return;
 	bkc_format_moment(newest, false, when, sizeof(when));
@@ -79,20 +74,10 @@ check_stored_lately(const BkcExpirePlan *p)
 			 errhint("Take a backup; or make sure that the clock is right, then call backup_clock_is_right().")));
 }
 
-/* What makes the plan worthless.  Rows of the catalog that came from a wrong clock do, too. */
+/* Rows of the catalog that came from a wrong clock make the plan worthless. */
 static void
-check_safety(const Expiry *x)
+check_no_future(const BkcExpirePlan *p)
 {
-	const BkcExpirePlan *p = x->p;
-	BkcError	err;
-
-	check(bkc_ownership_check(p->repo, p->store, &err), &err);
-	if (bkc_sync_pending(p->repo->name))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("catalog sync is pending for repository \"%s\"", p->repo->name),
-				 errdetail("Since the server's start the catalog was not compared with the repository yet, and may not know of holds."),
-				 errhint("It will be, unless something is in the way; SELECT * FROM backup_catalog_sync() does it now or says what.")));
 	for (size_t i = 0; i < p->input.nbackups; i++)
 	{
 		const BkcRetentionBackup *b = &p->input.backups[i];
@@ -108,7 +93,25 @@ check_safety(const Expiry *x)
 				 errdetail("Nothing is removed by a clock that may be wrong."),
 				 errhint("Set the clock of this machine.  If it was wrong when that backup was made, take a new one and remove that by hand.")));
 	}
-	check_stored_lately(p);
+}
+
+/* What else does. */
+static void
+check_safety(const Expiry *x)
+{
+	const BkcExpirePlan *p = x->all->plans;
+	BkcError	err;
+
+	check(bkc_ownership_check(p->repo, p->store, &err), &err);
+	if (bkc_sync_pending(p->repo->name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("catalog sync is pending for repository \"%s\"", p->repo->name),
+				 errdetail("Since the server's start the catalog was not compared with the repository yet, and may not know of holds."),
+				 errhint("It will be, unless something is in the way; SELECT * FROM backup_catalog_sync() does it now or says what.")));
+	for (size_t i = 0; i < x->all->n; i++)
+		check_no_future(&x->all->plans[i]);
+	check_stored_lately(x->all);
 	if (bkc_shared->clock_jump != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -232,13 +235,20 @@ write_row(void (*access) (void *arg), int64 id, const char *repository, const ch
 				 errmsg("the expiry of backup %lld could not be noted in the catalog", (long long) id)));
 }
 
-/* What an interrupted run has left. */
+/* Are we still the ones who may remove?  A server that was promoted may have taken over. */
 static void
-finish_interrupted(const BkcRepoDef *repo)
+check_still_owner(const BkcExpirePlan *p)
 {
-	const char *values[1] = {repo->name};
-	BkcStore  **store = palloc0(sizeof(*store));
-	uint64		sysid = GetSystemIdentifier();
+	BkcError	err;
+
+	check(bkc_ownership_check_of(p->repo, p->store, p->system_identifier, &err), &err);
+}
+
+/* What an interrupted run has left of a cluster. */
+static void
+finish_interrupted(const BkcExpirePlan *p)
+{
+	const char *values[2] = {p->repo->name, psprintf("%lld", (long long) p->system_identifier)};
 	BkcCatalogRow *rows;
 	int			n;
 	BkcError	err;
@@ -247,8 +257,9 @@ finish_interrupted(const BkcRepoDef *repo)
 	bkc_sqlrun_exec("SELECT c.id, c.label FROM %s.backup_catalog c"
 					" JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" WHERE y.repository OPERATOR(pg_catalog.=) $1 AND c.label IS NOT NULL"
+					" AND c.system_identifier OPERATOR(pg_catalog.=) $2::bigint"
 					" AND y.status OPERATOR(pg_catalog.=) 'expiring' ORDER BY c.label DESC",
-					SPI_OK_SELECT, 1, values);
+					SPI_OK_SELECT, 2, values);
 	n = (int) SPI_processed;
 	rows = MemoryContextAllocZero(bkc_sqlrun_outer_context(), sizeof(*rows) * (n + 1));
 	for (int i = 0; i < n; i++)
@@ -259,22 +270,21 @@ finish_interrupted(const BkcRepoDef *repo)
 	bkc_sqlrun_finish();
 	if (n == 0)
 		return;
-	bkc_guard(close_store, store);
-	check(bkc_repo_open(repo, store, &err), &err);
-	check(bkc_ownership_check(repo, *store, &err), &err);
+	check_still_owner(p);
 	for (int i = 0; i < n; i++)
 	{
 		bool		complete;
 
 		CHECK_FOR_INTERRUPTS();
-		check(bkc_repo_backup_complete(*store, sysid, rows[i].label, &complete, &err) &&
-			  (complete || bkc_repo_remove_backup(*store, sysid, rows[i].label, &err)), &err);
+		check(bkc_repo_backup_complete(p->store, p->system_identifier, rows[i].label, &complete,
+									   &err) &&
+			  (complete ||
+			   bkc_repo_remove_backup(p->store, p->system_identifier, rows[i].label, &err)), &err);
 		if (complete)
-			write_row(write_copy_status, rows[i].id, repo->name, "completed");
+			write_row(write_copy_status, rows[i].id, p->repo->name, "completed");
 		else
-			write_row(forget_copy, rows[i].id, repo->name, NULL);
+			write_row(forget_copy, rows[i].id, p->repo->name, NULL);
 	}
-	close_store(store);
 }
 
 /*
@@ -287,7 +297,7 @@ refuse_noted_hold(const Expiry *x, const char *label)
 	BkcNotes	notes = {0};
 	BkcError	err;
 	bool		held;
-	bool		ok = bkc_notes_load(x->p->store, GetSystemIdentifier(), label, &notes, &err);
+	bool		ok = bkc_notes_load(x->p->store, x->p->system_identifier, label, &notes, &err);
 
 	held = ok && notes.has_hold && notes.hold.held;
 	bkc_notes_free(&notes);
@@ -298,15 +308,6 @@ refuse_noted_hold(const Expiry *x, const char *label)
 				 errmsg("backup %s is held by a note in repository \"%s\" that the catalog does not know",
 						label, x->p->repo->name),
 				 errhint("SELECT * FROM backup_catalog_sync() takes it over.")));
-}
-
-/* Are we still the ones who may remove?  A server that was promoted may have taken over. */
-static void
-check_still_owner(const Expiry *x)
-{
-	BkcError	err;
-
-	check(bkc_ownership_check(x->p->repo, x->p->store, &err), &err);
 }
 
 static void
@@ -321,12 +322,12 @@ remove_backups(Expiry *x)
 		const BkcRetentionBackup *b = &p->input.backups[at];
 
 		CHECK_FOR_INTERRUPTS();
-		check_still_owner(x);
+		check_still_owner(p);
 		refuse_noted_hold(x, b->label);
 		if (p->ids[at] != 0)
 			claim(x, p->ids[at], b->label);
 		check(bkc_fault(BKC_FAULT_EXPIRE_BACKUP, &err) &&
-			  bkc_repo_remove_backup(p->store, GetSystemIdentifier(), b->label, &err) &&
+			  bkc_repo_remove_backup(p->store, p->system_identifier, b->label, &err) &&
 			  bkc_fault(BKC_FAULT_EXPIRE_ROW, &err), &err);
 		ereport(LOG,
 				(errmsg("pg_backupctl: removed backup %s from repository \"%s\": %s", b->label,
@@ -351,7 +352,7 @@ is_locked(BkcExpirePlan *p, uint32 timeline, uint64 segno)
 	BkcError	err;
 
 	bkc_wal_segment_name(timeline, segno, p->input.segment_size, segment);
-	check(bkc_name_wal_file(GetSystemIdentifier(), segment, NULL, name, &err) &&
+	check(bkc_name_wal_file(p->system_identifier, segment, NULL, name, &err) &&
 		  bkc_store_locked(p->store, name, &until, &err), &err);
 	return until != 0;
 }
@@ -401,11 +402,11 @@ remove_wal(Expiry *x)
 		CHECK_FOR_INTERRUPTS();
 		if (r->keep)
 			continue;
-		check_still_owner(x);
+		check_still_owner(p);
 		if (!unlocked_part(p, r, &last))
 			continue;
 		check(bkc_fault(BKC_FAULT_EXPIRE_WAL, &err) &&
-			  bkc_wal_remove(p->store, GetSystemIdentifier(), r->timeline, r->first, last,
+			  bkc_wal_remove(p->store, p->system_identifier, r->timeline, r->first, last,
 							 p->input.segment_size, &n, &err), &err);
 		x->objects += n;
 	}
@@ -436,19 +437,31 @@ static void
 expire_repository(BkcJob *job, const BkcRepoDef *repo, StringInfo summary, StringInfo detail)
 {
 	Expiry		x = {.job = job};
+	size_t		backups = 0;
 	char		size[32];
 
 	bkc_job_phase(job, BKC_PHASE_PLANNING);
-	finish_interrupted(repo);
-	x.p = bkc_expireplan_make(repo);
+	x.all = bkc_expireplan_open(repo);
+	for (size_t i = 0; i < x.all->n; i++)
+		finish_interrupted(&x.all->plans[i]);
+	bkc_expireplan_make(x.all);
 	check_safety(&x);
 	initStringInfo(&x.items);
 	appendStringInfoChar(&x.items, '[');
-	bkc_expireplan_each(x.p, note_item, &x);
-	pg_atomic_fetch_add_u64(&job->files_total, x.p->plan->nremoval);
+	bkc_expireplan_each(x.all, note_item, &x);
+	for (size_t i = 0; i < x.all->n; i++)
+	{
+		backups += x.all->plans[i].input.nbackups;
+		pg_atomic_fetch_add_u64(&job->files_total, x.all->plans[i].plan->nremoval);
+	}
 	bkc_job_phase(job, BKC_PHASE_REMOVING);
-	remove_backups(&x);
-	remove_wal(&x);
+	for (size_t i = 0; i < x.all->n; i++)
+	{
+		x.p = &x.all->plans[i];
+		remove_backups(&x);
+		remove_wal(&x);
+	}
+	bkc_walusage_note(repo, x.all->store);
 	bkc_format_size((uint64_t) x.bytes, size, sizeof(size));
 	appendStringInfo(summary, "%s%s: ", summary->len > 0 ? "; " : "", repo->name);
 	if (!x.p->has_policy)
@@ -456,11 +469,11 @@ expire_repository(BkcJob *job, const BkcRepoDef *repo, StringInfo summary, Strin
 	else
 		appendStringInfo(summary, "removed %llu backups (%s) and %llu WAL objects, %llu backups stay",
 						 (unsigned long long) x.backups, size, (unsigned long long) x.objects,
-						 (unsigned long long) (x.p->input.nbackups - x.backups));
+						 (unsigned long long) (backups - x.backups));
 	appendStringInfo(detail, "%s", detail->len > 1 ? ", " : "");
 	escape_json(detail, repo->name);
 	appendStringInfo(detail, ": %s]", x.items.data);
-	bkc_expireplan_close(x.p);
+	bkc_expireplan_close(x.all);
 }
 
 void
@@ -493,7 +506,6 @@ bkc_expire_run(BkcJob *job)
 	job->event = event;
 	strlcpy(job->summary, summary.data, sizeof(job->summary));
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", summary.data)));
 }
 
 void

@@ -38,24 +38,34 @@ check(bool ok, const BkcError *err)
 static void
 release(void *arg)
 {
-	BkcExpirePlan *p = arg;
+	BkcExpirePlans *all = arg;
 
-	bkc_retention_free(p->plan);
-	free(p->spans);
-	free(p->refs);
-	bkc_walmap_free(p->map);
-	bkc_store_close(p->store);
-	p->plan = NULL;
-	p->spans = NULL;
-	p->refs = NULL;
-	p->map = NULL;
-	p->store = NULL;
+	for (size_t i = 0; i < all->n; i++)
+	{
+		BkcExpirePlan *p = &all->plans[i];
+
+		bkc_retention_free(p->plan);
+		free(p->spans);
+		free(p->refs);
+		bkc_walmap_free(p->map);
+	}
+	all->n = 0;
+	free(all->predecessors);
+	all->predecessors = NULL;
+	bkc_store_close(all->store);
+	all->store = NULL;
 }
 
 void
-bkc_expireplan_close(BkcExpirePlan *p)
+bkc_expireplan_close(BkcExpirePlans *all)
 {
-	release(p);
+	release(all);
+}
+
+static bool
+is_predecessor(const BkcExpirePlan *p)
+{
+	return p->system_identifier != GetSystemIdentifier();
 }
 
 /* ---- the policy ---- */
@@ -138,12 +148,12 @@ judge_unfinished(BkcExpirePlan *p, BkcRetentionBackup *b)
 	bool		ok;
 
 	b->state = BKC_RETENTION_UNFINISHED;
-	if (bkc_shared_backup_start(b->label, &b->start_lsn))
+	if (!is_predecessor(p) && bkc_shared_backup_start(b->label, &b->start_lsn))
 	{
 		b->state = BKC_RETENTION_RUNNING;
 		b->timeline = GetWALInsertionTimeLine();
 	}
-	ok = bkc_name_begin(GetSystemIdentifier(), b->label, name, &err) &&
+	ok = bkc_name_begin(p->system_identifier, b->label, name, &err) &&
 		bkc_document_get(p->store, name, BKC_KIND_BEGIN, &text, &err) &&
 		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, name, &doc, &err);
 	bkc_buffer_free(&text);
@@ -161,17 +171,16 @@ judge_unfinished(BkcExpirePlan *p, BkcRetentionBackup *b)
 static void
 take_repository(BkcExpirePlan *p)
 {
-	uint64		sysid = GetSystemIdentifier();
+	uint64		sysid = p->system_identifier;
+	uint32		segment_size = is_predecessor(p) ? 0 : (uint32) wal_segment_size;
 	BkcRetentionBackup *all;
 	size_t		n;
 	BkcError	err;
 
-	check(bkc_repo_open(p->repo, &p->store, &err), &err);
-
 	/* in this order: each sees at least what the one before needs */
 	check(bkc_repo_backups(p->store, sysid, &p->refs, &n, &err), &err);
 	check(bkc_repo_spans(p->store, sysid, &p->spans, &p->nspans, &err), &err);
-	check(bkc_walmap_load(p->store, sysid, (uint32) wal_segment_size, &p->map, &err), &err);
+	check(bkc_walmap_load(p->store, sysid, segment_size, &p->map, &err), &err);
 	all = palloc0(sizeof(*all) * (n + 1));
 	p->input.backups = all;
 	for (size_t i = 0; i < n; i++)
@@ -220,7 +229,7 @@ keep(MemoryContext context, uint64 row, int column)
 static void
 take_catalog(BkcExpirePlan *p)
 {
-	const char *values[1] = {p->repo->name};
+	const char *values[2] = {p->repo->name, psprintf("%lld", (long long) p->system_identifier)};
 
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("SELECT c.label, c.id, c.held, c.metadata OPERATOR(pg_catalog.->>) 'hold_reason',"
@@ -230,7 +239,8 @@ take_catalog(BkcExpirePlan *p)
 					" FROM %s.backup_catalog c JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" LEFT JOIN %s.backup_catalog f ON f.id OPERATOR(pg_catalog.=) c.parent_id"
 					" WHERE c.label IS NOT NULL AND y.repository OPERATOR(pg_catalog.=) $1"
-					" AND y.status OPERATOR(pg_catalog.=) 'completed'", SPI_OK_SELECT, 1, values);
+					" AND c.system_identifier OPERATOR(pg_catalog.=) $2::bigint"
+					" AND y.status OPERATOR(pg_catalog.=) 'completed'", SPI_OK_SELECT, 2, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		BkcRetentionBackup *b = find_backup(p, bkc_sqlrun_value(i, 1));
@@ -269,8 +279,9 @@ take_catalog(BkcExpirePlan *p)
 
 /* ---- WAL ---- */
 
+/* adopted: when a predecessor was, else 0; nothing of it is newer, whatever cannot be read. */
 static void
-take_wal(BkcExpirePlan *p)
+take_wal(BkcExpirePlan *p, int64 adopted)
 {
 	const BkcWalMap *map = p->map;
 	BkcRetentionWal *wal = palloc0(sizeof(*wal) * (map->nruns + map->ntails + 1));
@@ -286,6 +297,8 @@ take_wal(BkcExpirePlan *p)
 		w->first = map->runs[i].first;
 		w->last = map->runs[i].last;
 		check(bkc_walmap_time(map, w->timeline, w->last, &w->time, &err), &err);
+		if (w->time == 0)
+			w->time = adopted;
 	}
 	for (size_t i = 0; i < map->ntails; i++)
 	{
@@ -294,6 +307,7 @@ take_wal(BkcExpirePlan *p)
 		w->timeline = map->tails[i].timeline;
 		w->first = w->last = map->tails[i].segno;
 		w->open = true;
+		w->time = adopted;
 	}
 	for (size_t i = 0; i < map->nhistories; i++)
 	{
@@ -305,7 +319,7 @@ take_wal(BkcExpirePlan *p)
 	p->input.timelines = timelines;
 	p->input.ntimelines = map->nhistories;
 	p->input.segment_size = map->segment_size;
-	p->input.timeline = GetWALInsertionTimeLine();
+	p->input.timeline = is_predecessor(p) ? 0 : GetWALInsertionTimeLine();
 }
 
 /* ---- the plan ---- */
@@ -324,7 +338,7 @@ take_locks(BkcExpirePlan *p)
 		char		name[BKC_NAME_MAX];
 
 		CHECK_FOR_INTERRUPTS();
-		check(bkc_name_manifest(GetSystemIdentifier(), b->label, name, &err) &&
+		check(bkc_name_manifest(p->system_identifier, b->label, name, &err) &&
 			  bkc_store_locked(p->store, name, &b->locked_until, &err), &err);
 		if (b->locked_until == BKC_STORE_HELD)
 		{
@@ -342,19 +356,11 @@ take_locks(BkcExpirePlan *p)
 	return found;
 }
 
-BkcExpirePlan *
-bkc_expireplan_make(const BkcRepoDef *repo)
+static void
+plan(BkcExpirePlan *p)
 {
-	BkcExpirePlan *p = palloc0(sizeof(*p));
 	BkcError	err;
 
-	p->repo = repo;
-	p->input.now = bkc_clock_to_unix(bkc_clock_now());
-	bkc_guard(release, p);
-	p->has_policy = read_policy(repo->name, &p->input.policy);
-	take_repository(p);
-	take_catalog(p);
-	take_wal(p);
 	check(bkc_retention_plan(&p->input, &p->plan, &err), &err);
 	while (p->plan->nremoval > 0 && take_locks(p))
 	{
@@ -362,16 +368,99 @@ bkc_expireplan_make(const BkcRepoDef *repo)
 		p->plan = NULL;
 		check(bkc_retention_plan(&p->input, &p->plan, &err), &err);
 	}
-	return p;
+}
+
+/* The backups that count of all that come after a predecessor. */
+static void
+take_others(BkcExpirePlans *all, const BkcExpirePlan *p, unsigned depth)
+{
+	BkcRetentionInput *input = (BkcRetentionInput *) &p->input;
+	const BkcRetentionBackup **others;
+	size_t		n = 0;
+
+	for (const BkcExpirePlan *later = all->plans; later < p; later++)
+		n += later->input.nbackups;
+	others = palloc0(sizeof(*others) * (n + 1));
+	n = 0;
+	for (const BkcExpirePlan *later = all->plans; later < p; later++)
+	{
+		size_t		at = (size_t) (later - all->plans);
+
+		if (at > 0 && all->predecessors[at - 1].depth >= depth)
+			continue;
+		for (size_t i = 0; i < later->input.nbackups; i++)
+			if (later->plan->backups[i].counts)
+				others[n++] = &later->input.backups[i];
+	}
+	input->others = others;
+	input->nothers = n;
+	input->closed = true;
+}
+
+BkcExpirePlans *
+bkc_expireplan_open(const BkcRepoDef *repo)
+{
+	BkcExpirePlans *all = palloc0(sizeof(*all));
+	BkcRetentionPolicy policy;
+	bool		has_policy;
+	int64		now;
+	BkcError	err;
+
+	bkc_guard(release, all);
+	check(bkc_repo_open(repo, &all->store, &err), &err);
+	check(bkc_lineage_load(all->store, GetSystemIdentifier(), &all->predecessors,
+						   &all->npredecessors, &err), &err);
+	has_policy = read_policy(repo->name, &policy);
+	now = bkc_clock_to_unix(bkc_clock_now());
+	all->plans = palloc0(sizeof(*all->plans) * (all->npredecessors + 1));
+	for (size_t i = 0; i <= all->npredecessors; i++)
+	{
+		BkcExpirePlan *p = &all->plans[i];
+
+		p->repo = repo;
+		p->system_identifier = i == 0 ? GetSystemIdentifier() :
+			all->predecessors[i - 1].system_identifier;
+		p->store = all->store;
+		p->has_policy = has_policy;
+		p->input.policy = policy;
+		p->input.now = now;
+	}
+	all->n = all->npredecessors + 1;
+	return all;
 }
 
 void
-bkc_expireplan_each(const BkcExpirePlan *p,
-					BkcExpireEach each, void *arg)
+bkc_expireplan_make(BkcExpirePlans *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+	{
+		const BkcPredecessor *predecessor = i == 0 ? NULL : &all->predecessors[i - 1];
+		BkcExpirePlan *p = &all->plans[i];
+
+		CHECK_FOR_INTERRUPTS();
+		take_repository(p);
+		take_catalog(p);
+		take_wal(p, predecessor ? predecessor->adopted : 0);
+		if (predecessor)
+			take_others(all, p, predecessor->depth);
+		plan(p);
+	}
+}
+
+/* The same name of WAL may stand for that of two clusters, so the reason tells. */
+static const char *
+reason_of(const BkcExpirePlan *p, const char *reason)
+{
+	return is_predecessor(p) ? psprintf("predecessor %llu: %s",
+										(unsigned long long) p->system_identifier, reason) : reason;
+}
+
+static void
+each_of(const BkcExpirePlan *p, BkcExpireEach each, void *arg)
 {
 	for (size_t i = 0; i < p->plan->nbackups; i++)
 		each(arg, "backup", p->input.backups[i].label, p->ids[i], p->plan->backups[i].keep,
-			 p->plan->backups[i].reasons, p->sizes[i]);
+			 reason_of(p, p->plan->backups[i].reasons), p->sizes[i]);
 	for (size_t i = 0; i < p->plan->nwal; i++)
 	{
 		const BkcRetentionRange *r = &p->plan->wal[i];
@@ -381,6 +470,13 @@ bkc_expireplan_each(const BkcExpirePlan *p,
 		bkc_wal_segment_name(r->timeline, r->first, p->input.segment_size, first);
 		bkc_wal_segment_name(r->timeline, r->last, p->input.segment_size, last);
 		each(arg, "wal", r->first == r->last ? first : psprintf("%s to %s", first, last), 0, r->keep,
-			 r->reason, 0);
+			 reason_of(p, r->reason), 0);
 	}
+}
+
+void
+bkc_expireplan_each(const BkcExpirePlans *all, BkcExpireEach each, void *arg)
+{
+	for (size_t i = 0; i < all->n; i++)
+		each_of(&all->plans[i], each, arg);
 }

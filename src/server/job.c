@@ -79,6 +79,7 @@ job_slot_init(BkcJob *job, const BkcJobArgs *args, bool wait)
 	job->bad_blocks = 0;
 	job->bad_first[0] = '\0';
 	job->summary[0] = '\0';
+	job->warning[0] = '\0';
 	job->announce[0] = '\0';
 	job->start_lsn = InvalidXLogRecPtr;
 	job->file_count = 0;
@@ -379,6 +380,8 @@ bkc_job_wait(BkcJobHandle *handle, bool hint_snapshot, bool *passed, int64 *even
 					 errmsg("%llu pages failed their checksum, the first is %s",
 							(unsigned long long) job->bad_blocks, job->bad_first),
 					 errdetail("The backup contains them as they are; backup_catalog.metadata lists them.")));
+		if (job->warning[0] != '\0' && job->result.sqlstate == 0)
+			ereport(WARNING, (errmsg_internal("%s", job->warning)));
 		if (job->skipped > 0 && job->result.sqlstate == 0)
 			ereport(WARNING,
 					(errmsg("%llu special files are not in the backup, the first is \"%s\"",

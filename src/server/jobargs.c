@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "jobargs.h"
 #include "settings.h"
+#include "store/store.h"
 #include "utils/builtins.h"
 
 /* seconds; longer than an archiver's pause after its failures */
@@ -101,6 +102,14 @@ take_checkpoint(BkcJobArgs *args, const char *name, const char *value)
 }
 
 static void
+take_check_space(BkcJobArgs *args, const char *name, const char *value)
+{
+	args->ignore_space = strcmp(value, "false") == 0;
+	if (!args->ignore_space && strcmp(value, "true") != 0)
+		option_error(name, value, "Use true, or false to go on where free space seems too little.");
+}
+
+static void
 take_checksum_failure(BkcJobArgs *args, const char *name, const char *value)
 {
 	args->abort_on_checksum = strcmp(value, "abort") == 0;
@@ -146,12 +155,25 @@ take_archive_wait(BkcJobArgs *args, const char *name, const char *value)
 	args->archive_wait = (int) n;
 }
 
+static void
+take_storage_class(BkcJobArgs *args, const char *name, const char *value)
+{
+	if (args->storage_class[0] != '\0' && strcmp(args->storage_class, value) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("two storage classes are given: \"%s\" and \"%s\"", args->storage_class,
+						value)));
+	bkc_jobargs_text("storage class", value, args->storage_class, sizeof(args->storage_class));
+}
+
 static const Option options[] = {
 	{"archive_wait", take_archive_wait},
+	{"check_space", take_check_space},
 	{"checkpoint", take_checkpoint},
 	{"checksum_failure", take_checksum_failure},
 	{"compression", take_compression},
 	{"jobs", take_jobs},
+	{"storage_class", take_storage_class},
 	{"wal", take_wal},
 	{NULL, NULL}
 };
@@ -226,4 +248,24 @@ bkc_jobargs_options(BkcJobArgs *args, Jsonb *jb)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options are too long")));
 	strlcpy(args->options, text, sizeof(args->options));
+}
+
+void
+bkc_jobargs_end(const BkcJobArgs *args)
+{
+	const BkcRepoDef *repo;
+	BkcError	err;
+
+	if (args->storage_class[0] == '\0')
+		return;
+	if (args->kind != BKC_JOB_BACKUP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("only a backup can have a storage class")));
+	repo = bkc_settings_repository(args->repository[0] ? args->repository : NULL);
+	if (!bkc_store_check_class(&repo->url, args->storage_class, &err))
+	{
+		bkc_error_context(&err, "repository \"%s\"", repo->name);
+		bkc_ereport(ERROR, &err);
+	}
 }

@@ -23,4 +23,7 @@ extern void bkc_jobargs_text(const char *what, const char *value, char *out, siz
 /* The JSON object of backup_now(options => ...). */
 extern void bkc_jobargs_options(BkcJobArgs *args, Jsonb *options);
 
+/* Last: what only all of them together can be wrong with. */
+extern void bkc_jobargs_end(const BkcJobArgs *args);
+
 #endif							/* BKC_SERVER_JOBARGS_H */

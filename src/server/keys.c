@@ -112,13 +112,15 @@ bkc_repo_keys_changed(const BkcRepoDef *def, const BkcStore *store)
 
 /* ---- the key of the day, known to all ---- */
 
-/* arg is the index in shared memory, from 1. */
+/* arg is the index in shared memory, from 1.  For predecessors little is written: not shared. */
 static bool
 share_get(void *arg, uint64_t sysid, int64_t day, uint8_t id[BKC_KEY_ID_SIZE])
 {
 	const BkcRepoState *state = &bkc_wal->repos[(intptr_t) arg - 1];
 	bool		known;
 
+	if (sysid != GetSystemIdentifier())
+		return false;
 	LWLockAcquire(bkc_wal->lock, LW_SHARED);
 	known = state->key_day == day && day > 0;
 	memcpy(id, state->key_id, BKC_KEY_ID_SIZE);
@@ -131,6 +133,8 @@ share_set(void *arg, uint64_t sysid, int64_t day, const uint8_t id[BKC_KEY_ID_SI
 {
 	BkcRepoState *state = &bkc_wal->repos[(intptr_t) arg - 1];
 
+	if (sysid != GetSystemIdentifier())
+		return;
 	LWLockAcquire(bkc_wal->lock, LW_EXCLUSIVE);
 	state->key_day = day;
 	memcpy(state->key_id, id, BKC_KEY_ID_SIZE);

@@ -19,6 +19,7 @@
 #include "leader.h"
 #include "launcher.h"
 #include "schedule.h"
+#include "settingnote.h"
 #include "settle.h"
 #include "miscadmin.h"
 #include "notify.h"
@@ -252,6 +253,8 @@ bkc_launcher_main(Datum main_arg)
 		if (bkc_process_reload())
 		{
 			bool		pending = bkc_sync_pending(NULL);
+
+			bkc_settingnote_request();
 
 			/* perhaps just what was in the way: no need to wait any longer, nor for one at work */
 			LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);

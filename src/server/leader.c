@@ -8,6 +8,7 @@
 #include "backup.h"
 #include "event.h"
 #include "expire.h"
+#include "joblog.h"
 #include "leader.h"
 #include "miscadmin.h"
 #include "notify.h"
@@ -76,11 +77,13 @@ leader_cancelled(void)
 	return my_job->cancelled;
 }
 
-/* Publish the end. */
+/* Log and publish the end. */
 static void
-job_done(const BkcReport *report)
+job_done(const BkcReport *report, bool cancelled)
 {
 	BkcJob	   *job = my_job;
+
+	bkc_joblog_end(job, report, cancelled);
 
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	if (report != NULL)
@@ -139,7 +142,7 @@ leader_exit(int code, Datum arg)
 	}
 	if (kind == BKC_JOB_SETTLE || !my_connection)
 		bkc_settle_failed(my_job, &report, false);
-	job_done(&report);
+	job_done(&report, false);
 	after_end(kind);
 }
 
@@ -221,7 +224,7 @@ leader_failed(const JobKind *kind, MemoryContext context)
 		leader_recover();
 	}
 	PG_END_TRY();
-	job_done(&report);
+	job_done(&report, cancelled);
 	after_end((BkcJobKind) (kind - kinds));
 }
 
@@ -268,11 +271,12 @@ bkc_job_main(Datum main_arg)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
+		bkc_joblog_start(my_job);
 		kind->run(my_job);
 		bkc_host_watch(NULL);
 		bkc_host_poll(NULL);
 		note_end(NULL, false);
-		job_done(NULL);
+		job_done(NULL, false);
 		after_end((BkcJobKind) (kind - kinds));
 	}
 	PG_CATCH();

@@ -41,7 +41,8 @@ collect(const char *cluster, size_t *n)
 					"     AND y.status OPERATOR(pg_catalog.=) 'completed'"
 					"   ORDER BY c.finished_at DESC NULLS LAST LIMIT 1) AS b (size, seconds, age) ON true",
 					SPI_OK_SELECT, 0, NULL);
-	list = MemoryContextAllocZero(context, sizeof(BkcMetric) * (SPI_processed * lengthof(metrics) + 1));
+	list = MemoryContextAllocZero(context,
+								  sizeof(BkcMetric) * (SPI_processed * lengthof(metrics) + 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *repository = MemoryContextStrdup(context, bkc_sqlrun_value(i, 1));

@@ -15,6 +15,7 @@
 #include "knowncluster.h"
 #include "marks.h"
 #include "ownership.h"
+#include "pipe/lineage.h"
 #include "postmaster/pgarch.h"
 #include "replication/walreceiver.h"
 #include "storage/spin.h"
@@ -263,6 +264,25 @@ bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err)
 		return standby || bkc_hole_fill(repo, i, store, err);
 	*err = answer->refusal;
 	return false;
+}
+
+bool
+bkc_ownership_check_of(const BkcRepoDef *repo, BkcStore *store, uint64 sysid, BkcError *err)
+{
+	uint64_t	successor;
+	bool		leads;
+
+	if (!bkc_ownership_check(repo, store, err))
+		return false;
+	if (sysid == GetSystemIdentifier())
+		return true;
+	if (!bkc_lineage_leads(store, sysid, GetSystemIdentifier(), &leads, &successor, err))
+		return false;
+	if (leads)
+		return true;
+	bkc_error_set(err, BKC_ERR_STATE, "cluster %llu in repository \"%s\" is not a predecessor of this one",
+				  (unsigned long long) sysid, repo->name);
+	return bkc_error_hint(err, "If it is, run SELECT backup_adopt(%lld).", (long long) sysid);
 }
 
 void

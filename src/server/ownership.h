@@ -22,6 +22,9 @@
  * byte.  That is remembered in the data directory, because such a copy may soon be ahead.
  * Two that live at the same time with one identity find each other by their claims (claim.h).
  *
+ * The folder of a predecessor (the cluster before pg_upgrade) belongs to who owns that of the
+ * cluster that has adopted it (adopt.h), so it needs no claims of its own.
+ *
  * A server in recovery (archive_mode = always) claims nothing.  It may send
  * what it receives when the owner has come to its timeline, and when the newest WAL of that which
  * both have has the same content, and was written after the owner's last claim: so a
@@ -42,6 +45,10 @@
  * the repository could not be asked.  Does not raise.
  */
 extern bool bkc_ownership_check(const BkcRepoDef *repo, BkcStore *store, BkcError *err);
+
+/* The same for a cluster that this one has adopted; its own is fine, too. */
+extern bool bkc_ownership_check_of(const BkcRepoDef *repo, BkcStore *store, uint64 sysid,
+								   BkcError *err);
 
 /*
  * Note where this server is now that it thinks of a repository (index in shared memory), if

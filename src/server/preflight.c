@@ -19,6 +19,7 @@
 #include "pipe/object.h"
 #include "preflight.h"
 #include "settings.h"
+#include "sqlrun.h"
 
 static void
 check(bool ok, const BkcError *err)
@@ -108,22 +109,36 @@ bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid)
 	check(bkc_ownership_check(repo, store, &err), &err);
 }
 
-double
-bkc_preflight_ratio(void)
-{
-	char	   *ratio = bkc_catalog_lookup("SELECT (backup_size_bytes::float8"
-										   " OPERATOR(pg_catalog./) original_size_bytes)::text"
-										   " FROM %s.backup_catalog"
-										   " WHERE status OPERATOR(pg_catalog.=) 'completed'"
-										   " AND label IS NOT NULL"
-										   " AND original_size_bytes OPERATOR(pg_catalog.>) 0"
-										   " ORDER BY id DESC LIMIT 1");
+/* How many backups tell what the next one will take. */
+#define HISTORY		"5"
 
-	return ratio != NULL ? Min(1.0, strtod(ratio, NULL)) : 0.5;
+double
+bkc_preflight_ratio(const char *repository, const char *type, const char *compression)
+{
+	const char *values[3] = {repository, type, compression};
+	double		ratio;
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("WITH done AS MATERIALIZED (SELECT c.id,"
+					"   c.backup_size_bytes::float8 OPERATOR(pg_catalog./) c.original_size_bytes AS ratio,"
+					"   c.backup_type OPERATOR(pg_catalog.=) $2"
+					"     AND c.metadata OPERATOR(pg_catalog.->>) 'compression' OPERATOR(pg_catalog.=) $3"
+					"     AND EXISTS (SELECT FROM %s.backup_copy y"
+					"       WHERE y.backup_id OPERATOR(pg_catalog.=) c.id"
+					"       AND y.repository OPERATOR(pg_catalog.=) $1) AS alike"
+					"   FROM %s.backup_catalog c WHERE c.status OPERATOR(pg_catalog.=) 'completed'"
+					"   AND c.label IS NOT NULL AND c.original_size_bytes OPERATOR(pg_catalog.>) 0)"
+					" SELECT COALESCE((SELECT pg_catalog.max(d.ratio) FROM (SELECT ratio FROM done"
+					"   WHERE alike ORDER BY id DESC LIMIT " HISTORY ") d),"
+					"   (SELECT ratio FROM done ORDER BY id DESC LIMIT 1), 0.5)::text",
+					SPI_OK_SELECT, 3, values);
+	ratio = strtod(bkc_sqlrun_value(0, 1), NULL);
+	bkc_sqlrun_finish();
+	return ratio;
 }
 
 void
-bkc_preflight_space(BkcStore *store, const char *repository, uint64 need)
+bkc_preflight_space(BkcStore *store, const char *repository, uint64 need, bool force)
 {
 	uint64_t	free_bytes;
 	char		need_text[32];
@@ -137,11 +152,13 @@ bkc_preflight_space(BkcStore *store, const char *repository, uint64 need)
 		return;
 	bkc_format_size(need, need_text, sizeof(need_text));
 	bkc_format_size(free_bytes, free_text, sizeof(free_text));
-	ereport(ERROR,
+	ereport(force ? WARNING : ERROR,
 			(errcode(ERRCODE_DISK_FULL),
 			 errmsg("repository \"%s\" has too little free space for a backup", repository),
-			 errdetail("About %s are needed, %s are free.", need_text, free_text),
-			 errhint("Free space below \"%s\".", store->location)));
+			 errdetail("By former backups about %s are needed, %s are free.", need_text, free_text),
+			 force ? 0 :
+			 errhint("Free space below \"%s\", for example by backup_expire(dry_run => false).  The option \"check_space\": false takes the backup all the same.",
+					 store->location)));
 }
 
 /* Is path below (or equal to) folder, links resolved? */

@@ -20,11 +20,15 @@ extern void bkc_preflight_server(void);
  */
 extern void bkc_preflight_cluster(BkcStore *store, const BkcRepoDef *repo, uint64 sysid);
 
-/* Stored bytes for each byte of the last backup; 0.5 when there was none. */
-extern double bkc_preflight_ratio(void);
+/*
+ * Stored bytes for each byte, by the catalog: the most of the last backups of that type and
+ * compression in that repository; without any, of the last one at all; 0.5 when there was none.
+ */
+extern double bkc_preflight_ratio(const char *repository, const char *type,
+								  const char *compression);
 
-/* Room for about that many bytes, in a repository that can tell? */
-extern void bkc_preflight_space(BkcStore *store, const char *repository, uint64 need);
+/* Room for about that many bytes, in a repository that can tell?  force: only a WARNING if not. */
+extern void bkc_preflight_space(BkcStore *store, const char *repository, uint64 need, bool force);
 
 /*
  * A repository in the data directory or in a tablespace would be part of each of its backups; so

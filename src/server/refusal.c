@@ -15,6 +15,14 @@ bkc_refuse_other(const BkcClaim *c, BkcError *err)
 	bkc_format_moment(c->doc.time, false, since, sizeof(since));
 	bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" belongs to another data directory",
 				  c->repo->name);
+	if (c->doc.successor != 0)
+	{
+		bkc_error_detail(err, "Since %s the cluster of this server is the predecessor of cluster %llu, which has adopted it from \"%s\" on host \"%s\".",
+						 since, (unsigned long long) c->doc.successor, c->doc.data_directory,
+						 c->doc.host);
+		return bkc_error_hint(err, "If it was started by mistake, stop it.  If it is to go on instead of its successor, run SELECT backup_take_over('%s').  If it is a copy, set pg_backupctl.enabled to off.",
+							  c->repo->name);
+	}
 	bkc_error_detail(err, "Since %s it belongs to \"%s\" on host \"%s\", then on timeline %u.",
 					 since, c->doc.data_directory, c->doc.host, c->doc.timeline);
 	return bkc_error_hint(err, "If this server is the successor, run SELECT backup_take_over('%s').  If it is a copy, set pg_backupctl.enabled to off.",

@@ -19,6 +19,7 @@
 #include "jobargs.h"
 #include "miscadmin.h"
 #include "schedule.h"
+#include "settingnote.h"
 #include "settings.h"
 #include "sqlrun.h"
 #include "utils/builtins.h"
@@ -61,6 +62,31 @@ bkc_schedule_request(void)
 	LWLockRelease(bkc_shared->lock);
 }
 
+static bool wanted_at_commit = false;
+
+static void
+at_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (wanted_at_commit && event == XACT_EVENT_COMMIT)
+		bkc_schedule_request();
+	wanted_at_commit = false;
+}
+
+void
+bkc_schedule_request_at_commit(void)
+{
+	static bool registered = false;
+
+	if (bkc_shared == NULL)
+		return;
+	if (!registered)
+		RegisterXactCallback(at_end, NULL);
+	registered = true;
+	wanted_at_commit = true;
+}
+
 bool
 bkc_schedule_due(void)
 {
@@ -70,8 +96,9 @@ bkc_schedule_due(void)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 
 	/* also when the clock was set back behind the last look */
-	due = bkc_set_enabled && (bkc_shared->schedule_look || now >= bkc_shared->schedule_wake ||
-							  now < bkc_shared->schedule_looked);
+	due = bkc_shared->schedule_look ||
+		(bkc_set_enabled &&
+		 (now >= bkc_shared->schedule_wake || now < bkc_shared->schedule_looked));
 	for (int i = 0; i < BKC_MAX_JOBS && due; i++)
 		due = bkc_shared->jobs[i].state == BKC_JOB_FREE ||
 			bkc_shared->jobs[i].args.kind != BKC_JOB_SCHEDULE;
@@ -323,6 +350,16 @@ is_active(const char *schedule)
 	return found;
 }
 
+/* Of a run that no job tells of. */
+static void
+tell_failure(const Entry *e, const char *message)
+{
+	bkc_event(&(BkcEvent)
+			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
+			   .repository = e->repository, .schedule = e->name, .message = message});
+	ereport(WARNING, (errmsg("pg_backupctl: %s", message)));
+}
+
 /* A row that runs without a job: the server crashed, or the leader was terminated. */
 static void
 close_lost(Entry *e)
@@ -330,10 +367,7 @@ close_lost(Entry *e)
 	const char *error = "the run was interrupted";
 
 	write_end(e->name, 0, "failed", error, true, e->failures + 1);
-	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
-			   .repository = e->repository, .schedule = e->name,
-			   .message = psprintf("schedule %s: %s", e->name, error)});
+	tell_failure(e, psprintf("schedule %s: %s", e->name, error));
 	e->running = false;
 	e->failures++;
 	e->s.retry_at = bkc_clock_to_unix(bkc_clock_now());
@@ -350,6 +384,7 @@ set_arguments(const Entry *e, BkcJobArgs *args)
 					 sizeof(args->storage_class));
 	bkc_jobargs_options(args, DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 																 CStringGetDatum(e->options))));
+	bkc_jobargs_end(args);
 	args->latest = true;
 	args->has_retention = e->has_retention;
 	args->retention_date = e->retention_date;
@@ -427,10 +462,7 @@ start_due(Entry *e, BkcScheduleDecision *d, int64 now)
 		return d->wake;
 	}
 	write_end(e->name, 0, "failed", message, is_transient(sqlstate), e->failures + 1);
-	bkc_event(&(BkcEvent)
-			  {.kind = e->type, .severity = "warning", .result = "failed", .actor = "schedule",
-			   .repository = e->repository, .schedule = e->name,
-			   .message = psprintf("schedule %s: %s", e->name, message)});
+	tell_failure(e, psprintf("schedule %s: %s", e->name, message));
 	return Min(d->wake, now + bkc_schedule_backoff(e->failures + 1));
 }
 
@@ -464,11 +496,7 @@ look_at(Entry *e, int64 now)
 											 timestamptz_to_str(bkc_clock_from_unix(d.run_for)));
 
 				write_plan(e, &d, "missed", error);
-				bkc_event(&(BkcEvent)
-						  {.kind = e->type, .severity = "warning", .result = "failed",
-						   .actor = "schedule", .repository = e->repository, .schedule = e->name,
-						   .message = psprintf("schedule %s %s", e->name, error)});
-				ereport(WARNING, (errmsg("pg_backupctl: schedule %s %s", e->name, error)));
+				tell_failure(e, psprintf("schedule %s %s", e->name, error));
 				break;
 			}
 		case BKC_SCHEDULE_RUN:
@@ -511,24 +539,39 @@ look_at_safely(Entry *e, int64 now)
 	return wake;
 }
 
-void
-bkc_schedule_run(BkcJob *job)
+/* Returns when the next look is wanted. */
+static int64
+look_at_all(void)
 {
 	int64		now = bkc_clock_to_unix(bkc_clock_now());
 	int64		wake = now + (int64) LOOK_SECONDS * USECS_PER_SEC;
 	Entry	   *entries;
 	int			n = 0;
 
-	if (bkc_set_enabled && !RecoveryInProgress() && bkc_sqlrun_installed())
+	if (RecoveryInProgress() || !bkc_sqlrun_installed())
+		return wake;
+	bkc_settingnote();
+	if (!bkc_set_enabled)
+		return wake;
+	bkc_shared->schedule_waits = false;
+	entries = read_entries(&n);
+	for (int i = 0; i < n; i++)
 	{
-		bkc_shared->schedule_waits = false;
-		entries = read_entries(&n);
-		for (int i = 0; i < n; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			wake = Min(wake, look_at_safely(&entries[i], now));
-		}
+		int64		wanted;
+
+		/* once: it may start a job, and Min() would look twice */
+		CHECK_FOR_INTERRUPTS();
+		wanted = look_at_safely(&entries[i], now);
+		wake = Min(wake, wanted);
 	}
+	return wake;
+}
+
+void
+bkc_schedule_run(BkcJob *job)
+{
+	int64		wake = look_at_all();
+
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	bkc_shared->schedule_wake = bkc_clock_from_unix(wake);
 	LWLockRelease(bkc_shared->lock);

@@ -18,6 +18,9 @@ extern void bkc_schedule_failed(BkcJob *job, const BkcReport *report, bool cance
 /* Ask the launcher for a look. */
 extern void bkc_schedule_request(void);
 
+/* ... when this session's transaction is committed, and others see what it has done. */
+extern void bkc_schedule_request_at_commit(void);
+
 /* For the launcher: is it time?  Then it is taken note of, and the caller starts the job. */
 extern bool bkc_schedule_due(void);
 

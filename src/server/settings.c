@@ -20,6 +20,8 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#define EVENT_RETENTION			(400 * SECS_PER_DAY)
+
 char	   *bkc_set_repositories = NULL;
 char	   *bkc_set_database = NULL;
 bool		bkc_set_enabled = true;
@@ -33,6 +35,7 @@ int			bkc_set_rpo_target = 10;
 int			bkc_set_wal_workers = 2;
 int			bkc_set_archive_timeout = 300;
 int			bkc_set_shutdown_timeout = 30;
+int			bkc_set_event_retention = EVENT_RETENTION;
 char	   *bkc_set_fault = NULL;
 char	   *bkc_set_test_clock = NULL;
 
@@ -221,6 +224,12 @@ bkc_settings_define(bool preloaded)
 							"What is left is archived after the next start.",
 							&bkc_set_shutdown_timeout, 30, 0, 86400, PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("pg_backupctl.event_retention",
+							"How long rows of backup_event are kept; 0 means for ever.",
+							"The latest of each kind stay.",
+							&bkc_set_event_retention, EVENT_RETENTION, 0, INT_MAX, PGC_SIGHUP,
+							GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* a server setting; known without preload, too, so that it is not thrown away */
 	DefineCustomStringVariable("pg_backupctl.database",

@@ -18,6 +18,7 @@
 #include "base/host.h"
 #include "base/text.h"
 #include "catalog.h"
+#include "event.h"
 #include "format/documents.h"
 #include "format/names.h"
 #include "keys.h"
@@ -48,16 +49,16 @@ keep_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 }
 
 static bool
-read_sealing(BkcStore *store, const char *label, BkcCatalogDone *done, BkcError *err)
+read_sealing(BkcStore *store, const BkcCatalogRow *row, BkcCatalogDone *done, BkcError *err)
 {
 	uint8_t		id[BKC_KEY_ID_SIZE];
 	size_t		copies;
 
-	if (!bkc_repo_backup_key(store, GetSystemIdentifier(), label, &done->sealed, id, err))
+	if (!bkc_repo_backup_key(store, row->system_identifier, row->label, &done->sealed, id, err))
 		return false;
 	if (!done->sealed)
 		return true;
-	return bkc_repo_key_copies(store, GetSystemIdentifier(), id, &copies, done->key_id, err);
+	return bkc_repo_key_copies(store, row->system_identifier, id, &copies, done->key_id, err);
 }
 
 /* What the repository says of a row: complete (then header and totals are filled) or not. */
@@ -76,12 +77,12 @@ read_backup(const BkcCatalogRow *row, bool *complete, BkcManifestHeader *header,
 		return bkc_error_set(err, BKC_ERR_STATE, "repository \"%s\" is not defined any more",
 							 row->repository);
 	ok = bkc_repo_open(repo, &store, err) &&
-		bkc_name_manifest(GetSystemIdentifier(), row->label, name, err) &&
-		bkc_repo_backup_complete(store, GetSystemIdentifier(), row->label, complete, err) &&
+		bkc_name_manifest(row->system_identifier, row->label, name, err) &&
+		bkc_repo_backup_complete(store, row->system_identifier, row->label, complete, err) &&
 		(!*complete ||
 		 (bkc_store_sync(store, name, err) &&
-		  bkc_manifest_scan(store, GetSystemIdentifier(), row->label, &scan, totals, err) &&
-		  read_sealing(store, row->label, done, err)));
+		  bkc_manifest_scan(store, row->system_identifier, row->label, &scan, totals, err) &&
+		  read_sealing(store, row, done, err)));
 	bkc_store_close(store);
 	return ok;
 }
@@ -101,7 +102,7 @@ sweep_unbegun(const BkcCatalogRow *row, BkcError *err)
 	uint64_t	size;
 	bool		ok;
 
-	if (repo == NULL)
+	if (repo == NULL || row->system_identifier != sysid)
 		return true;
 	ok = bkc_name_begin(sysid, row->label, begin, err) &&
 		bkc_name_backup(sysid, row->label, prefix, err) &&
@@ -131,7 +132,7 @@ read_metadata(RowArg *a, BkcError *err)
 	BkcSyncBackup b = {.has_manifest = true, .totals = a->totals};
 	BkcStore   *store = NULL;
 	bool		ok = bkc_repo_open(repo, &store, err) &&
-		bkc_notes_load(store, GetSystemIdentifier(), a->row->label, &b.notes, err);
+		bkc_notes_load(store, a->row->system_identifier, a->row->label, &b.notes, err);
 
 	if (ok)
 		a->metadata = bkc_syncrow_metadata(&b);
@@ -355,6 +356,8 @@ bkc_settle_run(BkcJob *job)
 	BkcError	err;
 	bool		rows_ok;
 
+	if (installed)
+		bkc_event_expire();
 	rows_ok = !installed || bkc_settle_rows(&err);
 	if (bkc_set_enabled)
 	{

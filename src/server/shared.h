@@ -27,6 +27,7 @@
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "store/store.h"
 #include "utils/timestamp.h"
 
 #define BKC_MAX_JOBS		13
@@ -35,7 +36,6 @@
 #define BKC_SYNCED_MAX		32
 #define BKC_TIER_MAX		64
 #define BKC_OPTIONS_MAX		1024
-#define BKC_CLASS_MAX		64
 
 typedef enum BkcJobState
 {
@@ -56,6 +56,18 @@ typedef enum BkcJobKind
 	BKC_JOB_NOTIFY,
 	BKC_JOB_SYNC
 } BkcJobKind;
+
+#define BKC_JOB_KINDS		(BKC_JOB_SYNC + 1)
+
+/* How a job ended; a verdict of "bad" (verify, wal-check) is a failure, too. */
+typedef enum BkcJobEnd
+{
+	BKC_END_COMPLETED,
+	BKC_END_FAILED,
+	BKC_END_CANCELLED
+} BkcJobEnd;
+
+#define BKC_JOB_ENDS		(BKC_END_CANCELLED + 1)
 
 typedef enum BkcPhase
 {
@@ -89,13 +101,14 @@ typedef struct BkcJobArgs
 	char		options[BKC_OPTIONS_MAX];	/* as given, JSON text */
 	bool		fast_checkpoint;
 	bool		abort_on_checksum;
+	bool		ignore_space;	/* go on where free space seems too little */
 	bool		wal_in_archive; /* the archive has the backup's WAL ... */
 	int			archive_wait;	/* ... so many seconds after its end */
 	int			jobs;
 	char		compression[32];	/* "" = of the repository */
 	bool		latest;			/* verify: the latest backup ... */
 	int64		backup_id;		/* ... or this one */
-	char		storage_class[BKC_CLASS_MAX];	/* "" = of the repository */
+	char		storage_class[BKC_STORE_CLASS_MAX]; /* "" = of the repository */
 	char		schedule[NAMEDATALEN];	/* "" = none */
 	int			failures;		/* of that schedule, in a row before this run */
 	char		requested_by[NAMEDATALEN];
@@ -129,6 +142,7 @@ typedef struct BkcJob
 	uint64		bad_blocks;		/* pages that failed their checksum */
 	char		bad_first[256]; /* the first of them, for the WARNING */
 	char		summary[512];	/* one line for the waiting session */
+	char		warning[512];	/* that the backup is good, and all is not well; "" = none */
 	char		announce[256];	/* one line at the start of copying */
 	XLogRecPtr	start_lsn;		/* for the workers' page checks */
 	uint32		file_count;		/* records in the list */
@@ -159,6 +173,7 @@ typedef struct BkcShared
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
 	bool		schedule_waits; /* one is due, and another job is in its way */
+	bool		settings_noted; /* changes of settings are in backup_event */
 	bool		notify_look;	/* there is a new event, or a target was changed */
 	bool		notify_none;	/* no target is defined */
 	TimestampTz notify_wake;	/* when the next look is due */
@@ -167,6 +182,7 @@ typedef struct BkcShared
 	int64		clock_offset;	/* of the clock to the machine's uptime; the launcher's */
 	bool		clock_confirmed;	/* backup_clock_is_right() was called */
 	int64		clock_jump;		/* microseconds by which the clock has jumped, 0 = it has not */
+	uint64		ended[BKC_JOB_KINDS][BKC_JOB_ENDS]; /* jobs since the server's start */
 	BkcJob		jobs[BKC_MAX_JOBS];
 } BkcShared;
 

@@ -14,9 +14,11 @@
 #include "funcapi.h"
 #include "job.h"
 #include "jobargs.h"
+#include "joblog.h"
 #include "leader.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "schedule.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -28,6 +30,7 @@ PG_FUNCTION_INFO_V1(bkc_sql_backup_run);
 PG_FUNCTION_INFO_V1(bkc_sql_backup_cancel);
 PG_FUNCTION_INFO_V1(bkc_sql_backup_verify);
 PG_FUNCTION_INFO_V1(bkc_sql_jobs);
+PG_FUNCTION_INFO_V1(bkc_sql_job_counts);
 
 /* arguments of backup_now and backup_run, in order */
 #define ARG_TYPE		0
@@ -50,6 +53,7 @@ bkc_sql_install_check(PG_FUNCTION_ARGS)
 						bkc_set_database, here),
 				 errhint("Run CREATE EXTENSION in \"%s\", or change pg_backupctl.database and restart the server.",
 						 bkc_set_database)));
+	bkc_schedule_request_at_commit();
 	PG_RETURN_VOID();
 }
 
@@ -115,6 +119,7 @@ take_arguments(FunctionCallInfo fcinfo, BkcJobArgs *args)
 	}
 	if (!PG_ARGISNULL(ARG_OPTIONS))
 		bkc_jobargs_options(args, PG_GETARG_JSONB_P(ARG_OPTIONS));
+	bkc_jobargs_end(args);
 }
 
 static int64
@@ -263,5 +268,30 @@ bkc_sql_jobs(PG_FUNCTION_ARGS)
 		if (copy->state == BKC_JOB_REQUESTED || copy->state == BKC_JOB_RUNNING)
 			put_job(rsinfo, copy);
 	}
+	return (Datum) 0;
+}
+
+Datum
+bkc_sql_job_counts(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint64		ended[BKC_JOB_KINDS][BKC_JOB_ENDS];
+
+	bkc_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
+	memcpy(ended, bkc_shared->ended, sizeof(ended));
+	LWLockRelease(bkc_shared->lock);
+	for (int kind = 0; kind < BKC_JOB_KINDS; kind++)
+		for (int end = 0; end < BKC_JOB_ENDS; end++)
+		{
+			Datum		values[3];
+			bool		nulls[3] = {0};
+
+			values[0] = CStringGetTextDatum(bkc_job_name(kind));
+			values[1] = CStringGetTextDatum(bkc_job_end_name(end));
+			values[2] = Int64GetDatum((int64) ended[kind][end]);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
 	return (Datum) 0;
 }

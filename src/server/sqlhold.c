@@ -8,7 +8,6 @@
  */
 #include "pgcompat.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type_d.h"
 #include "clock.h"
 #include "errors.h"
@@ -82,7 +81,7 @@ bkc_sql_hold_put(PG_FUNCTION_ARGS)
 	BkcStore  **store = palloc0(sizeof(*store));
 	BkcHoldNote note = {.held = PG_GETARG_BOOL(2)};
 	const BkcRepoDef *repo;
-	uint64		sysid = GetSystemIdentifier();
+	uint64		sysid = (uint64) PG_GETARG_INT64(6);
 	bool		complete;
 	bool		bucket;
 	BkcError	err;
@@ -103,7 +102,7 @@ bkc_sql_hold_put(PG_FUNCTION_ARGS)
 	repo = bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	bkc_guard(store_close, store);
 	check(bkc_repo_open(repo, store, &err), &err);
-	check(bkc_ownership_check(repo, *store, &err), &err);
+	check(bkc_ownership_check_of(repo, *store, sysid, &err), &err);
 	check(bkc_repo_backup_complete(*store, sysid, label, &complete, &err), &err);
 	if (!complete)
 		ereport(ERROR,

@@ -9,10 +9,13 @@
  */
 #include "pgcompat.h"
 
+#include <stdlib.h>
+
 #include "access/xlog_internal.h"
 #include "base/host.h"
 #include "base/text.h"
 #include "errors.h"
+#include "event.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "format/documents.h"
@@ -22,6 +25,7 @@
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pipe/keycopies.h"
+#include "pipe/lineage.h"
 #include "pipe/manifestio.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
@@ -63,8 +67,11 @@ require_rights(const char *action)
 typedef struct Work
 {
 	const char *by;
+	uint64		sysid;			/* the cluster whose keys they are */
 	BkcStore   *store;
 	BkcKeyring *keys;
+	BkcPredecessor *predecessors;
+	size_t		npredecessors;
 	BkcManifestHeader header;	/* of the backup that is shredded */
 	bool		header_known;
 } Work;
@@ -78,6 +85,8 @@ work_close(void *arg)
 	w->store = NULL;
 	bkc_keyring_free(w->keys);
 	w->keys = NULL;
+	free(w->predecessors);
+	w->predecessors = NULL;
 	if (w->header_known)
 		bkc_manifest_header_free(&w->header);
 	w->header_known = false;
@@ -89,6 +98,7 @@ work_begin(void)
 	Work	   *w = palloc0(sizeof(*w));
 
 	w->by = GetUserNameFromId(GetUserId(), false);
+	w->sysid = GetSystemIdentifier();
 	bkc_guard(work_close, w);
 	return w;
 }
@@ -138,27 +148,29 @@ require_in_use(Work *w, const BkcRepoDef *repo, const char *file)
 
 /* The catalog names the key that is to be kept. */
 static void
-note_key(FunctionCallInfo fcinfo, const char *repository, const char *id)
+note_key(FunctionCallInfo fcinfo, const Work *w, const char *repository, const char *id)
 {
 	const char *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 	char	   *sql = psprintf("UPDATE %s.backup_catalog SET encryption_key_id = $1"
 							   " WHERE repository OPERATOR(pg_catalog.=) $2"
+							   " AND system_identifier OPERATOR(pg_catalog.=) $3"
 							   " AND encryption_status OPERATOR(pg_catalog.=) 'AES-256-GCM'",
 							   quote_identifier(schema));
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2] = {CStringGetTextDatum(id), CStringGetTextDatum(repository)};
+	Oid			types[3] = {TEXTOID, TEXTOID, INT8OID};
+	Datum		values[3] = {CStringGetTextDatum(id), CStringGetTextDatum(repository),
+	Int64GetDatum((int64) w->sysid)};
 
 	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		SPI_execute_with_args(sql, 3, types, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not note the key in the catalog");
 	SPI_finish();
 }
 
 static void
-rotate(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, const char *file, bool remove_old)
+rotate_cluster(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, uint64 sysid,
+			   bool remove_old)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	uint64		sysid = GetSystemIdentifier();
 	uint8_t		id[BKC_WRAP_ID_SIZE];
 	char		hex[BKC_WRAP_ID_HEX];
 	Datum		values[5];
@@ -166,27 +178,52 @@ rotate(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, const char *fil
 	BkcRotation done;
 	BkcError	err;
 
-	check(bkc_repo_open(repo, &w->store, &err), &err);
-	check(bkc_ownership_check(repo, w->store, &err), &err);
-	add_new_key(w, repo, file);
-	if (remove_old)
-		require_in_use(w, repo, file);
-	bkc_keyring_attach(w->keys, w->store);
+	w->sysid = sysid;
 	check(bkc_keyring_wrapping_id(w->keys, 0, sysid, id, &err), &err);
-	check(bkc_keys_rotate(w->store, sysid, 0, remove_old, &done, &err), &err);
+	check(bkc_keys_rotate(w->store, sysid, 0, remove_old, &done, &err) ||
+		  bkc_error_context(&err, "keys of cluster %llu", (unsigned long long) sysid), &err);
 	bkc_hex_encode(id, sizeof(id), hex);
 	ereport(LOG,
-			(errmsg("role \"%s\" made key %s open all %llu data keys of this cluster in repository \"%s\"",
-					w->by, hex, (unsigned long long) done.keys, repo->name),
+			(errmsg("role \"%s\" made key %s open all %llu data keys of cluster %llu in repository \"%s\"",
+					w->by, hex, (unsigned long long) done.keys, (unsigned long long) sysid,
+					repo->name),
 			 errdetail("%llu copies were added, %llu of other keys removed.",
 					   (unsigned long long) done.added, (unsigned long long) done.removed)));
-	note_key(fcinfo, repo->name, hex);
+	note_key(fcinfo, w, repo->name, hex);
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "key", .repository = repo->name,
+					   .message = psprintf("key %s opens all %llu data keys%s; %llu copies were added, %llu of other keys removed",
+										   hex, (unsigned long long) done.keys,
+										   sysid == GetSystemIdentifier() ? "" :
+										   psprintf(" of predecessor %llu",
+													(unsigned long long) sysid),
+										   (unsigned long long) done.added,
+										   (unsigned long long) done.removed)});
 	values[0] = CStringGetTextDatum(repo->name);
 	values[1] = CStringGetTextDatum(hex);
 	values[2] = Int64GetDatum((int64) done.keys);
 	values[3] = Int64GetDatum((int64) done.added);
 	values[4] = Int64GetDatum((int64) done.removed);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* Predecessors first: when all of them are done, the old key is of no use any more. */
+static void
+rotate(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, const char *file, bool remove_old)
+{
+	BkcError	err;
+
+	check(bkc_repo_open(repo, &w->store, &err), &err);
+	check(bkc_ownership_check(repo, w->store, &err), &err);
+	check(bkc_lineage_load(w->store, GetSystemIdentifier(), &w->predecessors, &w->npredecessors,
+						   &err), &err);
+	add_new_key(w, repo, file);
+	if (remove_old)
+		require_in_use(w, repo, file);
+	bkc_keyring_attach(w->keys, w->store);
+	for (size_t i = w->npredecessors; i > 0; i--)
+		rotate_cluster(fcinfo, w, repo, w->predecessors[i - 1].system_identifier, remove_old);
+	rotate_cluster(fcinfo, w, repo, GetSystemIdentifier(), remove_old);
 	work_close(w);
 }
 
@@ -265,7 +302,7 @@ put_note(Work *w, const char *label, const char *reason, const uint8_t *key)
 	strlcpy(note.by, w->by, sizeof(note.by));
 	note.time = bkc_host->now();
 	memcpy(note.data_key, key, sizeof(note.data_key));
-	ok = bkc_name_note(GetSystemIdentifier(), label, note.time, "shred", name, &err) &&
+	ok = bkc_name_note(w->sysid, label, note.time, "shred", name, &err) &&
 		bkc_shrednote_encode(&note, &text, &err) &&
 		bkc_document_put(w->store, name, BKC_KIND_NOTE, bkc_buffer_str(&text), text.len, &err);
 	bkc_buffer_free(&text);
@@ -283,7 +320,7 @@ require_own_key(Work *w, const BkcRepoDef *repo, const char *label, const uint8_
 	bool		ours;
 	BkcError	err;
 
-	check(bkc_repo_key_belongs(w->store, GetSystemIdentifier(), label, key, &ours, &err), &err);
+	check(bkc_repo_key_belongs(w->store, w->sysid, label, key, &ours, &err), &err);
 	if (!ours)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -296,7 +333,7 @@ require_own_key(Work *w, const BkcRepoDef *repo, const char *label, const uint8_
 static const char *
 shred(Work *w, const BkcRepoDef *repo, const char *label, const char *reason)
 {
-	uint64		sysid = GetSystemIdentifier();
+	uint64		sysid = w->sysid;
 	uint8_t		key[BKC_KEY_ID_SIZE];
 	char		hex[BKC_KEY_ID_HEX];
 	char		first[BKC_WRAP_ID_HEX];
@@ -370,8 +407,9 @@ bkc_sql_shred_keys(PG_FUNCTION_ARGS)
 				 errhint("It is kept in the repository and in the server's log.")));
 	repo = bkc_settings_repository(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	w = work_begin();
+	w->sysid = (uint64) PG_GETARG_INT64(3);
 	check(bkc_repo_open(repo, &w->store, &err), &err);
-	check(bkc_ownership_check(repo, w->store, &err), &err);
+	check(bkc_ownership_check_of(repo, w->store, w->sysid, &err), &err);
 	locked = shred(w, repo, label, reason);
 	work_close(w);
 	if (locked == NULL)

@@ -4,10 +4,10 @@
  */
 #include "pgcompat.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "clock.h"
 #include "commands/trigger.h"
+#include "event.h"
 #include "executor/spi.h"
 #include "expireplan.h"
 #include "fmgr.h"
@@ -33,35 +33,14 @@ PG_FUNCTION_INFO_V1(bkc_sql_clock_jump);
 
 /* ---- schedules ---- */
 
-static bool changed = false;
-
-/* The launcher looks when others can see the change. */
-static void
-at_end(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
-		return;
-	if (changed && event == XACT_EVENT_COMMIT)
-		bkc_schedule_request();
-	changed = false;
-}
-
 Datum
 bkc_sql_schedule_changed(PG_FUNCTION_ARGS)
 {
-	static bool registered = false;
-
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("backup_schedule_changed() is a trigger")));
-	if (bkc_shared != NULL)
-	{
-		if (!registered)
-			RegisterXactCallback(at_end, NULL);
-		registered = true;
-		changed = true;
-	}
+	bkc_schedule_request_at_commit();
 	return PointerGetDatum(NULL);
 }
 
@@ -121,6 +100,7 @@ bkc_sql_job_check(PG_FUNCTION_ARGS)
 					 sizeof(args.storage_class));
 	if (!PG_ARGISNULL(4))
 		bkc_jobargs_options(&args, PG_GETARG_JSONB_P(4));
+	bkc_jobargs_end(&args);
 	PG_RETURN_VOID();
 }
 
@@ -167,13 +147,14 @@ plan_only(ReturnSetInfo *rsinfo, const char *name)
 	for (size_t i = 0; i < repos->count; i++)
 	{
 		void	   *arg[2] = {rsinfo, repos->items[i].name};
-		BkcExpirePlan *p;
+		BkcExpirePlans *plans;
 
 		if (name != NULL && strcmp(name, repos->items[i].name) != 0)
 			continue;
-		p = bkc_expireplan_make(&repos->items[i]);
-		bkc_expireplan_each(p, put_item, arg);
-		bkc_expireplan_close(p);
+		plans = bkc_expireplan_open(&repos->items[i]);
+		bkc_expireplan_make(plans);
+		bkc_expireplan_each(plans, put_item, arg);
+		bkc_expireplan_close(plans);
 	}
 }
 
@@ -241,6 +222,8 @@ bkc_sql_clock_is_right(PG_FUNCTION_ARGS)
 	bkc_shared->clock_jump = 0;
 	bkc_shared->clock_confirmed = true;
 	LWLockRelease(bkc_shared->lock);
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "clock", .message = "the clock is said to be right"});
 	PG_RETURN_BOOL(had_jumped);
 }
 

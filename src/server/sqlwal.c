@@ -13,6 +13,7 @@
 
 #include "access/xlog_internal.h"
 #include "base/text.h"
+#include "event.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "keys.h"
@@ -21,6 +22,7 @@
 #include "pipe/walmap.h"
 #include "pipe/walobj.h"
 #include "settings.h"
+#include "sqlrequire.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
@@ -260,32 +262,6 @@ store_close(void *arg)
 	*store = NULL;
 }
 
-/* action: "take over a repository" */
-static void
-require_superuser(const char *action)
-{
-	if (!superuser())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to %s", action)));
-}
-
-static void
-require_writing_server(const char *action)
-{
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a standby cannot %s", action),
-				 errhint("Promote it first, or call the function on the primary.")));
-	if (!bkc_set_enabled)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pg_backupctl is switched off on this server"),
-				 errdetail("pg_backupctl.enabled is off, as in every restored clone."),
-				 errhint("Set pg_backupctl.enabled to on if this server is to write into its configured repositories.")));
-}
-
 static void
 take_over(const BkcRepoDef *repo, BkcStore **store, const char *by, bool named)
 {
@@ -299,6 +275,9 @@ take_over(const BkcRepoDef *repo, BkcStore **store, const char *by, bool named)
 	ereport(LOG,
 			(errmsg("role \"%s\" made this data directory the owner of this cluster in repository \"%s\"",
 					by, repo->name)));
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "take-over", .repository = repo->name,
+					   .message = "this data directory is the owner of this cluster now"});
 }
 
 Datum
@@ -308,9 +287,9 @@ bkc_sql_take_over(PG_FUNCTION_ARGS)
 	BkcStore  **store = palloc0(sizeof(*store));
 	const BkcRepoList *list;
 
-	require_superuser("take over a repository");
+	bkc_require_superuser("take over a repository");
 	bkc_require_preload();
-	require_writing_server("take over a repository");
+	bkc_require_writing_server("take over a repository");
 	bkc_guard(store_close, store);
 	if (!PG_ARGISNULL(0))
 	{
@@ -449,6 +428,10 @@ resolve_in(Conflict *c, const BkcRepoDef *repo, BkcError *err)
 					c->by, c->file.file, repo->name),
 			 errdetail("The repository had %s; from now on %s is read. Reason: %s",
 					   before, after, c->reason)));
+	bkc_event_session(&(BkcEvent)
+					  {.kind = "wal-conflict", .repository = repo->name,
+					   .message = psprintf("WAL file %s: the repository had %s, from now on %s is read: %s",
+										   c->file.file, before, after, c->reason)});
 	return true;
 }
 
@@ -487,13 +470,13 @@ bkc_sql_wal_conflict_resolve(PG_FUNCTION_ARGS)
 {
 	Conflict   *c = palloc0(sizeof(*c));
 
-	require_superuser("resolve a WAL conflict");
+	bkc_require_superuser("resolve a WAL conflict");
 	bkc_require_preload();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("file and reason must be given")));
-	require_writing_server("resolve a WAL conflict");
+	bkc_require_writing_server("resolve a WAL conflict");
 	c->reason = check_reason(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	c->by = GetUserNameFromId(GetUserId(), false);
 	check_file(c, text_to_cstring(PG_GETARG_TEXT_PP(0)));

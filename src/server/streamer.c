@@ -283,7 +283,11 @@ serve_all(const BkcRepoList *list, TimestampTz next, MemoryContext context)
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (repos[i] >= 0 && last[i] == (pass == 1) && !bkc_queue_hangs_at(repos[i]))
-				next = Min(next, serve(&list->items[i], repos[i], context));
+			{
+				TimestampTz wanted = serve(&list->items[i], repos[i], context);
+
+				next = Min(next, wanted);	/* which would serve twice by itself */
+			}
 		}
 	return next;
 }

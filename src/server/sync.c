@@ -5,19 +5,19 @@
  * Adds what the catalog does not know, and removes no row: a backup whose manifest is gone is
  * "missing" until it is there again.  That is believed only where the cluster object is there, so
  * an unmounted disk makes nothing missing.  One backup that cannot be read does not keep the
- * others from their turn.
+ * others from their turn.  Of the clusters in a repository this one counts, and its predecessors.
  */
 #include "pgcompat.h"
 
 #include <stdlib.h>
 
-#include "access/xlog.h"
 #include "base/host.h"
 #include "errors.h"
 #include "event.h"
 #include "format/names.h"
 #include "keys.h"
 #include "miscadmin.h"
+#include "pipe/lineage.h"
 #include "pipe/unpack.h"
 #include "settings.h"
 #include "sqlrun.h"
@@ -30,10 +30,11 @@ typedef struct Work
 {
 	const BkcRepoDef *repo;
 	BkcStore   *store;
+	BkcPredecessor *predecessors;
+	size_t		npredecessors;
+	uint64		system_identifier;	/* whose turn it is, and its backups: */
 	BkcBackupRef *refs;
 	size_t		n;
-	BkcClusterInfo *clusters;
-	size_t		nclusters;
 	uint64		added;
 	uint64		updated;
 	uint64		missing;
@@ -49,8 +50,8 @@ work_close(void *arg)
 
 	free(w->refs);
 	w->refs = NULL;
-	bkc_repo_clusters_free(w->clusters, w->nclusters);
-	w->clusters = NULL;
+	free(w->predecessors);
+	w->predecessors = NULL;
 	bkc_store_close(w->store);
 	w->store = NULL;
 }
@@ -86,6 +87,21 @@ note_synced(const char *repository)
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	if (!is_synced(repository) && bkc_shared->nsynced < BKC_SYNCED_MAX)
 		strlcpy(bkc_shared->synced[bkc_shared->nsynced++], repository, BKC_REPO_NAME_MAX);
+	LWLockRelease(bkc_shared->lock);
+}
+
+void
+bkc_sync_require(const char *repository)
+{
+	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < bkc_shared->nsynced; i++)
+		if (strcmp(bkc_shared->synced[i], repository) == 0)
+		{
+			bkc_shared->nsynced--;
+			memmove(bkc_shared->synced[i], bkc_shared->synced[bkc_shared->nsynced],
+					BKC_REPO_NAME_MAX);
+			break;
+		}
 	LWLockRelease(bkc_shared->lock);
 }
 
@@ -135,16 +151,17 @@ sync_backup(Work *w, const char *label, BkcError *err)
 	/* its own job, or settle, will write the row of a running one */
 	if (bkc_shared_label_active(label))
 		return true;
-	bkc_syncrow_find(label, &row);
+	bkc_syncrow_find(w->system_identifier, label, &row);
 	if (strcmp(row.status, "running") == 0)
 	{
 		w->unsettled = true;	/* its notes have not been read: not in sync yet */
 		return true;
 	}
 	whole = strcmp(row.status, "completed") != 0 && strcmp(row.status, "missing") != 0;
+	b->system_identifier = w->system_identifier;
 	b->label = label;
 	b->repository = w->repo->name;
-	if (!bkc_name_backup(GetSystemIdentifier(), label, folder, err))
+	if (!bkc_name_backup(w->system_identifier, label, folder, err))
 		return false;
 	folder[strlen(folder) - 1] = '\0';
 	b->location = psprintf("%s/%s", w->store->location, folder);
@@ -190,9 +207,9 @@ is_listed(const Work *w, const char *label)
 
 /* What the catalog believes to be in the repository; palloc'ed. */
 static BkcCatalogRow *
-known_copies(const char *repository, int *n)
+known_copies(const Work *w, int *n)
 {
-	const char *values[2] = {repository, psprintf("%lld", (long long) GetSystemIdentifier())};
+	const char *values[2] = {w->repo->name, psprintf("%lld", (long long) w->system_identifier)};
 	BkcCatalogRow *rows;
 
 	bkc_sqlrun_begin();
@@ -216,7 +233,7 @@ static bool
 sync_missing(Work *w, BkcError *err)
 {
 	int			n;
-	BkcCatalogRow *rows = known_copies(w->repo->name, &n);
+	BkcCatalogRow *rows = known_copies(w, &n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -226,7 +243,7 @@ sync_missing(Work *w, BkcError *err)
 		CHECK_FOR_INTERRUPTS();
 		if (is_listed(w, rows[i].label) || !bkc_label_valid(rows[i].label))
 			continue;
-		if (!bkc_repo_backup_complete(w->store, GetSystemIdentifier(), rows[i].label, &complete,
+		if (!bkc_repo_backup_complete(w->store, w->system_identifier, rows[i].label, &complete,
 									  err))
 			return false;
 		if (complete)
@@ -244,25 +261,34 @@ sync_missing(Work *w, BkcError *err)
 static bool
 read_repository(Work *w, BkcError *err)
 {
-	uint64		sysid = GetSystemIdentifier();
+	BkcClusterInfo *clusters;
+	size_t		n;
+	bool		ok;
 
 	if (!bkc_repo_open(w->repo, &w->store, err) ||
-		!bkc_repo_clusters(w->store, &w->clusters, &w->nclusters, err) ||
-		!bkc_repo_backups(w->store, sysid, &w->refs, &w->n, err))
+		!bkc_repo_clusters(w->store, &clusters, &n, err))
 		return false;
-	for (size_t i = 0; i < w->nclusters; i++)
-		w->foreign += w->clusters[i].system_identifier != sysid;
-	return true;
+	ok = bkc_lineage_load(w->store, GetSystemIdentifier(), &w->predecessors, &w->npredecessors,
+						  err);
+	for (size_t i = 0; i < n; i++)
+		w->foreign += clusters[i].system_identifier != GetSystemIdentifier();
+	w->foreign -= Min(w->foreign, w->npredecessors);
+	bkc_repo_clusters_free(clusters, n);
+	return ok;
 }
 
-/* The catalog as that repository has it. */
+/* The catalog as that repository has one cluster. */
 static bool
-sync_repository(Work *w, BkcJob *job, BkcError *err)
+sync_cluster(Work *w, uint64 system_identifier, BkcJob *job, BkcError *err)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_backupctl sync",
 												  ALLOCSET_DEFAULT_SIZES);
-	bool		ok = read_repository(w, err);
+	bool		ok;
 
+	w->system_identifier = system_identifier;
+	free(w->refs);
+	w->refs = NULL;
+	ok = bkc_repo_backups(w->store, system_identifier, &w->refs, &w->n, err);
 	if (ok && job != NULL)
 		pg_atomic_fetch_add_u64(&job->files_total, w->n);
 	for (size_t i = 0; ok && i < w->n; i++)
@@ -277,9 +303,21 @@ sync_repository(Work *w, BkcJob *job, BkcError *err)
 			pg_atomic_fetch_add_u64(&job->files_done, 1);
 	}
 	ok = ok && sync_missing(w, err);
+	MemoryContextDelete(context);
+	return ok;
+}
+
+/* Predecessors first: the newest rows get the highest numbers. */
+static bool
+sync_repository(Work *w, BkcJob *job, BkcError *err)
+{
+	bool		ok = read_repository(w, err);
+
+	for (size_t i = w->npredecessors; ok && i > 0; i--)
+		ok = sync_cluster(w, w->predecessors[i - 1].system_identifier, job, err);
+	ok = ok && sync_cluster(w, GetSystemIdentifier(), job, err);
 	if (ok && !w->unsettled)
 		note_synced(w->repo->name);
-	MemoryContextDelete(context);
 	work_close(w);
 	return ok || bkc_error_context(err, "could not compare the catalog with repository \"%s\"",
 								   w->repo->name);
@@ -347,7 +385,6 @@ bkc_sync_run(BkcJob *job)
 	job->event = event;
 	strlcpy(job->summary, summary.data, sizeof(job->summary));
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", summary.data)));
 }
 
 void

@@ -20,4 +20,7 @@ extern bool bkc_sync_settle(bool installed, BkcError *err);
 /* Is the catalog still to be compared with that repository (NULL: with any)? */
 extern bool bkc_sync_pending(const char *repository);
 
+/* That repository has something that the catalog does not know: it is to be compared anew. */
+extern void bkc_sync_require(const char *repository);
+
 #endif							/* BKC_SERVER_SYNC_H */

@@ -7,7 +7,6 @@
  */
 #include "pgcompat.h"
 
-#include "access/xlog.h"
 #include "base/text.h"
 #include "errors.h"
 #include "format/names.h"
@@ -39,7 +38,7 @@ keep_header(void *arg, const BkcManifestHeader *header, BkcError *err)
 static bool
 read_sealing(BkcStore *store, BkcSyncBackup *b, BkcError *err)
 {
-	uint64		sysid = GetSystemIdentifier();
+	uint64		sysid = b->system_identifier;
 	uint8_t		id[BKC_KEY_ID_SIZE];
 	size_t		copies = 0;
 
@@ -57,7 +56,7 @@ read_sealing(BkcStore *store, BkcSyncBackup *b, BkcError *err)
 bool
 bkc_syncrow_read(BkcStore *store, BkcSyncBackup *b, bool whole, BkcError *err)
 {
-	uint64		sysid = GetSystemIdentifier();
+	uint64		sysid = b->system_identifier;
 	BkcManifestScan scan = {.header = keep_header, .arg = b};
 
 	if (!bkc_notes_load(store, sysid, b->label, &b->notes, err))
@@ -134,12 +133,15 @@ bkc_syncrow_metadata(const BkcSyncBackup *b)
 }
 
 void
-bkc_syncrow_find(const char *label, BkcSyncRow *row)
+bkc_syncrow_find(uint64 system_identifier, const char *label, BkcSyncRow *row)
 {
+	const char *values[2] = {label, id_text((int64) system_identifier)};
+
 	memset(row, 0, sizeof(*row));
 	bkc_sqlrun_begin();
-	bkc_sqlrun_exec("SELECT id, status FROM %s.backup_catalog WHERE label OPERATOR(pg_catalog.=) $1",
-					SPI_OK_SELECT, 1, &label);
+	bkc_sqlrun_exec("SELECT id, status FROM %s.backup_catalog WHERE label OPERATOR(pg_catalog.=) $1"
+					" AND system_identifier OPERATOR(pg_catalog.=) $2::bigint",
+					SPI_OK_SELECT, 2, values);
 	if (SPI_processed > 0)
 	{
 		row->found = true;
@@ -192,7 +194,7 @@ insert_row(const BkcSyncBackup *b)
 		b->has_manifest ? lsn_text(b->header.start_lsn) : NULL,
 		b->has_manifest ? lsn_text(b->header.stop_lsn) : NULL,
 		version_of(b),
-		id_text((int64) GetSystemIdentifier()),
+		id_text((int64) b->system_identifier),
 		bkc_syncrow_metadata(b)
 	};
 

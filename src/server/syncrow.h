@@ -18,6 +18,7 @@
 /* What a repository says of a complete backup. */
 typedef struct BkcSyncBackup
 {
+	uint64		system_identifier;	/* this cluster, or a predecessor */
 	const char *label;
 	const char *repository;
 	char	   *location;
@@ -42,7 +43,7 @@ typedef struct BkcSyncRow
 /* Notes; with whole also the manifest.  The caller frees the notes. */
 extern bool bkc_syncrow_read(BkcStore *store, BkcSyncBackup *b, bool whole, BkcError *err);
 
-extern void bkc_syncrow_find(const char *label, BkcSyncRow *row);
+extern void bkc_syncrow_find(uint64 system_identifier, const char *label, BkcSyncRow *row);
 
 /* Write what differs.  *added, *updated: has the row? */
 extern void bkc_syncrow_write(const BkcSyncBackup *b, const BkcSyncRow *row, bool *added,

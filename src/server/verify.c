@@ -18,7 +18,9 @@
 #include "keys.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "ownership.h"
 #include "pgstat.h"
+#include "pipe/frozen.h"
 #include "pipe/object.h"
 #include "pipe/unpack.h"
 #include "pipe/walproof.h"
@@ -88,6 +90,18 @@ verify_progress(void *arg, uint64_t plain, uint64_t stored)
 
 	pg_atomic_fetch_add_u64(&job->bytes_done, plain);
 	pg_atomic_fetch_add_u64(&job->bytes_stored, stored);
+}
+
+/* What cannot be read now is no verdict on it. */
+static void
+refuse_frozen(Verify *v)
+{
+	BkcFrozen	frozen;
+	BkcError	err;
+
+	if (!bkc_backup_frozen(v->store, v->backup, 0, &frozen, &err) ||
+		!bkc_frozen_check(v->backup, &frozen, "verified", "verify", &err))
+		bkc_ereport(ERROR, &err);
 }
 
 static void
@@ -179,12 +193,29 @@ store_note(const Verify *v, int64 time)
 	note.bytes = v->bytes;
 	note.failures = v->failures;
 	strlcpy(note.first_failure, v->first, sizeof(note.first_failure));
-	ok = bkc_name_note(GetSystemIdentifier(), v->row.label, note.time, "verify", name, &err) &&
+	ok = bkc_name_note(v->row.system_identifier, v->row.label, note.time, "verify", name, &err) &&
 		bkc_verifynote_encode(&note, &text, &err) &&
 		bkc_document_put(v->store, name, BKC_KIND_NOTE, bkc_buffer_str(&text), text.len, &err);
 	bkc_buffer_free(&text);
 	if (!ok)
 		bkc_ereport(WARNING, &err);
+}
+
+/* Another cluster's folder is written to only when it is a predecessor of this one. */
+static bool
+may_store_note(const Verify *v)
+{
+	const BkcRepoDef *repo = bkc_repolist_find(bkc_settings_repositories(), v->row.repository);
+	BkcError	err;
+
+	if (!bkc_set_enabled || repo == NULL)
+		return false;
+	if (v->row.system_identifier == GetSystemIdentifier() ||
+		bkc_ownership_check_of(repo, v->store, v->row.system_identifier, &err))
+		return true;
+	if (err.code != BKC_ERR_STATE)
+		bkc_ereport(WARNING, &err);
+	return false;
 }
 
 typedef struct VerdictArg
@@ -235,7 +266,7 @@ publish(Verify *v, int64 began)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("backup %s was removed by retention meanwhile", v->row.label)));
-	if (bkc_set_enabled)
+	if (may_store_note(v))
 		store_note(v, arg.time);
 	if (!bkc_sqlrun_try(write_verdict, &arg, BKC_SQLRUN_TRIES,
 						 "write the result of a verification"))
@@ -256,7 +287,6 @@ publish(Verify *v, int64 began)
 				 "backup %s is damaged: %llu finding%s, the first: %.250s", v->row.label,
 				 (unsigned long long) v->failures, v->failures == 1 ? "" : "s", v->first);
 	LWLockRelease(bkc_shared->lock);
-	ereport(LOG, (errmsg_internal("pg_backupctl: %s", job->summary)));
 }
 
 static void
@@ -291,9 +321,10 @@ open_backup(Verify *v)
 	repo = bkc_settings_repository(v->row.repository);
 	if (!bkc_repo_open(repo, &v->store, &err))
 		bkc_ereport(ERROR, &err);
-	if (!bkc_repo_backup_complete(v->store, GetSystemIdentifier(), v->row.label, &complete, &err))
+	if (!bkc_repo_backup_complete(v->store, v->row.system_identifier, v->row.label, &complete,
+								  &err))
 		bkc_ereport(ERROR, &err);
-	if (!bkc_backup_load(v->store, GetSystemIdentifier(), v->row.label, &v->backup, &err))
+	if (!bkc_backup_load(v->store, v->row.system_identifier, v->row.label, &v->backup, &err))
 	{
 		finding(v, &err);
 		return;
@@ -314,6 +345,7 @@ bkc_verify_run(BkcJob *job)
 	open_backup(v);
 	if (v->backup != NULL)
 	{
+		refuse_frozen(v);
 		verify_packs(v);
 		verify_files(v);
 		verify_wal(v);

@@ -19,6 +19,7 @@
 #include "settings.h"
 #include "walcheck.h"
 #include "walgap.h"
+#include "walusage.h"
 
 /* Open for one repository. */
 typedef struct Work
@@ -101,6 +102,7 @@ check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 			snprintf(first, len, "history of timeline %u is damaged", w->map->damaged[0]);
 		lost += w->map->ndamaged;
 	}
+	bkc_walusage_note(repo, w->store);
 	return lost;
 }
 
@@ -135,7 +137,6 @@ bkc_walcheck_run(BkcJob *job)
 	job->passed = lost == 0;
 	strlcpy(job->summary, text.data, sizeof(job->summary));
 	LWLockRelease(bkc_shared->lock);
-	ereport(lost == 0 ? LOG : WARNING, (errmsg_internal("pg_backupctl: %s", text.data)));
 }
 
 void

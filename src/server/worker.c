@@ -253,6 +253,8 @@ worker_work(void)
 	if (!bkc_repo_open(repo, store, &err))
 		bkc_ereport(ERROR, &err);
 	spec.store = *store;
+	if (!bkc_store_use_class(*store, args->storage_class, &err))
+		bkc_ereport(ERROR, &err);
 
 	/* whatever the settings have become, a backup is sealed as a whole or not at all */
 	if (!bkc_keyring_seals(*store, &sealed, &err))

@@ -7,7 +7,8 @@ LISTENPORT 0 takes a free port; the line "ready PORT" is printed when it listens
 It ends with SIGTERM, and by itself when its parent process has ended.
 
 CONTROLFILE holds one JSON object, read anew for each request; a missing or
-empty file means no fault.  Write it to a temporary name and rename it, so
+empty file means no fault.  A list of objects: the first whose match fits, with one count
+for them all.  Write it to a temporary name and rename it, so
 that no half file is read.  FILE gets a line "N METHOD TARGET STATUS FAULT" for
 each request, when its reply has been passed on; STATUS is "-" without a reply.
 
@@ -73,7 +74,10 @@ class Control:
         if (st.st_ino, st.st_mtime_ns) != self.stamp:
             self.stamp, self.seen, self.total = (st.st_ino, st.st_mtime_ns), 0, 0
         self.total += 1
-        if 'match' in conf and not re.search(conf['match'], request):
+        for conf in conf if isinstance(conf, list) else [conf]:
+            if 'match' not in conf or re.search(conf['match'], request):
+                break
+        else:
             return {}
         self.seen += 1
         n = self.seen - conf.get('skip', 0)

@@ -10,6 +10,8 @@
 #									BKC_SERVERS		a copy of this folder
 #									BKC_SINKS_ABSENT	package that the mail server needs
 #		servers_s3					starts S3 in any case
+#		servers_sinks				starts a mail server and one that takes webhooks; sets
+#									SMTP_PORT, MAILS, HOOK_URL, HOOKS; the folders get what they take
 #		servers_keep FOLDER			copies the servers' logs there
 #
 # What it has started ends with the stage, and also when this shell is killed.
@@ -54,10 +56,57 @@ servers_s3()
 	return 0
 }
 
+# Each server says "ready" when it listens.
+servers_sinks_ready()
+{
+	local tries
+
+	for ((tries = 600; tries > 0; tries--)); do
+		! grep -qs '^ready' "$1.out" || return 0
+		kill -0 "$2" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$1.out" >&2
+	return 1
+}
+
+servers_sinks()
+{
+	local sinks=$STAGE/sinks pid tries
+
+	servers_copy
+	MAILS=$sinks/mails
+	HOOKS=$sinks/hooks
+	as_user mkdir -p "$MAILS" "$HOOKS"
+
+	as_user setpriv --pdeathsig TERM /usr/bin/python3 "$BKC_SERVERS/webhook-sink.py" 0 "$HOOKS" \
+		--pidfile "$sinks/hooks.pid" >"$sinks/hooks.out" 2>&1 &
+	servers_sinks_ready "$sinks/hooks" $! || return 1
+	HOOK_URL=http://localhost:$(awk '/^ready/ {print $2}' "$sinks/hooks.out")/alarms
+
+	# a port that is free may not be so any more when it is used
+	for tries in 1 2 3 4 5; do
+		SMTP_PORT=$(/usr/bin/python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])')
+		as_user setpriv --pdeathsig TERM /usr/bin/python3 "$BKC_SERVERS/smtpd.py" "$SMTP_PORT" "$MAILS" \
+			--pidfile "$sinks/mails.pid" >"$sinks/mails.out" 2>&1 &
+		pid=$!
+		! servers_sinks_ready "$sinks/mails" $pid || return 0
+	done
+	return 1
+}
+
 # Called by stage_end.
 servers_end()
 {
+	local file
+
 	[ ! -d "$STAGE/ceph" ] || "$STAGE/servers/ceph.sh" stop "$STAGE/ceph"
+	for file in "$STAGE"/sinks/*.pid; do
+		[ ! -s "$file" ] || kill "$(cat "$file")" 2>/dev/null || true
+	done
 }
 
 servers_keep()

@@ -55,13 +55,28 @@ clock('2026-03-02 00:59:30+00', 60);
 becomes("last_run = '2026-03-02 01:00+00' AND last_result = 'completed'", 'it did');
 is(schedule('consecutive_failures, last_error IS NULL, last_id IS NOT NULL'), '0|t|t', 'without failure');
 
+# ---- every minute: once each ----
+
+clock('2026-03-02 02:00:01+00', 1);
+$node->safe_psql('postgres', "SELECT schedule_backup('minutely', '* * * * *')");
+bkc_wait_for_sql($node, "SELECT next_run FROM backup_schedule WHERE name = 'minutely'", '2026-03-02 02:01:00+00', 'one for every minute is planned');
+clock('2026-03-02 02:01:01+00', 1);
+bkc_wait_for_sql($node, "SELECT last_result = 'completed' AND next_run = last_run + '1 minute' FROM backup_schedule WHERE name = 'minutely'",
+	't', 'it runs, and waits for the next minute');
+is($node->safe_psql('postgres', <<'SQL'), 't', 'it has run once a minute');
+SELECT (SELECT count(*) FROM backup_catalog WHERE tier IS NULL)
+	= extract(epoch FROM last_run - '2026-03-02 02:00+00') / 60 FROM backup_schedule WHERE name = 'minutely'
+SQL
+$node->safe_psql('postgres', "SELECT unschedule_backup('minutely')");
+bkc_wait_for_sql($node, "SELECT count(*) FROM backup_progress", 0, 'none runs any more');
+
 # ---- down for a week, then a clock that jumps ahead, and back ----
 
 my $count = 'SELECT count(*) FROM backup_catalog';
+my $before = $node->safe_psql('postgres', $count);
 $node->stop;
 $node->append_conf('postgresql.auto.conf', sprintf "pg_backupctl.test_clock = '%.6f %d 1'\n",
 	time, 1772323200 + 9 * 86400 + 7200);    # 2026-03-10 02:00
-my $before = 2;
 $node->start;
 becomes("last_run = '2026-03-10 01:00+00' AND last_result = 'completed'", 'only the latest missed run is made');
 is($node->safe_psql('postgres', $count), $before + 1, 'once');

@@ -265,9 +265,9 @@ SKIP:
 	my $out = '';
 
 	# It reads Prometheus' older text format, where a counter's family has the name of its
-	# samples: there it misses the help of the two, and must find nothing else (1 is no metrics at all).
+	# samples: there it misses the help of those, and must find nothing else (1 is no metrics at all).
 	IPC::Run::run([ 'promtool', 'check', 'metrics' ], '<', \$metrics, '>&', \$out);
-	ok($? >> 8 != 1 && !(grep { !/^pg_backupctl_archive(?:d_files|_failures)_total no help text$/ } split /\n/, $out), 'promtool takes the metrics')
+	ok($? >> 8 != 1 && !(grep { !/^pg_backupctl_(?:archived_files|archive_failures|jobs)_total no help text$/ } split /\n/, $out), 'promtool takes the metrics')
 	  or diag("status $?: $out");
 	ok(IPC::Run::run([ 'promtool', 'check', 'rules', "$share/prometheus/alerts.yaml" ], '>&', \$out), 'promtool takes the alert rules')
 	  or diag($out);

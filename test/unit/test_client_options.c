@@ -18,6 +18,7 @@ static const BkcOptionDef defs[] = {
 	BKC_OPTION_REPO,
 	{"map", 'T', "A=B", false, "several"},
 	{"force", 0, NULL, false, "flag"},
+	BKC_OPTION_THAW,
 	BKC_OPTION_JOBS,
 	BKC_OPTION_HELP,
 	BKC_OPTION_END
@@ -59,6 +60,7 @@ test_good(void **state)
 	BkcOptions *o;
 	BkcError	err;
 	size_t		jobs;
+	int			days;
 
 	assert_true(parse_words("--repo=file:///x -T a=b f --map c=d --force -j 3 --repo y", &o, &err));
 	assert_string_equal(bkc_option(o, "repo"), "y");
@@ -77,6 +79,21 @@ test_good(void **state)
 	assert_string_equal(bkc_operand(o, 0), "-f");
 	assert_true(bkc_option_jobs(o, &jobs, &err));
 	assert_in_range(jobs, 1, JOBS_DEFAULT_MAX);
+	bkc_options_free(o);
+
+	/* an argument that may be left out is never the next word */
+	assert_true(parse_words("--repo x --thaw f", &o, &err));
+	assert_string_equal(bkc_operand(o, 0), "f");
+	assert_true(bkc_option_thaw(o, &days, &err));
+	assert_int_equal(days, BKC_THAW_DAYS);
+	bkc_options_free(o);
+	assert_true(parse_words("--repo x --thaw=30 f", &o, &err));
+	assert_true(bkc_option_thaw(o, &days, &err));
+	assert_int_equal(days, 30);
+	bkc_options_free(o);
+	assert_true(parse_words("--repo x f", &o, &err));
+	assert_true(bkc_option_thaw(o, &days, &err));
+	assert_int_equal(days, 0);
 	bkc_options_free(o);
 
 	/* help asks for nothing else */
@@ -103,7 +120,9 @@ test_bad(void **state)
 	static const char *const bad_jobs[] = {"0", "-1", "257", "x", "1x", "99999999999999999999"};
 	BkcOptions *o;
 	BkcError	err;
+	static const char *const bad_days[] = {"0", "366", "-1", "x", "7d"};
 	size_t		jobs;
+	int			days;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 	{
@@ -121,6 +140,16 @@ test_bad(void **state)
 		snprintf(line, sizeof(line), "--repo x f --jobs=%s", bad_jobs[i]);
 		assert_true(parse_words(line, &o, &err));
 		assert_false(bkc_option_jobs(o, &jobs, &err));
+		bkc_options_free(o);
+	}
+	for (size_t i = 0; i < sizeof(bad_days) / sizeof(bad_days[0]); i++)
+	{
+		char		line[64];
+
+		snprintf(line, sizeof(line), "--repo x f --thaw=%s", bad_days[i]);
+		assert_true(parse_words(line, &o, &err));
+		assert_false(bkc_option_thaw(o, &days, &err));
+		assert_int_equal(err.code, BKC_ERR_INVALID);
 		bkc_options_free(o);
 	}
 }
@@ -142,9 +171,10 @@ test_statuses(void **state)
 		assert_int_equal(bkc_exit_status(BKC_ERR_CORRUPT, (BkcPlace) place), 4);
 		assert_int_equal(bkc_exit_status(BKC_ERR_NO_SPACE, (BkcPlace) place), 7);
 		assert_int_equal(bkc_exit_status(BKC_ERR_KEY, (BkcPlace) place), 10);
+		assert_int_equal(bkc_exit_status(BKC_ERR_ARCHIVED, (BkcPlace) place), 11);
 		assert_int_equal(bkc_exit_status(BKC_ERR_CANCELLED, (BkcPlace) place), 8);
 		for (int code = 0; code <= BKC_ERR_INTERNAL; code++)
-			assert_in_range(bkc_exit_status((BkcErrorCode) code, (BkcPlace) place), 2, 10);
+			assert_in_range(bkc_exit_status((BkcErrorCode) code, (BkcPlace) place), 2, 11);
 	}
 }
 

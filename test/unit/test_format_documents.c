@@ -172,6 +172,17 @@ owner_round_trip(void **state)
 	assert_true(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
 									"18446744073709551615/owner/00000001", &back, &err));
 
+	/* adopted by a successor */
+	memset(doc.reason, 0, sizeof(doc.reason));
+	memcpy(doc.reason, "adopted", 8);
+	doc.successor = 7435718529102938471u;
+	bkc_buffer_reset(&out);
+	assert_true(bkc_ownerdoc_encode(&doc, &out, &err));
+	assert_non_null(strstr(bkc_buffer_str(&out), ",\"successor\":\"7435718529102938471\"}"));
+	assert_true(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
+									"18446744073709551615/owner/00000001", &back, &err));
+	assert_memory_equal(&back, &doc, sizeof(doc));
+
 	/* under the name of another number or cluster it counts for nothing */
 	assert_false(bkc_ownerdoc_decode(bkc_buffer_str(&out), out.len,
 									 "18446744073709551615/owner/00000002", &back, &err));
@@ -217,6 +228,9 @@ owner_refuses(void **state)
 	REFUSED(doc.reason[0] = 'T', "reason");
 	REFUSED(memset(doc.reason, 'a', sizeof(doc.reason)), "reason");
 	REFUSED(memset(doc.by, 'a', sizeof(doc.by)), "role");
+	REFUSED(doc.successor = 1, "successor");
+	REFUSED(memcpy(doc.reason, "adopted", 8), "successor");
+	REFUSED(memcpy(doc.reason, "adopted", 8); doc.successor = doc.system_identifier, "successor");
 
 	/* later versions and fields are not guessed at; every beginning is refused */
 	assert_true(bkc_ownerdoc_encode(&good, &out, &err));

@@ -269,6 +269,8 @@ test_bad_values(void **state)
 		{"profile=a%20b", "bad value for \"profile\""}, {"profile=", "bad value for \"profile\""},
 		{"storage_class=A%20B", "bad value for \"storage_class\""},
 		{"wal_storage_class=A:B", "bad value for \"wal_storage_class\""},
+		{"wal_storage_class=GLACIER", "WAL cannot be put into the archive class \"GLACIER\""},
+		{"wal_storage_class=DEEP_ARCHIVE", "WAL cannot be put into the archive class \"DEEP_ARCHIVE\""},
 		{"proxy=http://a%20b", "bad value for \"proxy\""},
 		{"secret_key=x", "secret_key"}, {"Region=x", "Region"},
 	};

@@ -210,53 +210,98 @@ assert_class(const char *prefix, const char *name, const char *class)
 	assert_string_equal(found[0] == '\0' ? "STANDARD" : found, class);
 }
 
+static bool
+none_archived(void *arg, const char *name, uint64_t size, const BkcArchive *archive, BkcError *err)
+{
+	return bkc_error_set(err, BKC_ERR_INTERNAL, "\"%s\" is in an archive", name);
+}
+
 static void
 classes(void **state)
 {
 	char		prefix[32];
+	char		bulk[BKC_NAME_MAX];
 	char		large[BKC_NAME_MAX];
+	char	   *uploads;
 	BkcStore   *store;
 	BkcError	err;
 
+	assert_ok(bkc_name_pack(SYSID, LABEL, 1, 0, bulk, &err), &err);
+	assert_ok(bkc_name_pack(SYSID, LABEL, 64, 1, large, &err), &err);
+
+	/* into an archive goes only what is never needed at once */
 	store = open_fresh(S3_HTTP_PATH, bucket, prefix,
-					   "&part_size=5MB&storage_class=STANDARD_IA&wal_storage_class=GLACIER");
-	put(store, pack, 1000);
-	assert_ok(bkc_name_pack(SYSID, LABEL, 0, 1, large, &err), &err);
+					   "&part_size=5MB&storage_class=GLACIER&wal_storage_class=STANDARD_IA");
+	assert_ok(bkc_store_try_class(store, &err), &err);
+	put(store, bulk, 1000);
 	put(store, large, 6 * MIB);
+	put(store, pack, 1000);
 	put(store, manifest, 10);
 	put(store, segment, 1000);
 	put(store, history, 10);
 	put(store, chunk, 10);
 	put(store, cluster, 10);
 	assert_ok(bkc_store_probe(store, "test", &err), &err);
-	assert_class(prefix, pack, "STANDARD_IA");
-	assert_class(prefix, large, "STANDARD_IA");
-	assert_class(prefix, manifest, "STANDARD_IA");
-	assert_class(prefix, cluster, "STANDARD_IA");
-	assert_class(prefix, segment, "GLACIER");
-	assert_class(prefix, history, "GLACIER");
+	assert_class(prefix, bulk, "GLACIER");
+	assert_class(prefix, large, "GLACIER");
+	assert_class(prefix, pack, "STANDARD");
+	assert_class(prefix, manifest, "STANDARD");
+	assert_class(prefix, cluster, "STANDARD");
+	assert_class(prefix, segment, "STANDARD_IA");
+	assert_class(prefix, history, "STANDARD_IA");
 	assert_class(prefix, chunk, "STANDARD");
 	assert_class(prefix, ".tmp-create-only", "STANDARD");
+
+	/* here it is only a name */
+	assert_ok(bkc_store_archived(store, "", none_archived, NULL, &err), &err);
 	bkc_store_close(store);
 
-	/* WAL goes with the rest when nothing is said; a class of WAL alone is for WAL alone */
-	store = open_fresh(S3_HTTP_PATH, bucket, prefix, "&storage_class=GLACIER");
+	/* other classes are for all that stays, WAL among it when nothing else is said */
+	store = open_fresh(S3_HTTP_PATH, bucket, prefix, "&part_size=5MB&storage_class=STANDARD_IA");
+	put(store, bulk, 1000);
+	put(store, pack, 6 * MIB);
+	put(store, manifest, 10);
 	put(store, segment, 1000);
 	put(store, chunk, 10);
-	assert_class(prefix, segment, "GLACIER");
+	assert_class(prefix, bulk, "STANDARD_IA");
+	assert_class(prefix, pack, "STANDARD_IA");
+	assert_class(prefix, manifest, "STANDARD_IA");
+	assert_class(prefix, segment, "STANDARD_IA");
 	assert_class(prefix, chunk, "STANDARD");
 	bkc_store_close(store);
+
+	/* a class of WAL alone is for WAL alone */
 	store = open_fresh(S3_HTTP_PATH, bucket, prefix, "&wal_storage_class=STANDARD_IA");
 	put(store, segment, 1000);
-	put(store, pack, 10);
+	put(store, bulk, 10);
 	put(store, chunk, 10);
 	assert_class(prefix, segment, "STANDARD_IA");
-	assert_class(prefix, pack, "STANDARD");
+	assert_class(prefix, bulk, "STANDARD");
 	assert_class(prefix, chunk, "STANDARD");
 	bkc_store_close(store);
 
+	/* one that was told takes the place of the URL's, for packs alone */
+	store = open_fresh(S3_HTTP_PATH, bucket, prefix, "&storage_class=STANDARD_IA");
+	assert_ok(bkc_store_use_class(store, "", &err), &err);
+	put(store, bulk, 10);
+	assert_ok(bkc_store_use_class(store, "GLACIER", &err), &err);
+	assert_ok(bkc_store_try_class(store, &err), &err);
+	put(store, large, 10);
+	put(store, pack, 10);
+	assert_class(prefix, bulk, "STANDARD_IA");
+	assert_class(prefix, large, "GLACIER");
+	assert_class(prefix, pack, "STANDARD_IA");
+
+	/* one that is not known there is refused before it matters, and leaves nothing */
+	assert_ok(bkc_store_use_class(store, "NO_SUCH_CLASS", &err), &err);
+	assert_code(bkc_store_try_class(store, &err), &err, BKC_ERR_INVALID);
+	assert_non_null(strstr(err.message, "cannot store objects in class \"NO_SUCH_CLASS\""));
+	bkc_store_close(store);
+	uploads = s3server_call(NULL, "uploads", bucket, prefix, NULL);
+	assert_string_equal(uploads, "");
+	free(uploads);
 	store = open_fresh(S3_HTTP_PATH, bucket, prefix, "&storage_class=NO_SUCH_CLASS");
-	assert_code(store_put(store, pack, "x", 1, 0, &err), &err, BKC_ERR_INVALID);
+	assert_code(store_put(store, bulk, "x", 1, 0, &err), &err, BKC_ERR_INVALID);
 	assert_int_equal(err.http_status, 400);
 	bkc_store_close(store);
 }

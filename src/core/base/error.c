@@ -209,6 +209,7 @@ bkc_error_code_name(BkcErrorCode code)
 		[BKC_ERR_UNSUPPORTED] = "unsupported",
 		[BKC_ERR_ACCESS] = "access",
 		[BKC_ERR_KEY] = "key",
+		[BKC_ERR_ARCHIVED] = "archived",
 		[BKC_ERR_NO_SPACE] = "no_space",
 		[BKC_ERR_IO] = "io",
 		[BKC_ERR_UNAVAILABLE] = "unavailable",

@@ -31,6 +31,7 @@ typedef enum BkcErrorCode
 	BKC_ERR_UNSUPPORTED,		/* newer format, unknown kind or codec */
 	BKC_ERR_ACCESS,				/* permission or authentication */
 	BKC_ERR_KEY,				/* no key for what is sealed, or is to be */
+	BKC_ERR_ARCHIVED,			/* in a storage class from which it must be thawed first */
 	BKC_ERR_NO_SPACE,			/* file system, quota or bucket is full */
 	BKC_ERR_IO,					/* any other failure of a system call */
 	BKC_ERR_UNAVAILABLE,		/* passing trouble: try again */

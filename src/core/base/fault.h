@@ -48,6 +48,8 @@
 	X(CHUNK_REMOVE,				"chunk-remove")			/* before chunks of a whole segment go */ \
 	X(OWNER_CLAIM,				"owner-claim")			/* before an owner object is written */ \
 	X(OWNER_CLAIMED,			"owner-claimed")		/* it is written, nobody here knows it yet */ \
+	X(ADOPT,					"adopt")				/* before a predecessor is claimed */ \
+	X(ADOPTED,					"adopted")				/* it is, and the catalog does not know */ \
 	X(WALGET_FETCHED,			"wal-get-fetched")		/* before the file gets its name */ \
 	X(WALGET_PREFETCH,			"wal-get-prefetch")		/* prefetch: before a segment */ \
 	X(VERIFY_FILE,				"verify-file")			/* verify begins a file */ \

@@ -175,6 +175,9 @@ check_owner(const BkcOwnerDoc *doc, BkcErrorCode code, BkcError *err)
 		return bkc_fields_impossible("time", code, err);
 	if (!bkc_fields_is_word(doc->reason))
 		return bkc_fields_impossible("reason", code, err);
+	if ((doc->successor != 0) != (strcmp(doc->reason, "adopted") == 0) ||
+		doc->successor == doc->system_identifier)
+		return bkc_fields_impossible("successor", code, err);
 	return true;
 }
 
@@ -241,7 +244,10 @@ bkc_ownerdoc_encode(const BkcOwnerDoc *doc, BkcBuffer *out, BkcError *err)
 							 put_session(object, doc->session) &&
 							 bkc_fields_put_time(object, "time", doc->time) &&
 							 bkc_fields_put_text(object, "reason", doc->reason) &&
-							 bkc_fields_put_text(object, "by", doc->by), out, err);
+							 bkc_fields_put_text(object, "by", doc->by) &&
+							 (doc->successor == 0 ||
+							  bkc_fields_put_sysid(object, "successor", doc->successor)),
+							 out, err);
 }
 
 bool
@@ -265,6 +271,8 @@ bkc_ownerdoc_decode(const char *text, size_t len, const char *name,
 		bkc_fields_time(&f, "time", &doc->time, err) &&
 		bkc_fields_array(&f, "reason", doc->reason, sizeof(doc->reason), err) &&
 		bkc_fields_array(&f, "by", doc->by, sizeof(doc->by), err) &&
+		(json_object_get(f.object, "successor") == NULL ||
+		 bkc_fields_sysid(&f, "successor", &doc->successor, err)) &&
 		bkc_fields_end(&f, err) &&
 		check_owner(doc, BKC_ERR_CORRUPT, err) &&
 		check_owner_name(doc, name, err);

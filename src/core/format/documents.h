@@ -130,8 +130,9 @@ typedef struct BkcOwnerDoc
 	uint64_t	lsn;			/* likewise, its write position */
 	uint64_t	session;		/* one life of that server; random, not 0 */
 	int64_t		time;
-	char		reason[16];		/* "first", "start", "promoted", "takeover", "twin" */
+	char		reason[16];		/* "first", "start", "promoted", "takeover", "twin", "adopted" */
 	char		by[BKC_DOC_TEXT_MAX];	/* role, "" when the server itself */
+	uint64_t	successor;		/* "adopted": the cluster whose owner has this one, else 0 */
 } BkcOwnerDoc;
 
 /* Decoding checks the number and the system identifier against the object's name. */

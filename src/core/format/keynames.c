@@ -101,3 +101,15 @@ bkc_name_parse_content(const char *name, char label[BKC_LABEL_MAX])
 		(strcmp(rest, "manifest") == 0 || strncmp(rest, "data/", 5) == 0 ||
 		 strncmp(rest, "map/", 4) == 0);
 }
+
+bool
+bkc_name_is_bulk(const char *name)
+{
+	char		label[BKC_LABEL_MAX];
+	uint32_t	worker;
+	uint32_t	number;
+
+	return bkc_name_parse_content(name, label) &&
+		bkc_name_parse_pack(strrchr(name, '/') + 1, &worker, &number) &&
+		worker != BKC_WORKER_LEADER;
+}

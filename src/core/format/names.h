@@ -143,6 +143,13 @@ extern bool bkc_name_parse_cluster(const char *name, uint64_t *sysid);
 /* First component of a name as a system identifier (decimal, no leading zero). */
 extern bool bkc_name_parse_sysid(const char *component, uint64_t *sysid);
 
+/*
+ * Is it a pack of a copy worker, read by nobody but who restores or verifies that backup?  Those
+ * of worker 0 have configuration, WAL and histories, which a recovery may need at any moment.
+ */
+#define BKC_WORKER_LEADER	0
+extern bool bkc_name_is_bulk(const char *name);
+
 /* Last component of "<worker>-<n>.pack". */
 extern bool bkc_name_parse_pack(const char *base, uint32_t *worker, uint32_t *n);
 

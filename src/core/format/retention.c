@@ -200,6 +200,26 @@ compare_age(const void *pa, const void *pb)
 	return strcmp(b->label, a->label);
 }
 
+bool
+bkc_retention_newer(const BkcRetentionBackup *a, const BkcRetentionBackup *b)
+{
+	return compare_age(&a, &b) < 0;
+}
+
+static bool
+sort_others(BkcRetention *r, BkcError *err)
+{
+	size_t		n = r->in->nothers;
+
+	r->others = calloc(n + 1, sizeof(*r->others));
+	if (r->others == NULL)
+		return bkc_error_oom(err);
+	for (size_t i = 0; i < n; i++)
+		r->others[i] = r->in->others[i];
+	qsort(r->others, n, sizeof(*r->others), compare_age);
+	return true;
+}
+
 static bool
 make_order(BkcRetention *r, BkcError *err)
 {
@@ -229,6 +249,43 @@ make_order(BkcRetention *r, BkcError *err)
 	return true;
 }
 
+/* ---- a cluster that is closed ---- */
+
+/* Is something of it in the recovery window?  An unlimited one begins with what rules keep. */
+static bool
+is_reached(const BkcRetention *r)
+{
+	if (r->unlimited)
+		return false;
+	for (size_t k = 0; k < r->in->nwal; k++)
+	{
+		if (r->in->wal[k].time == 0 || r->in->wal[k].time >= r->window_start)
+			return true;
+	}
+	for (size_t i = 0; i < r->in->nbackups; i++)
+	{
+		if (r->marks[i].end >= r->window_start)
+			return true;
+	}
+	return false;
+}
+
+static void
+retire(BkcRetention *r)
+{
+	size_t		newest = r->newest_good;
+
+	if (!r->in->closed || r->in->nothers == 0 || is_reached(r))
+		return;
+
+	/* the newest good one of all is here? */
+	if (newest != BKC_RETENTION_NOBODY &&
+		bkc_retention_newer(&r->in->backups[newest], r->others[0]))
+		return;
+	r->retired = true;
+	r->newest_good = BKC_RETENTION_NOBODY;
+}
+
 /* ---- input ---- */
 
 static bool
@@ -247,6 +304,11 @@ check_input(const BkcRetentionInput *in, BkcError *err)
 	for (size_t i = 0; i < in->nbackups; i++)
 	{
 		if (in->backups[i].label == NULL || in->backups[i].label[0] == '\0')
+			return bkc_error_set(err, BKC_ERR_INVALID, "backup without a label");
+	}
+	for (size_t i = 0; i < in->nothers; i++)
+	{
+		if (in->others[i]->label == NULL)
 			return bkc_error_set(err, BKC_ERR_INVALID, "backup without a label");
 	}
 	return true;
@@ -351,6 +413,7 @@ tell_fates(BkcRetention *r, BkcRetentionPlan *plan, BkcError *err)
 							   mark->bad != NULL ? ")" : ""))
 			return false;
 		plan->backups[i].keep = mark->keep;
+		plan->backups[i].counts = mark->counts;
 		plan->backups[i].reasons = (char *) mark->reasons.data;
 		memset(&mark->reasons, 0, sizeof(mark->reasons));
 	}
@@ -373,8 +436,10 @@ make_plan(BkcRetention *r, BkcRetentionPlan *plan, BkcError *err)
 		mark_backup(r, i);
 	for (size_t i = 0; i < n; i++)
 		mark_chain(r, i);
-	return make_order(r, err) &&
-		bkc_retention_by_rules(r, err) &&
+	if (!make_order(r, err) || !sort_others(r, err))
+		return false;
+	retire(r);
+	return bkc_retention_by_rules(r, err) &&
 		bkc_retention_window(r, err) &&
 		bkc_retention_parents(r, err) &&
 		bkc_retention_wal(r, plan, err) &&
@@ -398,6 +463,7 @@ bkc_retention_plan(const BkcRetentionInput *input, BkcRetentionPlan **plan, BkcE
 		bkc_buffer_free(&r.marks[i].reasons);
 	free(r.marks);
 	free(r.order);
+	free(r.others);
 	free(r.runs);
 	if (!ok)
 	{

@@ -58,6 +58,15 @@
  * timeline or segment size of a backup cannot be used, all WAL of its timeline stays, and all
  * WAL when even that is not known.
  *
+ * Predecessors (a cluster before pg_upgrade, adopted by its successor) are planned one by one, as
+ * their WAL has nothing to do with each other's.  But the backups of all are one history: those
+ * of the successors ("others") take their places in every rule that counts, of backups or
+ * periods, and in min_full.  The successor itself is planned without those of its predecessors,
+ * which are older; so its newest good backup always stays.  A predecessor is closed: as soon as
+ * there is a newer good backup elsewhere and the recovery window does not reach it any more,
+ * nothing stays of it but what a rule keeps, and so at last it is gone.  Until then it is planned
+ * like any other.
+ *
  * All WAL stays without a good backup, with a running backup that does not say where it began,
  * and when the policy has no rule.  Histories are no subject of the plan: they are small, they
  * say which numbers were used, and they always stay.
@@ -177,11 +186,18 @@ typedef struct BkcRetentionInput
 	size_t		ntimelines;
 	const BkcRetentionWal *wal; /* likewise */
 	size_t		nwal;
+
+	bool		closed;			/* a predecessor: nothing is written to it any more */
+
+	/* Backups of its successors that count, in any order; only kind, label and times are used. */
+	const BkcRetentionBackup *const *others;
+	size_t		nothers;
 } BkcRetentionInput;
 
 typedef struct BkcRetentionFate
 {
 	bool		keep;
+	bool		counts;			/* has its place in rules; that does not depend on others */
 	char	   *reasons;		/* all of them, joined by "; "; never empty */
 } BkcRetentionFate;
 

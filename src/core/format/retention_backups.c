@@ -73,15 +73,36 @@ keep_by_itself(BkcRetention *r, size_t i, BkcError *err)
 
 /* ---- rules that count backups ---- */
 
+/*
+ * The others that are newer than a backup take their places before it: how many are left of them?
+ * *at is how many were seen before.
+ */
+static uint32_t
+pass_others(const BkcRetention *r, size_t i, bool full_only, size_t *at, uint32_t left)
+{
+	while (left > 0 && *at < r->in->nothers &&
+		   bkc_retention_newer(r->others[*at], &r->in->backups[i]))
+	{
+		if (!full_only || r->others[*at]->kind == BKC_RETENTION_FULL)
+			left--;
+		(*at)++;
+	}
+	return left;
+}
+
 static bool
 keep_last(BkcRetention *r, BkcError *err)
 {
 	uint32_t	left = r->in->policy.keep_last;
+	size_t		other = 0;
 
 	for (size_t k = 0; left > 0 && k < r->in->nbackups; k++)
 	{
 		if (!r->marks[r->order[k]].counts)
 			continue;
+		left = pass_others(r, r->order[k], false, &other, left);
+		if (left == 0)
+			break;
 		left--;
 		if (!bkc_retention_keep(r, r->order[k], err, "last %" PRIu32, r->in->policy.keep_last))
 			return false;
@@ -118,6 +139,7 @@ keep_full(BkcRetention *r, BkcError *err)
 {
 	uint32_t	n = r->in->policy.min_full;
 	uint32_t	left = n;
+	size_t		other = 0;
 
 	for (size_t k = 0; left > 0 && k < r->in->nbackups; k++)
 	{
@@ -126,6 +148,9 @@ keep_full(BkcRetention *r, BkcError *err)
 
 		if (!r->marks[i].counts || r->in->backups[i].kind != BKC_RETENTION_FULL)
 			continue;
+		left = pass_others(r, i, true, &other, left);
+		if (left == 0)
+			break;
 		left--;
 		if (n == 1)
 			ok = bkc_retention_keep(r, i, err, "newest full backup (min_full)");
@@ -142,6 +167,8 @@ keep_full(BkcRetention *r, BkcError *err)
 static bool
 keep_newest(BkcRetention *r, BkcError *err)
 {
+	if (r->retired)
+		return true;
 	if (r->newest_good != BKC_RETENTION_NOBODY)
 		return bkc_retention_keep(r, r->newest_good, err, "newest good backup");
 	for (size_t k = 0; k < r->in->nbackups; k++)
@@ -160,8 +187,8 @@ keep_newest(BkcRetention *r, BkcError *err)
 typedef struct InPeriod
 {
 	int64_t		period;
-	size_t		rank;
-	size_t		i;
+	const BkcRetentionBackup *backup;
+	size_t		i;				/* NOBODY: one of the others */
 } InPeriod;
 
 static int
@@ -172,7 +199,7 @@ compare_periods(const void *pa, const void *pb)
 
 	if (a->period != b->period)
 		return a->period > b->period ? -1 : 1;
-	return (a->rank > b->rank) - (a->rank < b->rank);
+	return bkc_retention_newer(b->backup, a->backup) - bkc_retention_newer(a->backup, b->backup);
 }
 
 static bool
@@ -186,16 +213,19 @@ keep_periods(BkcRetention *r, BkcRetentionPeriod kind, uint32_t count, const cha
 
 	if (count == 0)
 		return true;
-	list = calloc(r->in->nbackups + 1, sizeof(*list));
+	list = calloc(r->in->nbackups + r->in->nothers + 1, sizeof(*list));
 	if (list == NULL)
 		return bkc_error_oom(err);
-	for (size_t i = 0; i < r->in->nbackups; i++)
+	for (size_t i = 0; i < r->in->nbackups + r->in->nothers; i++)
 	{
-		if (!r->marks[i].counts)
+		bool		ours = i < r->in->nbackups;
+
+		if (ours && !r->marks[i].counts)
 			continue;
-		list[n].period = bkc_retention_period(&r->in->policy, kind, r->in->backups[i].started);
-		list[n].rank = r->marks[i].rank;
-		list[n++].i = i;
+		list[n].backup = ours ? &r->in->backups[i] : r->others[i - r->in->nbackups];
+		list[n].i = ours ? i : BKC_RETENTION_NOBODY;
+		list[n].period = bkc_retention_period(&r->in->policy, kind, list[n].backup->started);
+		n++;
 	}
 
 	/* sorted by period, not by time: local time goes back in autumn */
@@ -207,6 +237,8 @@ keep_periods(BkcRetention *r, BkcRetentionPeriod kind, uint32_t count, const cha
 		if (k > 0 && list[k - 1].period == list[k].period)
 			continue;
 		used++;
+		if (list[k].i == BKC_RETENTION_NOBODY)
+			continue;
 		bkc_retention_period_name(kind, list[k].period, name, sizeof(name));
 		ok = bkc_retention_keep(r, list[k].i, err, "%s %s", what, name);
 	}

@@ -52,7 +52,9 @@ typedef struct BkcRetention
 	int64_t		window_start;
 	BkcRetentionMark *marks;	/* as the input's backups */
 	size_t	   *order;			/* newest first */
-	size_t		newest_good;	/* counts; or NOBODY */
+	size_t		newest_good;	/* counts; or NOBODY, also of what is retired */
+	bool		retired;		/* closed, and nothing of it is needed but what rules keep */
+	const BkcRetentionBackup **others;	/* newest first */
 	BkcRetentionWal *runs;		/* whole segments, by timeline and number, joined */
 	size_t		nruns;
 } BkcRetention;
@@ -62,6 +64,9 @@ typedef struct BkcRetention
 /* Keep that backup for that reason. */
 extern bool bkc_retention_keep(BkcRetention *r, size_t i, BkcError *err, const char *fmt,...)
 	BKC_PRINTF(4, 5);
+
+/* Is it newer than the other, as backups are ordered? */
+extern bool bkc_retention_newer(const BkcRetentionBackup *a, const BkcRetentionBackup *b);
 
 /* "7 days", "36 hours": the largest unit of which it is a multiple. */
 extern void bkc_retention_span(int64_t seconds, char *out, size_t outlen);

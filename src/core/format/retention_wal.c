@@ -78,7 +78,7 @@ find_all(Cutter *c)
 			c->all_i = i;
 		}
 	}
-	if (!good)
+	if (!good && !r->retired)
 	{
 		c->all = "no good backup";
 		c->all_i = BKC_RETENTION_NOBODY;
@@ -185,7 +185,7 @@ find_edge(const Cutter *c, uint32_t timeline, Edge *edge)
 				 (r->in->backups[i].timeline == timeline || r->in->backups[i].timeline == 0))
 			lower(edge, 0, CAUSE_CONSISTENT, i);
 	}
-	if (edge->cause == CAUSE_NONE)
+	if (edge->cause == CAUSE_NONE && !r->retired)
 		newer_wal(r, timeline, edge);
 }
 
@@ -301,7 +301,7 @@ static bool
 add_removed(Cutter *c, BkcRetentionRange *part, const Edge *edge, bool behind, BkcError *err)
 {
 	part->keep = false;
-	if (behind)
+	if (behind || (c->r->retired && !c->r->unlimited))
 		return add_range(c, part, err, "outside the recovery window");
 	if (edge->cause != CAUSE_NONE)
 		return add_range(c, part, err, "before everything that is kept");

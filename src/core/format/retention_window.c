@@ -249,7 +249,7 @@ bkc_retention_window(BkcRetention *r, BkcError *err)
 {
 	char		span[40];
 
-	if (r->unlimited || r->no_rule)
+	if (r->unlimited || r->no_rule || r->retired)
 		return true;
 	if (!serve_targets(r, err))
 		return false;

@@ -168,8 +168,8 @@ make_headers(const char *when, const BkcS3Creds *creds, const BkcBuffer *authori
 	size_t		starts[4];
 	size_t		n = 0;
 
-	if (!bkc_buffer_reserve(text, sizeof(FORM) + strlen(creds->session_token) + authorization->len + 256,
-							err))
+	if (!bkc_buffer_reserve(text, sizeof(FORM) + strlen(creds->session_token) +
+							authorization->len + 256, err))
 		return false;
 	starts[n++] = text->len;
 	if (!bkc_buffer_printf(text, err, "Content-Type: " FORM "%c", 0))

@@ -90,7 +90,7 @@ faulty_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 	FaultyStore *f = (FaultyStore *) store;
 	FaultyWriter *w;
 
-	if (!pass(f, "open_write", err))
+	if (!pass(f, "open_write", err) || !bkc_store_use_class(f->inner, store->class, err))
 		return false;
 	w = calloc(1, sizeof(*w));
 	if (w == NULL)
@@ -217,6 +217,31 @@ faulty_hold(BkcStore *store, const char *name, bool on, BkcError *err)
 }
 
 static bool
+faulty_try_class(BkcStore *store, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "try_class", err) && bkc_store_use_class(f->inner, store->class, err) &&
+		bkc_store_try_class(f->inner, err);
+}
+
+static bool
+faulty_archived(BkcStore *store, const char *prefix, BkcArchiveEach each, void *arg, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "archived", err) && bkc_store_archived(f->inner, prefix, each, arg, err);
+}
+
+static bool
+faulty_thaw(BkcStore *store, const char *name, int days, BkcError *err)
+{
+	FaultyStore *f = (FaultyStore *) store;
+
+	return pass(f, "thaw", err) && bkc_store_thaw(f->inner, name, days, err);
+}
+
+static bool
 faulty_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
 	FaultyStore *f = (FaultyStore *) store;
@@ -266,6 +291,9 @@ static const BkcStoreOps faulty_ops = {
 	.remove_former = faulty_remove_former,
 	.locked = faulty_locked,
 	.hold = faulty_hold,
+	.try_class = faulty_try_class,
+	.archived = faulty_archived,
+	.thaw = faulty_thaw,
 	.sweep = faulty_sweep,
 	.tidy = faulty_tidy,
 	.describe = faulty_describe,

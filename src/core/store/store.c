@@ -90,6 +90,20 @@ bkc_store_check_url(const BkcUrl *url, BkcError *err)
 }
 
 bool
+bkc_store_check_class(const BkcUrl *url, const char *class, BkcError *err)
+{
+	const BkcStoreDriver *driver = find_driver(url, err);
+
+	if (driver == NULL)
+		return false;
+	if (driver->check_class != NULL)
+		return driver->check_class(url, class, err);
+	bkc_error_set(err, BKC_ERR_UNSUPPORTED, "a repository of scheme \"%s\" has no storage classes",
+				  url->scheme);
+	return bkc_error_hint(err, "Leave the storage class away, or name a repository in S3.");
+}
+
+bool
 bkc_store_open(const BkcUrl *url, BkcStore **store, BkcError *err)
 {
 	const BkcStoreDriver *driver = find_driver(url, err);
@@ -356,6 +370,47 @@ bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err)
 		store->ops->hold(store, name, on, err);
 }
 
+/* ---- storage classes ---- */
+
+bool
+bkc_store_use_class(BkcStore *store, const char *class, BkcError *err)
+{
+	if (class[0] == '\0')
+		return true;
+	if ((store->caps & BKC_CAP_CLASSES) == 0)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "repository \"%s\" has no storage classes",
+							 store->location);
+	if (snprintf(store->class, sizeof(store->class), "%s", class) >= (int) sizeof(store->class))
+		return bkc_error_set(err, BKC_ERR_INVALID, "storage class \"%s\" is too long", class);
+	return true;
+}
+
+bool
+bkc_store_try_class(BkcStore *store, BkcError *err)
+{
+	return store->class[0] == '\0' || store->ops->try_class == NULL ||
+		(bkc_host_check(err) && store->ops->try_class(store, err));
+}
+
+bool
+bkc_store_archived(BkcStore *store, const char *prefix, BkcArchiveEach each, void *arg,
+				   BkcError *err)
+{
+	return check_prefix(prefix, err) &&
+		bkc_host_check(err) &&
+		(store->ops->archived == NULL || store->ops->archived(store, prefix, each, arg, err));
+}
+
+bool
+bkc_store_thaw(BkcStore *store, const char *name, int days, BkcError *err)
+{
+	if (store->ops->thaw == NULL)
+		return bkc_error_set(err, BKC_ERR_UNSUPPORTED, "repository \"%s\" has no storage classes",
+							 store->location);
+	return check_names(&name, 1, err) && bkc_host_check(err) &&
+		store->ops->thaw(store, name, days, err);
+}
+
 bool
 bkc_store_sweep(BkcStore *store, const char *prefix, BkcError *err)
 {
@@ -534,5 +589,5 @@ bkc_store_probe(BkcStore *store, const char *who, BkcError *err)
 		return bkc_error_context(err, "could not %s repository \"%s\"", probe_steps[i].what,
 								 store->location);
 	}
-	return true;
+	return bkc_store_try_class(store, err);
 }

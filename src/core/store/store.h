@@ -50,6 +50,25 @@ typedef struct BkcReader BkcReader;
 /* capabilities: where a driver is stronger than the contract */
 #define BKC_CAP_CREATE_ONLY		0x01	/* of two racing commits exactly one wins */
 #define BKC_CAP_SPACE			0x02	/* bkc_store_space() knows the free space */
+#define BKC_CAP_CLASSES			0x04	/* it has storage classes */
+
+#define BKC_STORE_CLASS_MAX		64
+
+/* How far an object in an archive class is from being read. */
+typedef struct BkcArchive
+{
+	enum
+	{
+		BKC_ARCHIVE_FROZEN,		/* a thaw must be requested */
+		BKC_ARCHIVE_THAWING,	/* it was */
+		BKC_ARCHIVE_THAWED		/* can be read for a while */
+	}			state;
+	char		class[BKC_STORE_CLASS_MAX];
+	int64_t		until;			/* THAWED: microseconds since 1970; 0 = not known */
+} BkcArchive;
+
+typedef bool (*BkcArchiveEach) (void *arg, const char *name, uint64_t size,
+								const BkcArchive *archive, BkcError *err);
 
 /* What bkc_store_describe() tells. */
 typedef enum BkcStoreLevel
@@ -91,6 +110,8 @@ typedef struct BkcStoreDriver
 	const char *scheme;			/* "file" */
 	const char *const *params;	/* own URL parameters, NULL-terminated */
 	bool		(*check) (const BkcUrl *url, BkcError *err);	/* well formed?  Touches nothing. */
+	bool		(*check_class) (const BkcUrl *url, const char *class,
+								BkcError *err); /* or NULL: there are none */
 	bool		(*open) (const BkcUrl *url, BkcStore **store, BkcError *err);
 } BkcStoreDriver;
 
@@ -114,6 +135,11 @@ typedef struct BkcStoreOps
 						 BkcError *err);	/* or NULL: there are none */
 	bool		(*remove_former) (BkcStore *store, const char *prefix,
 								  BkcError *err);	/* or NULL: nothing to do */
+	bool		(*try_class) (BkcStore *store, BkcError *err);	/* or NULL: there are none */
+	bool		(*archived) (BkcStore *store, const char *prefix, BkcArchiveEach each, void *arg,
+							 BkcError *err);	/* or NULL: nothing ever is */
+	bool		(*thaw) (BkcStore *store, const char *name, int days,
+						 BkcError *err);	/* or NULL: likewise */
 	bool		(*sweep) (BkcStore *store, const char *prefix, BkcError *err);
 	bool		(*tidy) (BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						 BkcError *err);	/* or NULL: nothing to do */
@@ -150,6 +176,9 @@ struct BkcStore
 	 * metadata beside objects; 0 when not known.
 	 */
 	uint64_t	backup_size;
+
+	/* "" = the place's own; set by open from the URL, then by bkc_store_use_class() */
+	char		class[BKC_STORE_CLASS_MAX];
 
 	BkcStoreFacts facts;		/* drivers: by the calls below; the rest is kept below */
 
@@ -271,6 +300,34 @@ extern bool bkc_store_locked(BkcStore *store, const char *name, int64_t *until, 
 extern bool bkc_store_hold(BkcStore *store, const char *name, bool on, BkcError *err);
 
 /*
+ * ---- storage classes ----
+ *
+ * The packs of copy workers (bkc_name_is_bulk), nearly all of a backup, may be in a class of their
+ * own: a cheaper one, and perhaps an archive, from which nothing can be read before a thaw was
+ * requested and hours have passed.  Whatever lists, checks, expires or catalogues backups, or
+ * recovers, reads other objects; those are never put into an archive.
+ */
+
+/* Can objects of that repository be in that class, as far as can be known without asking? */
+extern bool bkc_store_check_class(const BkcUrl *url, const char *class, BkcError *err);
+
+/* Write packs into that class from now on; "" is no change.  For a class that was checked. */
+extern bool bkc_store_use_class(BkcStore *store, const char *class, BkcError *err);
+
+/* Ask whether the repository knows the class of packs to be written; leaves nothing behind. */
+extern bool bkc_store_try_class(BkcStore *store, BkcError *err);
+
+/* Call each() for every object below prefix that is in an archive, thawed or not. */
+extern bool bkc_store_archived(BkcStore *store, const char *prefix, BkcArchiveEach each, void *arg,
+							   BkcError *err);
+
+/*
+ * Request that an object in an archive can be read for that many days, begun when it can.  The
+ * provider bills it.  True as well when it was requested before.
+ */
+extern bool bkc_store_thaw(BkcStore *store, const char *name, int days, BkcError *err);
+
+/*
  * Remove what unfinished writes below prefix have left behind (temporary
  * files, multipart uploads) and empty folders.  Only for prefixes that the
  * caller owns and to which nobody is writing.
@@ -301,7 +358,7 @@ extern bool bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err
 /*
  * A reachable and writable repository?  Writes, reads back, lists and removes
  * a small object "probe/<who>/<random>", after clearing what a probe of the
- * same caller has left there.  who is one component of a name, and only one
+ * same caller has left there, and tries its class.  who is one component of a name, and only one
  * process uses it at a time.  Errors say which step failed.
  */
 extern bool bkc_store_probe(BkcStore *store, const char *who, BkcError *err);

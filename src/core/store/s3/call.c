@@ -271,16 +271,23 @@ retry_after(const BkcS3Call *call)
 }
 
 bool
-bkc_s3_call_date(const BkcS3Call *call, int64_t *usec)
+bkc_s3_parse_date(const char *text, int64_t *usec)
 {
-	char		text[64];
 	struct tm	tm = {0};
 
-	if (!bkc_http_header(&call->http, "date", text, sizeof(text)) ||
-		strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
+	if (strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
 		return false;
 	*usec = (int64_t) timegm(&tm) * 1000000;
 	return true;
+}
+
+bool
+bkc_s3_call_date(const BkcS3Call *call, int64_t *usec)
+{
+	char		text[64];
+
+	return bkc_http_header(&call->http, "date", text, sizeof(text)) &&
+		bkc_s3_parse_date(text, usec);
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/s3/bucket.h"
 
 #define DEFAULT_REGION	"us-east-1"
 #define MIB				((uint64_t) 1 << 20)
@@ -350,10 +351,31 @@ take_transfer(const BkcUrl *url, BkcS3Config *c, BkcError *err)
 	return true;
 }
 
+static bool
+take_class(const BkcUrl *url, const char *key, char **out, BkcError *err)
+{
+	static const char hint[] = "It is a name such as STANDARD_IA.";
+
+	return take_text(url, key, "_-", hint, out, err) &&
+		(*out == NULL || strlen(*out) < BKC_STORE_CLASS_MAX || bad_value(url, key, hint, err));
+}
+
+/* A server that recovers does not wait for hours. */
+static bool
+check_wal_class(const BkcUrl *url, const BkcS3Config *c, BkcError *err)
+{
+	if (c->wal_storage_class == NULL || !bkc_s3_is_archive(c->wal_storage_class))
+		return true;
+	bkc_error_set(err, BKC_ERR_INVALID, "WAL cannot be put into the archive class \"%s\"",
+				  c->wal_storage_class);
+	bkc_error_detail(err, "Repository URL \"%s\": nothing in an archive can be read at once, and whoever recovers needs WAL at any moment.",
+					 url->text);
+	return bkc_error_hint(err, "Classes for \"wal_storage_class\" are those with instant access: STANDARD_IA, GLACIER_IR and the like.");
+}
+
 bool
 bkc_s3_config(const BkcUrl *url, BkcS3Config *config, BkcError *err)
 {
-	static const char class_hint[] = "It is a name such as STANDARD_IA.";
 	BkcS3Config own = {0};
 	bool		ok = false;
 
@@ -375,8 +397,9 @@ bkc_s3_config(const BkcUrl *url, BkcS3Config *config, BkcError *err)
 		take_lock(url, &own, err) &&
 		take_tags(url, &own, err) &&
 		take_transfer(url, &own, err) &&
-		take_text(url, "storage_class", "_-", class_hint, &own.storage_class, err) &&
-		take_text(url, "wal_storage_class", "_-", class_hint, &own.wal_storage_class, err) &&
+		take_class(url, "storage_class", &own.storage_class, err) &&
+		take_class(url, "wal_storage_class", &own.wal_storage_class, err) &&
+		check_wal_class(url, &own, err) &&
 		take_path(url, "credentials", &own.credentials, err) &&
 		take_text(url, "profile", "-_.", "It is a name in a credentials file.", &own.profile, err);
 

@@ -21,6 +21,7 @@ typedef struct Entry
 	char	   *id;				/* of an upload, else NULL */
 	uint64_t	size;
 	int64_t		begun;			/* an upload; 0 when not known */
+	char		class[BKC_STORE_CLASS_MAX]; /* an object; "" when the server does not say it */
 } Entry;
 
 typedef struct Page
@@ -140,6 +141,11 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 	if (strcmp(path, "Contents/Size") == 0)
 		return bkc_parse_u64(text, INT64_MAX, &e->size) ||
 			bkc_error_set(err, BKC_ERR_CORRUPT, "S3 lists an object of size \"%.32s\"", text);
+	if (strcmp(path, "Contents/StorageClass") == 0)
+	{
+		snprintf(e->class, sizeof(e->class), "%s", text);
+		return true;
+	}
 	if (strcmp(path, "NextContinuationToken") == 0 || strcmp(path, "NextKeyMarker") == 0)
 		return keep(&page->token, text, err);
 	if (strcmp(path, "NextUploadIdMarker") == 0)
@@ -228,11 +234,9 @@ name_of(const BkcS3Store *store, const char *key)
 }
 
 bool
-bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
-			bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
-			void *arg, BkcError *err)
+bkc_s3_list_classes(BkcS3Store *s3, const char *prefix, bool deep, BkcS3ListEach each, void *arg,
+					BkcError *err)
 {
-	BkcS3Store *s3 = (BkcS3Store *) store;
 	Page		page = {0};
 	bool		ok;
 
@@ -246,11 +250,35 @@ bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
 			/* an object whose name ends with a slash is how consoles draw a folder */
 			if (name != NULL && (!deep || name[strlen(name) - 1] != '/') &&
 				strcmp(name, prefix) != 0)
-				ok = each(arg, name, page.entries[i].size, err);
+				ok = each(arg, name, page.entries[i].size, page.entries[i].class, err);
 		}
 	} while (ok && page.truncated);
 	page_free(&page);
 	return ok;
+}
+
+typedef struct Plain
+{
+	bool		(*each) (void *arg, const char *name, uint64_t size, BkcError *err);
+	void	   *arg;
+} Plain;
+
+static bool
+without_class(void *arg, const char *name, uint64_t size, const char *class, BkcError *err)
+{
+	Plain	   *plain = arg;
+
+	return plain->each(plain->arg, name, size, err);
+}
+
+bool
+bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
+			bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
+			void *arg, BkcError *err)
+{
+	Plain		plain = {each, arg};
+
+	return bkc_s3_list_classes((BkcS3Store *) store, prefix, deep, without_class, &plain, err);
 }
 
 /* ---- uploads ---- */

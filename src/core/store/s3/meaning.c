@@ -22,6 +22,7 @@ typedef struct Document
 	char		message[256];
 	char		request_id[128];
 	char		region[64];
+	char		class[BKC_STORE_CLASS_MAX];
 } Document;
 
 static const struct
@@ -48,8 +49,8 @@ static const struct
 	{"PermanentRedirect", BKC_ERR_INVALID, "Check \"region\" and \"endpoint\" in the repository's URL."},
 	{"TemporaryRedirect", BKC_ERR_INVALID, "Check \"region\" and \"endpoint\" in the repository's URL."},
 	{"IllegalLocationConstraintException", BKC_ERR_INVALID, "Check \"region\" in the repository's URL."},
-	{"InvalidStorageClass", BKC_ERR_INVALID, "Check \"storage_class\" and \"wal_storage_class\" in the repository's URL."},
-	{"InvalidObjectState", BKC_ERR_STATE, "The object lies in an archive class: it must be restored from there first."},
+	{"InvalidStorageClass", BKC_ERR_INVALID, "Check the class that the backup was told, and \"storage_class\" and \"wal_storage_class\" in the repository's URL."},
+	{"InvalidObjectState", BKC_ERR_ARCHIVED, "It is in an archive class and must be thawed first, which takes hours: \"pg_backupctl restore --thaw\" requests that for the packs of a backup."},
 	{"BadDigest", BKC_ERR_UNAVAILABLE, NULL},	/* changed on the way */
 	{"XAmzContentSHA256Mismatch", BKC_ERR_UNAVAILABLE, NULL},
 	{"IncompleteBody", BKC_ERR_UNAVAILABLE, NULL},
@@ -99,6 +100,7 @@ take_element(void *arg, const char *path, const char *text, BkcError *err)
 		{"Message", d->message, sizeof(d->message)},
 		{"RequestId", d->request_id, sizeof(d->request_id)},
 		{"Region", d->region, sizeof(d->region)},
+		{"StorageClass", d->class, sizeof(d->class)},
 	};
 
 	if (path[0] == '\0' && text != NULL)
@@ -220,8 +222,8 @@ bkc_s3_meaning(BkcS3Store *store, BkcS3Call *call)
 	err->http_status = call->http.status;
 	if (!bkc_http_header(&call->http, "x-amz-request-id", id, sizeof(id)))
 		snprintf(id, sizeof(id), "%s", d.request_id);
-	bkc_error_detail(err, "%s %s, request id %s.", call->method, store->config.origin,
-					 id[0] != '\0' ? id : "not given");
+	bkc_error_detail(err, "%s %s, request id %s%s%s.", call->method, store->config.origin,
+					 id[0] != '\0' ? id : "not given", d.class[0] != '\0' ? ", storage class " : "", d.class);
 	if (hint != NULL)
 		bkc_error_hint(err, "%s", hint);
 	if (code == BKC_ERR_INVALID && other_region(store, call, &d, region, sizeof(region)))

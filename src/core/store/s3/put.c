@@ -18,6 +18,7 @@
 
 #include "base/host.h"
 #include "base/text.h"
+#include "store/s3/bucket.h"
 
 /* The object that create-only is tried on.  Its name is one that listings never show. */
 #define MARKER	BKC_STORE_TMP_PREFIX "create-only"
@@ -112,16 +113,34 @@ label_headers(const BkcS3Store *store, BkcS3Call *call, const char *name, BkcErr
 	return bkc_s3_call_header(call, "x-amz-meta-backup-size", text, err);
 }
 
+/*
+ * NULL: the bucket's.  An archive holds nothing that is read at once, so only bulk goes there; the
+ * URL's other classes are for all that stays.
+ */
+static const char *
+class_of(const BkcS3Store *store, const char *name)
+{
+	const BkcS3Config *c = &store->config;
+	BkcWalName	parsed;
+
+	if (!bkc_s3_lives_long(name))
+		return NULL;
+	if (bkc_name_is_bulk(name))
+		return store->base.class[0] != '\0' ? store->base.class : NULL;
+	if (c->wal_storage_class != NULL && bkc_name_parse_wal(name, &parsed))
+		return c->wal_storage_class;
+	if (c->storage_class == NULL || bkc_s3_is_archive(c->storage_class))
+		return NULL;
+	return c->storage_class;
+}
+
 bool
 bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, const char *upload,
 					  BkcError *err)
 {
 	const BkcS3Config *c = &store->config;
-	BkcWalName	parsed;
-	bool		wal = bkc_name_parse_wal(name, &parsed);
 	bool		lasting = bkc_s3_lives_long(name);
-	const char *class = wal && c->wal_storage_class != NULL ? c->wal_storage_class
-		: c->storage_class;
+	const char *class = class_of(store, name);
 
 	return bkc_s3_call_header(call, "content-type", "application/octet-stream", err) &&
 		bkc_s3_call_header(call, BKC_S3_META_UPLOAD, upload, err) &&
@@ -132,7 +151,7 @@ bkc_s3_object_headers(BkcS3Store *store, BkcS3Call *call, const char *name, cons
 		 bkc_s3_call_header(call, "x-amz-server-side-encryption-aws-kms-key-id", c->sse_kms_key, err)) &&
 		bkc_s3_sse_c_headers(store, call, err) &&
 		(!lasting || c->tags == NULL || bkc_s3_call_header(call, "x-amz-tagging", c->tags, err)) &&
-		(!lasting || class == NULL || bkc_s3_call_header(call, "x-amz-storage-class", class, err)) &&
+		(class == NULL || bkc_s3_call_header(call, "x-amz-storage-class", class, err)) &&
 		(!lasting || lock_headers(store, call, name, err));
 }
 

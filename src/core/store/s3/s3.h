@@ -82,6 +82,9 @@ typedef struct BkcS3Store
 	bool		lock_again;
 	bool		tags_again;
 
+	/* an archive class that is a mere name here: objects in it are read as any other */
+	char		plain_class[BKC_STORE_CLASS_MAX];
+
 	/* header values of SSE-C, when configured; wiped at close */
 	char		sse_c_key[64];
 	char		sse_c_md5[32];
@@ -165,6 +168,9 @@ extern bool bkc_s3_call_again(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 /* The server's time when it answered; false when the reply does not say it. */
 extern bool bkc_s3_call_date(const BkcS3Call *call, int64_t *usec);
 
+/* "Fri, 20 Nov 2026 12:03:01 GMT", and whatever behind it. */
+extern bool bkc_s3_parse_date(const char *text, int64_t *usec);
+
 /* "2026-11-20T12:03:01.123Z", with any fraction of a second, which is left out. */
 extern bool bkc_s3_parse_time(const char *text, int64_t *usec);
 
@@ -244,6 +250,12 @@ extern bool bkc_s3_open_read(BkcStore *store, const char *name, uint64_t offset,
 extern bool bkc_s3_list(BkcStore *store, const char *prefix, bool deep,
 						bool (*each) (void *arg, const char *name, uint64_t size, BkcError *err),
 						void *arg, BkcError *err);
+
+/* The same with each object's storage class, "" where the server does not say it. */
+typedef bool (*BkcS3ListEach) (void *arg, const char *name, uint64_t size, const char *class,
+							   BkcError *err);
+extern bool bkc_s3_list_classes(BkcS3Store *s3, const char *prefix, bool deep, BkcS3ListEach each,
+								void *arg, BkcError *err);
 extern bool bkc_s3_remove(BkcStore *store, const char *const *names, size_t n, BkcError *err);
 extern bool bkc_s3_locked(BkcStore *store, const char *name, int64_t *until, BkcError *err);
 extern bool bkc_s3_hold(BkcStore *store, const char *name, bool on, BkcError *err);
@@ -257,6 +269,14 @@ extern bool bkc_s3_remove_former(BkcStore *store, const char *prefix, BkcError *
 extern bool bkc_s3_sweep(BkcStore *store, const char *prefix, BkcError *err);
 extern bool bkc_s3_tidy(BkcStore *store, const char *prefix, uint64_t seconds, uint64_t *n,
 						BkcError *err);
+
+/* ---- archive.c ---- */
+
+extern bool bkc_s3_check_class(const BkcUrl *url, const char *class, BkcError *err);
+extern bool bkc_s3_try_class(BkcStore *store, BkcError *err);
+extern bool bkc_s3_archived(BkcStore *store, const char *prefix, BkcArchiveEach each, void *arg,
+							BkcError *err);
+extern bool bkc_s3_thaw(BkcStore *store, const char *name, int days, BkcError *err);
 
 /* With how many unfinished uploads below the repository nothing happened for that long. */
 extern bool bkc_s3_count_uploads(BkcS3Store *store, uint64_t seconds, uint64_t *n, BkcError *err);

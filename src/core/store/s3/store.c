@@ -67,6 +67,9 @@ static const BkcStoreOps s3_store_ops = {
 	.locked = bkc_s3_locked,
 	.hold = bkc_s3_hold,
 	.remove_former = bkc_s3_remove_former,
+	.try_class = bkc_s3_try_class,
+	.archived = bkc_s3_archived,
+	.thaw = bkc_s3_thaw,
 	.sweep = bkc_s3_sweep,
 	.tidy = bkc_s3_tidy,
 	.describe = bkc_s3_describe,
@@ -124,7 +127,7 @@ s3_open(const BkcUrl *url, BkcStore **store, BkcError *err)
 	if (s3 == NULL)
 		return bkc_error_oom(err);
 	s3->base.ops = &s3_store_ops;
-	s3->base.caps = BKC_CAP_CREATE_ONLY;
+	s3->base.caps = BKC_CAP_CREATE_ONLY | BKC_CAP_CLASSES;
 	if (!bkc_s3_config(url, &s3->config, err) ||
 		!read_sse_c_key(s3, err) ||
 		!bkc_http_new(&s3->config.http, &s3->http, err) ||
@@ -134,6 +137,8 @@ s3_open(const BkcUrl *url, BkcStore **store, BkcError *err)
 		s3_close(&s3->base);
 		return false;
 	}
+	if (s3->config.storage_class != NULL)
+		snprintf(s3->base.class, sizeof(s3->base.class), "%s", s3->config.storage_class);
 	*store = &s3->base;
 	return true;
 }
@@ -142,5 +147,6 @@ const BkcStoreDriver bkc_store_s3_driver = {
 	.scheme = "s3",
 	.params = bkc_s3_params,
 	.check = s3_check,
+	.check_class = bkc_s3_check_class,
 	.open = s3_open,
 };

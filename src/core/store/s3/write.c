@@ -170,7 +170,7 @@ look_first(S3Writer *w, BkcError *err)
 		return true;
 
 	/* not by HEAD: a 404 without document may come from anybody, and the object be replaced */
-	if (bkc_s3_ask(w->store, w->name, err))
+	if (bkc_s3_ask(w->store, w->name, err) || err->code == BKC_ERR_ARCHIVED)
 		return bkc_error_set(err, BKC_ERR_EXISTS, "an object of that name exists");
 	return err->code == BKC_ERR_NOT_FOUND;
 }
