@@ -299,6 +299,20 @@ RETURNS SETOF record
 COMMENT ON FUNCTION @extschema@.backup_archiver_state()
 	IS 'WAL archiving as it stands in shared memory and pg_wal; see the view backup_archiver';
 
+CREATE FUNCTION @extschema@.backup_repository_state(
+	OUT repository text, OUT answered_at timestamptz, OUT failed_at timestamptz,
+	OUT failing_since timestamptz, OUT error text,
+	OUT key_failed_at timestamptz, OUT key_error text,
+	OUT clock_ahead interval, OUT certificate_until timestamptz,
+	OUT credentials_until timestamptz)
+RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'bkc_sql_repository_state'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.backup_repository_state()
+	IS 'what was last seen of each repository, by whoever has asked it since the server''s start; part of backup_health';
+
 CREATE VIEW @extschema@.backup_archiver AS
 SELECT a.repository, a.status, a.last_archived_file, a.last_archived_time,
 	a.archived_to, a.timeline, a.backlog_segments,
@@ -1072,7 +1086,7 @@ COMMENT ON FUNCTION @extschema@.backup_clock_is_right()
 -- otherwise read the one and reach the other.
 CREATE TABLE @extschema@.backup_target (
 	name text PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$'),
-	kind text NOT NULL CHECK (kind IN ('webhook', 'slack', 'email')),
+	kind text NOT NULL CHECK (kind IN ('webhook', 'slack', 'email', 'cloudwatch')),
 	url text,
 	secret_file text,
 	settings jsonb NOT NULL DEFAULT '{}' CHECK (pg_catalog.jsonb_typeof(settings) = 'object'),
@@ -1108,7 +1122,7 @@ COMMENT ON TABLE @extschema@.backup_target IS 'where events are sent; see backup
 COMMENT ON COLUMN @extschema@.backup_target.secret_file IS 'file that only the server''s user reads: a bearer token, the password of a mail server, or the URL of a webhook that is secret itself';
 COMMENT ON COLUMN @extschema@.backup_target.last_event IS 'all events up to this one are done with, those in missing excepted';
 COMMENT ON COLUMN @extschema@.backup_target.missing IS 'ids below last_event that were not there; their transactions may still commit';
-COMMENT ON COLUMN @extschema@.backup_target.failures IS 'attempts that have failed since the last success; the next one is at retry_at';
+COMMENT ON COLUMN @extschema@.backup_target.failures IS 'attempts that have failed since the last success; the next one, and the next metrics, are at retry_at';
 COMMENT ON TABLE @extschema@.backup_target_sent IS 'failures that a target was told of, until it is told that they are over';
 
 CREATE FUNCTION @extschema@.backup_target_changed() RETURNS trigger
@@ -1123,13 +1137,13 @@ COMMENT ON FUNCTION @extschema@.backup_target_changed()
 
 CREATE FUNCTION @extschema@.backup_notify_check(
 	kind text, url text, secret_file text, ca_file text, mail_from text, mail_to text,
-	mail_user text, tls text, timeout text)
+	mail_user text, tls text, timeout text, region text, send_interval text)
 RETURNS void
 	AS 'MODULE_PATHNAME', 'bkc_sql_notify_check'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION @extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text)
+COMMENT ON FUNCTION @extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text, text, text)
 	IS 'raise what is wrong with a target; part of backup_notify_target(); superuser only';
 
 CREATE FUNCTION @extschema@.backup_notify_target(
@@ -1161,17 +1175,17 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	SELECT k INTO unknown FROM pg_catalog.jsonb_object_keys(s) k
-	WHERE k NOT IN ('ca_file', 'from', 'to', 'user', 'tls', 'timeout') ORDER BY k LIMIT 1;
+	WHERE k NOT IN ('ca_file', 'from', 'to', 'user', 'tls', 'timeout', 'region', 'interval') ORDER BY k LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'unknown setting "%" of a target', unknown
 			USING ERRCODE = 'invalid_parameter_value',
-				  HINT = 'Settings are: ca_file, from, to, user, tls, timeout. Secrets belong into secret_file.';
+				  HINT = 'Settings are: ca_file, from, to, user, tls, timeout, region, interval. Secrets belong into secret_file.';
 	END IF;
 
 	-- raises what is wrong, also that the caller is no superuser
 	PERFORM @extschema@.backup_notify_check(backup_notify_target.kind, backup_notify_target.url,
 		backup_notify_target.secret_file, s ->> 'ca_file', s ->> 'from', s ->> 'to', s ->> 'user',
-		s ->> 'tls', s ->> 'timeout');
+		s ->> 'tls', s ->> 'timeout', s ->> 'region', s ->> 'interval');
 	INSERT INTO @extschema@.backup_target AS t (name, kind, url, secret_file, settings, min_severity,
 		kinds, repeat_interval, enabled, last_event)
 	VALUES (backup_notify_target.name, backup_notify_target.kind, backup_notify_target.url,
@@ -1278,10 +1292,14 @@ INSERT INTO @extschema@.backup_threshold (check_name, warning, critical, unit, d
 	('archiving', 1, 15, 'minutes', 'a repository has taken no WAL for so long'),
 	('backup_duration', 2, 5, 'times', 'last duration against the median of the ten before'),
 	('backup_size', 1.5, 4, 'times', 'last size against the median of the ten before, larger or smaller'),
+	('certificate', 21, 7, 'days', 'the certificate of the repository''s server ends within that time'),
+	('clock_skew', 30, 300, 'seconds', 'the repository''s clock is ahead of this server''s or behind'),
+	('credentials', 60, 5, 'minutes', 'credentials that could not be renewed end within that time'),
 	('failed_backups', 1, 3, 'in a row', 'backups that have failed since the last good one'),
 	('last_backup', 26, 50, 'hours', 'age of the last good backup, where no schedule says how often'),
 	('last_backup_schedule', 1.25, 2.25, 'intervals', 'the same where there is a schedule, in intervals of it'),
 	('possible_loss', 300, 3600, 'seconds', 'what was committed so long ago is in no repository yet'),
+	('repository', 1, 15, 'minutes', 'a repository has not answered, or refused us, for so long'),
 	('schedule_failures', 1, 3, 'in a row', 'runs of a schedule that have failed'),
 	('schedule_late', 60, 1440, 'minutes', 'a schedule is due for so long and does not run'),
 	('space', 24, 4, 'hours', 'pg_wal''s file system will be full within that time'),
@@ -1460,6 +1478,8 @@ WITH repo AS MATERIALIZED (
 				FROM @extschema@.backup_cron_next(e.cron, 8, NULL, e.time_zone) n) g) i
 	WHERE e.enabled AND e.type = 'full'
 	GROUP BY 1
+), seen AS MATERIALIZED (
+	SELECT s.*, pg_catalog.clock_timestamp() AS now FROM @extschema@.backup_repository_state() s
 ), finding (number, check_name, repository, least, value, raw, below, warning, critical, unit, advice) AS (
 	-- least: 0 ok, 1 warning, 2 critical, whatever the thresholds say
 	SELECT 1, 'enabled', NULL::text, CASE e.value WHEN 'off' THEN 1 ELSE 0 END, e.value,
@@ -1552,6 +1572,28 @@ WITH repo AS MATERIALIZED (
 	FROM repo r CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS n FROM @extschema@.backup_policy p
 		WHERE p.repository IN (r.repository, '*')) p
 	UNION ALL
+	SELECT 17, 'repository', s.repository, 0,
+		CASE WHEN s.failing_since IS NOT NULL THEN 'no answer for ' || @extschema@.backup_age_text(s.now - s.failing_since)
+				|| ': ' || pg_catalog."left"(pg_catalog.replace(s.error, E'\n', ' '), 60)
+			ELSE COALESCE('answered ' || @extschema@.backup_age_text(s.now - s.answered_at) || ' ago', 'not asked yet') END,
+		CASE WHEN s.failing_since IS NULL THEN 0 ELSE pg_catalog.round(EXTRACT(epoch FROM s.now - s.failing_since) / 60, 2) END,
+		false, t.warning, t.critical, t.unit, 'SELECT * FROM backup_check(' || pg_catalog.quote_literal(s.repository) || ')'
+	FROM seen s LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'repository'
+	UNION ALL
+	SELECT 18, 'key', s.repository, CASE WHEN s.key_failed_at IS NULL THEN 0 ELSE 2 END,
+		COALESCE('missing: ' || pg_catalog."left"(pg_catalog.replace(s.key_error, E'\n', ' '), 60), 'none is missing'),
+		NULL, false, NULL, NULL, NULL, 'give it back: without it nothing is written, and nothing restored'
+	FROM seen s
+	UNION ALL
+	SELECT 19, 'clock_skew', s.repository, 0,
+		CASE WHEN s.clock_ahead IS NULL THEN 'not known'
+			WHEN EXTRACT(epoch FROM s.clock_ahead) >= 1 THEN @extschema@.backup_age_text(s.clock_ahead) || ' ahead'
+			WHEN EXTRACT(epoch FROM s.clock_ahead) <= -1 THEN @extschema@.backup_age_text(-s.clock_ahead) || ' behind'
+			ELSE 'none' END,
+		pg_catalog.round(pg_catalog.abs(EXTRACT(epoch FROM s.clock_ahead)), 1), false, t.warning, t.critical, t.unit,
+		'set the wrong clock, best by NTP'
+	FROM seen s LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'clock_skew'
+	UNION ALL
 	SELECT 20, 'archiving', r.repository,
 		CASE WHEN r.status IN ('refused', 'hole') THEN 2 WHEN r.status IN ('failing', 'not configured') THEN 1 ELSE 0 END,
 		r.status,
@@ -1597,6 +1639,22 @@ WITH repo AS MATERIALIZED (
 	FROM repo r LEFT JOIN LATERAL (SELECT e.at, e.severity FROM @extschema@.backup_event e
 		WHERE e.kind = 'wal-check' AND e.result <> 'cancelled' AND COALESCE(e.repository, r.repository) = r.repository
 		ORDER BY e.at DESC LIMIT 1) e ON true
+	UNION ALL
+	SELECT 25, 'certificate', s.repository, 0,
+		CASE WHEN s.certificate_until IS NULL THEN 'no TLS seen'
+			WHEN s.certificate_until <= s.now THEN 'expired'
+			ELSE 'valid for ' || @extschema@.backup_age_text(s.certificate_until - s.now) END,
+		pg_catalog.round(EXTRACT(epoch FROM s.certificate_until - s.now) / 86400, 2), true, t.warning, t.critical, t.unit,
+		'have the certificate of the repository''s server renewed'
+	FROM seen s LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'certificate'
+	UNION ALL
+	SELECT 26, 'credentials', s.repository, 0,
+		CASE WHEN s.credentials_until IS NULL THEN 'fine'
+			WHEN s.credentials_until <= s.now THEN 'expired'
+			ELSE 'not renewed, valid for ' || @extschema@.backup_age_text(s.credentials_until - s.now) END,
+		pg_catalog.round(EXTRACT(epoch FROM s.credentials_until - s.now) / 60, 2), true, t.warning, t.critical, t.unit,
+		'the server log says why they could not be renewed'
+	FROM seen s LEFT JOIN @extschema@.backup_threshold t ON t.check_name = 'credentials'
 ), rated AS (
 	SELECT f.*, GREATEST(f.least,
 		CASE WHEN f.raw IS NULL THEN 0
@@ -1883,6 +1941,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_jobs(),
 	@extschema@.backup_job_counts(),
 	@extschema@.backup_archiver_state(),
+	@extschema@.backup_repository_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_take_over(text),
 	@extschema@.backup_wal_conflict_resolve(text, text),
@@ -1909,7 +1968,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_clock_is_right(),
 	@extschema@.backup_event_added(),
 	@extschema@.backup_target_changed(),
-	@extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text),
+	@extschema@.backup_notify_check(text, text, text, text, text, text, text, text, text, text, text),
 	@extschema@.backup_notify_target(text, text, text, text, jsonb, text, text[], interval, boolean),
 	@extschema@.backup_notify_remove(text),
 	@extschema@.backup_notify_test(text)
@@ -1924,6 +1983,7 @@ GRANT SELECT ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
 	@extschema@.backup_job_counts(),
 	@extschema@.backup_archiver_state(),
+	@extschema@.backup_repository_state(),
 	@extschema@.backup_recovery_windows(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text) TO pg_monitor;
 GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,

@@ -27,7 +27,9 @@ SELECT storage_class, price_per_gib_month, currency, as_of, source, changed FROM
 \pset null -
 SELECT repository, tier, last_success, size, trend, duration, completed, failed, next_run, wal FROM backup_status;
 SELECT status, check_name, repository, value, threshold, advice FROM backup_health
-WHERE check_name <> 'space';
+WHERE check_name NOT IN ('space', 'repository', 'clock_skew');
+SELECT status, check_name, threshold, value ~ '^not (asked yet|known)$|^answered \d+ \w+ ago$|^none$' AS value
+FROM backup_health WHERE check_name IN ('repository', 'clock_skew');
 SELECT status, check_name, threshold, value ~ '^enough, \d+ [kMGT]B free$' AS value FROM backup_health WHERE check_name = 'space';
 SELECT * FROM backup_storage;
 -- what the thresholds know is what is looked at
@@ -49,6 +51,9 @@ SELECT s.last_id, s.last_label = c.label AS label, s.size_bytes = c.backup_size_
 	s.last_success_age > interval '0' AS age, s.trend_percent, s.running, s.cancelled, s.last_failure
 FROM backup_status s JOIN backup_catalog c ON c.id = s.last_id;
 SELECT status, check_name, repository, threshold FROM backup_health WHERE level > 0 OR check_name = 'last_backup';
+SELECT repository, answered_at > now() - interval '1 minute' AS answered, failing_since, error, key_failed_at, key_error,
+	abs(extract(epoch FROM clock_ahead)) < 1 AS clock, certificate_until, credentials_until
+FROM backup_repository_state();
 SELECT repository, tier, storage_class, backups, stored = pg_size_pretty(bytes) AS stored, monthly_cost FROM backup_storage;
 
 --
@@ -134,6 +139,7 @@ SELECT backup_repository_class('main');
 SELECT backup_metrics();
 SELECT * FROM backup_cost_forecast();
 SELECT backup_clock_jump();
+SELECT * FROM backup_repository_state();
 SELECT backup_age_text('1 s');
 SELECT backup_row_changed();
 RESET SESSION AUTHORIZATION;
@@ -150,6 +156,7 @@ SELECT count(*) FROM backup_price;
 SELECT count(*) FROM backup_cost_forecast('classic');
 SELECT backup_metrics() LIKE E'# TYPE%\n# EOF\n' AS metrics;
 SELECT backup_clock_jump();
+SELECT count(*) FROM backup_repository_state();
 SELECT count(*) FROM backup_wal_usage;
 DELETE FROM backup_wal_usage;
 UPDATE backup_threshold SET warning = 0;

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "pipe/object.h"
 #include "preflight.h"
+#include "seen.h"
 #include "settle.h"
 #include "utils/memutils.h"
 
@@ -133,8 +134,13 @@ make_data_key(BkcLeader *l)
 {
 	BkcError	err;
 
-	if (l->sealed)
-		check(bkc_keyring_make_backup(l->store, l->sysid, l->label, l->data_key, &err), &err);
+	if (l->sealed &&
+		!bkc_keyring_make_backup(l->store, l->sysid, l->label, l->data_key, &err))
+	{
+		if (err.code == BKC_ERR_KEY)
+			bkc_seen_key(l->repo, &err, false);
+		bkc_ereport(ERROR, &err);
+	}
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	l->job->sealed = l->sealed;
 	memcpy(l->job->data_key, l->data_key, sizeof(l->job->data_key));

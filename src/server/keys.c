@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "keys.h"
+#include "seen.h"
 #include "settings.h"
 #include "walshared.h"
 
@@ -228,10 +229,16 @@ bkc_repo_open(const BkcRepoDef *def, BkcStore **store, BkcError *err)
 
 	*store = NULL;
 	if (!get_keys(def, &keys, err))
+	{
+		if (err->code == BKC_ERR_KEY || err->code == BKC_ERR_ACCESS)
+			bkc_seen_key(def, err, true);
 		return bkc_error_context(err, "repository \"%s\"", def->name);
+	}
+	bkc_seen_key(def, NULL, true);
 	if (!bkc_store_open(&def->url, store, err))
 		return false;
 	bkc_keyring_attach(keys, *store);
+	bkc_seen_watch(def, *store);
 	return true;
 }
 

@@ -17,6 +17,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "notify.h"
+#include "notifymetrics.h"
 #include "settings.h"
 #include "sqlrun.h"
 #include "utils/builtins.h"
@@ -147,15 +148,14 @@ bkc_notify_place(BkcNotice *notice)
 		: psprintf("%llu", (unsigned long long) GetSystemIdentifier());
 }
 
-void
-bkc_notify_target(char *const *v, BkcTarget *target)
+bool
+bkc_notify_target(char *const *v, BkcTarget *target, BkcError *err)
 {
-	BkcError	err;
 	uint64_t	seconds = 0;
 
 	memset(target, 0, sizeof(*target));
-	if (!bkc_target_kind(v[0] != NULL ? v[0] : "", &target->kind, &err))
-		bkc_ereport(ERROR, &err);
+	if (!bkc_target_kind(v[0] != NULL ? v[0] : "", &target->kind, err))
+		return false;
 	target->url = v[1];
 	target->secret_file = v[2];
 	target->ca_file = v[3];
@@ -163,17 +163,26 @@ bkc_notify_target(char *const *v, BkcTarget *target)
 	target->to = v[5];
 	target->user = v[6];
 	if (v[7] != NULL && strcmp(v[7], "off") != 0 && strcmp(v[7], "required") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value \"%s\" for the setting \"tls\"", v[7]),
-				 errhint("Use required, or off for a mail server on this machine.")));
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid value \"%s\" for the setting \"tls\"", v[7]);
+		return bkc_error_hint(err, "Use required, or off for a mail server on this machine.");
+	}
 	target->plain = v[7] != NULL && strcmp(v[7], "off") == 0;
 	if (v[8] != NULL && (!bkc_parse_u64(v[8], 300, &seconds) || seconds < 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value \"%s\" for the setting \"timeout\"", v[8]),
-				 errhint("Use a number of seconds from 1 to 300.")));
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid value \"%s\" for the setting \"timeout\"", v[8]);
+		return bkc_error_hint(err, "Use a number of seconds from 1 to 300.");
+	}
 	target->timeout_ms = (int) seconds * 1000;
+	target->region = v[9];
+	seconds = 0;
+	if (v[10] != NULL && (!bkc_parse_u64(v[10], 86400, &seconds) || seconds < 1))
+	{
+		bkc_error_set(err, BKC_ERR_INVALID, "invalid value \"%s\" for the setting \"interval\"", v[10]);
+		return bkc_error_hint(err, "Use a number of seconds from 1 to 86400.");
+	}
+	target->interval_s = (int) seconds;
+	return true;
 }
 
 typedef struct Entry
@@ -206,7 +215,10 @@ number(const char *text)
 	return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
-/* Those whose turn it is, the healthy ones first; *wait_ms until the others want a look. */
+/*
+ * Those whose turn it is (what gets metrics waits like what has failed), the healthy ones first;
+ * *wait_ms until the others want a look.
+ */
 static Entry *
 read_targets(int *n, int *all, int64 *wait_ms)
 {
@@ -346,6 +358,20 @@ note_done(const Entry *e, const Next *next, bool sent, const char *error)
 }
 
 static void
+note_metrics(const Entry *e, int wait_s)
+{
+	const char *values[2] = {e->name, psprintf("%d", wait_s)};
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("UPDATE %s.backup_target SET failures = 0, last_error = NULL, missing = '{}',"
+					" last_event = (SELECT COALESCE(pg_catalog.max(e.id), 0) FROM %s.backup_event e),"
+					" last_sent = pg_catalog.clock_timestamp(),"
+					" retry_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $2::float8)"
+					" WHERE name OPERATOR(pg_catalog.=) $1", SPI_OK_UPDATE, 2, values);
+	bkc_sqlrun_finish();
+}
+
+static void
 note_failure(const Entry *e, const char *error, int wait_s)
 {
 	const char *values[3] = {e->name, error, psprintf("%d", wait_s)};
@@ -400,33 +426,49 @@ may_pass(const BkcError *err)
 		(err->code == BKC_ERR_INVALID && err->http_status == 404);
 }
 
+/* For the catalog; the log gets the first of a row. */
+static char *
+failure_text(const Entry *e, const char *what, const BkcError *err)
+{
+	BkcReport	report;
+	char	   *error;
+
+	if (err->code == BKC_ERR_CANCELLED)
+		bkc_ereport(ERROR, err);
+	bkc_report_from_error(&report, err);
+	error = bkc_report_line(&report);
+	bkc_text_clean(error);
+	if (e->failures == 0)
+		ereport(WARNING,
+				(errmsg("pg_backupctl could not send %s to target \"%s\": %s", what, e->name, error)));
+	return error;
+}
+
+static int
+wait_after_failure(const Entry *e, int asked)
+{
+	return Max(asked, FIRST_WAIT << Min(e->failures, MAX_DOUBLINGS));
+}
+
 /* false: it has failed, and is to be tried again in *wait_ms. */
 static bool
 send_next(Entry *e, Next *next, int64 *wait_ms)
 {
 	BkcTarget	target;
-	BkcReport	report;
 	BkcError	err;
-	int			asked;
+	int			asked = 0;
 	int			wait_s;
 	char	   *error;
 
 	prepare(next);
-	bkc_notify_target(e->values, &target);
-	if (bkc_target_send(&target, &next->notice, event_json(next), &asked, &err))
+	if (bkc_notify_target(e->values, &target, &err) &&
+		bkc_target_send(&target, &next->notice, event_json(next), &asked, &err))
 	{
 		note_done(e, next, true, NULL);
 		e->failures = 0;
 		return true;
 	}
-	if (err.code == BKC_ERR_CANCELLED)
-		bkc_ereport(ERROR, &err);
-	bkc_report_from_error(&report, &err);
-	error = bkc_report_line(&report);
-	bkc_text_clean(error);
-	if (e->failures == 0)
-		ereport(WARNING,
-				(errmsg("pg_backupctl could not send an alarm to target \"%s\": %s", e->name, error)));
+	error = failure_text(e, "an alarm", &err);
 	if (!may_pass(&err) && e->failures + 1 >= GIVE_UP)
 	{
 		error = psprintf("event %s was not sent: %s", next->id, error);
@@ -436,10 +478,33 @@ send_next(Entry *e, Next *next, int64 *wait_ms)
 		e->failures = 0;
 		return true;
 	}
-	wait_s = Max(asked, FIRST_WAIT << Min(e->failures, MAX_DOUBLINGS));
+	wait_s = wait_after_failure(e, asked);
 	note_failure(e, error, wait_s);
 	*wait_ms = Min(*wait_ms, (int64) wait_s * 1000);
 	return false;
+}
+
+/* A target of numbers: it gets no events, so it is done with all of them. */
+static void
+serve_metrics(const Entry *e, int64 *wait_ms)
+{
+	BkcTarget	target;
+	BkcError	err;
+	int			asked = 0;
+	int			wait_s;
+
+	if (bkc_notify_target(e->values, &target, &err) &&
+		bkc_notify_metrics(&target, &asked, &err))
+	{
+		wait_s = target.interval_s > 0 ? target.interval_s : BKC_METRICS_INTERVAL;
+		note_metrics(e, wait_s);
+	}
+	else
+	{
+		wait_s = wait_after_failure(e, asked);
+		note_failure(e, failure_text(e, "metrics", &err), wait_s);
+	}
+	*wait_ms = Min(*wait_ms, (int64) wait_s * 1000);
 }
 
 static void
@@ -483,7 +548,12 @@ bkc_notify_run(BkcJob *job)
 		Entry	   *entries = read_targets(&n, &all, &wait_ms);
 
 		for (int i = 0; i < n; i++)
-			serve(&entries[i], &wait_ms);
+		{
+			if (strcmp(entries[i].values[0], "cloudwatch") == 0)
+				serve_metrics(&entries[i], &wait_ms);
+			else
+				serve(&entries[i], &wait_ms);
+		}
 	}
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 

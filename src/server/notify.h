@@ -31,11 +31,12 @@ extern long bkc_notify_nap(long max);
 	"t.kind, t.url, t.secret_file, t.settings OPERATOR(pg_catalog.->>) 'ca_file'," \
 	" t.settings OPERATOR(pg_catalog.->>) 'from', t.settings OPERATOR(pg_catalog.->>) 'to'," \
 	" t.settings OPERATOR(pg_catalog.->>) 'user', t.settings OPERATOR(pg_catalog.->>) 'tls'," \
-	" t.settings OPERATOR(pg_catalog.->>) 'timeout'"
-#define BKC_TARGET_NCOLUMNS	9
+	" t.settings OPERATOR(pg_catalog.->>) 'timeout', t.settings OPERATOR(pg_catalog.->>) 'region'," \
+	" t.settings OPERATOR(pg_catalog.->>) 'interval'"
+#define BKC_TARGET_NCOLUMNS	11
 
-/* From their values, which must stay; raises what is wrong. */
-extern void bkc_notify_target(char *const *values, BkcTarget *target);
+/* From their values, which must stay. */
+extern bool bkc_notify_target(char *const *values, BkcTarget *target, BkcError *err);
 
 /* NOTIFY pg_backupctl, in the transaction at hand. */
 extern void bkc_notify_listeners(int64 id, const char *kind, const char *severity);

@@ -15,6 +15,7 @@
 #include "knowncluster.h"
 #include "ownership.h"
 #include "pipe/walobj.h"
+#include "seen.h"
 #include "settings.h"
 #include "ship.h"
 #include "utils/timestamp.h"
@@ -265,6 +266,7 @@ bkc_ship_finish(bool (*time_is_up)(void), BkcError *err)
 	{
 		bkc_wal_note_sent(repo, file, shipments[0].plain, stored,
 						  shipments[0].seconds + seconds_since(began));
+		bkc_seen_publish(line_of(def)->store);
 		nshipments--;
 		memmove(&shipments[0], &shipments[1], nshipments * sizeof(shipments[0]));
 		return true;
@@ -277,6 +279,8 @@ bkc_ship_finish(bool (*time_is_up)(void), BkcError *err)
 			return false;		/* this process is to end; nobody's failure */
 		bkc_error_set(err, BKC_ERR_TIMEOUT, "time is up for sending WAL file \"%s\"", file);
 	}
+	if (err->code == BKC_ERR_KEY)
+		bkc_seen_key(def, err, false);
 	bkc_error_context(err, "repository \"%s\"", def->name);
 	bkc_wal_note_failure(repo, file, err);
 	bkc_ereport(WARNING, err);

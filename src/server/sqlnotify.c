@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "notify.h"
+#include "notifymetrics.h"
 #include "sqlrun.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -106,9 +107,8 @@ bkc_sql_notify_check(PG_FUNCTION_ARGS)
 	require_superuser();
 	for (int i = 0; i < BKC_TARGET_NCOLUMNS; i++)
 		values[i] = PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
-	bkc_notify_target(values, &target);
 	bkc_host_install();
-	if (!bkc_target_check(&target, &err))
+	if (!bkc_notify_target(values, &target, &err) || !bkc_target_check(&target, &err))
 		bkc_ereport(ERROR, &err);
 	PG_RETURN_VOID();
 }
@@ -149,7 +149,6 @@ bkc_sql_notify_test(PG_FUNCTION_ARGS)
 	require_superuser();
 	bkc_host_install();
 	read_target(text_to_cstring(PG_GETARG_TEXT_PP(0)), row);
-	bkc_notify_target(row, &target);
 	bkc_notify_place(&notice);
 	notice.at = bkc_clock_to_unix(GetCurrentTimestamp());
 	notice.actor = bkc_notify_utf8(GetUserNameFromId(GetSessionUserId(), false));
@@ -162,7 +161,9 @@ bkc_sql_notify_test(PG_FUNCTION_ARGS)
 	appendStringInfoString(&json, ", \"event\": {\"kind\": \"notify\", \"severity\": \"info\", \"message\": ");
 	escape_json(&json, notice.message);
 	appendStringInfoString(&json, "}}");
-	if (!bkc_target_send(&target, &notice, json.data, &asked, &err))
+	if (!bkc_notify_target(row, &target, &err) ||
+		!(target.kind == BKC_TARGET_CLOUDWATCH ? bkc_notify_metrics(&target, &asked, &err)
+		  : bkc_target_send(&target, &notice, json.data, &asked, &err)))
 		bkc_ereport(ERROR, &err);
 	PG_RETURN_VOID();
 }

@@ -489,6 +489,7 @@ round_succeeded(const BkcRepoDef *def, Line *line, int repo)
 		bkc_report_from_error(&report, &err);
 	}
 	note_report(line, repo, &report);
+	bkc_seen_publish(line->store);
 }
 
 /* How long a round may take: the first chunk of a generation may be a whole segment. */

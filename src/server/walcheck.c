@@ -11,7 +11,9 @@
 #include "keys.h"
 #include "miscadmin.h"
 #include "ownership.h"
+#include "pipe/keycopies.h"
 #include "pipe/walmap.h"
+#include "seen.h"
 #include "settings.h"
 #include "walcheck.h"
 #include "walgap.h"
@@ -61,6 +63,18 @@ count_lost(Work *w, bool owner, char *first, size_t len)
 	return lost;
 }
 
+/* A key that is missing is found before somebody needs what it opens. */
+static bool
+check_key(Work *w, const BkcRepoDef *repo, BkcError *err)
+{
+	uint64_t	ignored;
+	bool		ok = bkc_keys_open(w->store, GetSystemIdentifier(), &ignored, err);
+
+	if (ok || err->code == BKC_ERR_KEY)
+		bkc_seen_key(repo, ok ? NULL : err, false);
+	return ok || err->code == BKC_ERR_KEY;
+}
+
 static size_t
 check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 {
@@ -68,7 +82,7 @@ check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 	BkcError	ignored;
 	size_t		lost;
 
-	if (!bkc_repo_open(repo, &w->store, &err) ||
+	if (!bkc_repo_open(repo, &w->store, &err) || !check_key(w, repo, &err) ||
 		!bkc_walmap_load(w->store, GetSystemIdentifier(), (uint32) wal_segment_size, &w->map,
 						 &err) ||
 		!bkc_walmap_gaps(w->map, &w->gaps, &w->ngaps, &err))

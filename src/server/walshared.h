@@ -12,6 +12,7 @@
 
 #include "base/url.h"
 #include "errors.h"
+#include "seen.h"
 #include "settings.h"
 #include "shared.h"
 #include "walqueue.h"
@@ -76,6 +77,8 @@ typedef struct BkcRepoState
 	TimeLineID	hole_due;		/* to be looked for at the forks to it and later ones; 0 = not */
 	char		hole_first[BKC_WAL_FILE_MAX];
 	char		hole_last[BKC_WAL_FILE_MAX];
+
+	BkcRepoSeen seen;			/* by whoever has asked it */
 } BkcRepoState;
 
 typedef struct BkcWalShared

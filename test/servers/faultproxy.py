@@ -32,13 +32,15 @@ Faults (offsets count bytes of the body):
   rate_kbps, rate_down_kbps  kilobits per second of request or reply
   trickle        so many bytes of the reply at a time
   trickle_max    of no more than so many bytes; the rest comes at once
+  date_shift     the reply's Date is so many seconds later
   rst            closings asked for above are TCP resets
 
-With --raw nothing is known about HTTP, for TLS: all of that but status and
-reply_status is for connections and their streams instead, and there is no log.
+With --raw nothing is known about HTTP, for TLS: all of that but status,
+reply_status and date_shift is for connections and their streams instead, and there is no log.
 """
 import argparse
 import asyncio
+import email.utils
 import json
 import os
 import random
@@ -49,7 +51,7 @@ import struct
 
 PIECE = 1 << 18
 FAULTS = ('refuse', 'down_ms', 'blackhole', 'status', 'drop_reply', 'reply_status', 'cut_up', 'cut_down',
-          'corrupt_up', 'corrupt_down', 'delay_ms', 'rate_kbps', 'rate_down_kbps', 'trickle')
+          'corrupt_up', 'corrupt_down', 'date_shift', 'delay_ms', 'rate_kbps', 'rate_down_kbps', 'trickle')
 
 
 class Broken(Exception):
@@ -180,6 +182,14 @@ async def pass_body(found, until_end, way, reader, writer):
         await way.rest(reader, writer)
 
 
+def shift_date(reply, seconds):
+    def later(match):
+        then = email.utils.parsedate_to_datetime(match.group(2).decode()).timestamp() + seconds
+        return match.group(1) + email.utils.formatdate(then, usegmt=True).encode()
+
+    return re.sub(rb'(?i)(\r\nDate: *)([^\r]*)', later, reply)
+
+
 def answer(conf, status):
     body = conf.get('body', '').encode()
     lines = ['HTTP/1.1 %d Fault' % status, 'Content-Length: %d' % len(body)]
@@ -267,6 +277,8 @@ class Proxy:
             while True:
                 reply = await there[0].readuntil(b'\r\n\r\n')
                 status = int(reply.split(b' ', 2)[1])
+                if 'date_shift' in conf:
+                    reply = shift_date(reply, conf['date_shift'])
                 swallow = conf.get('drop_reply') or 'reply_status' in conf
                 sink = Nowhere() if swallow else writer
                 sink.write(reply)

@@ -85,13 +85,19 @@ wal_level ok
 archive_mode ok
 archive_library ok
 database ok
+clock ok
+permissions ok
+schedule warning
+notification ok
 TEXT
 my $all_well = <<'TEXT' =~ s/\n\z//r;
 repository ok
 cluster ok
 owner ok
+clock ok
 archiver ok
 backup ok
+round trip ok
 gap ok
 recovery ok
 TEXT

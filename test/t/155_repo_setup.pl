@@ -131,7 +131,7 @@ is_deeply(
 	\%place,
 	{
 		'versioning' => 'ok', 'encryption' => 'note', 'object lock' => 'ok', 'lifecycle' => 'ok',
-		'aborted uploads' => 'ok', 'unfinished uploads' => 'ok'
+		'aborted uploads' => 'ok', 'unfinished uploads' => 'ok', 'clock' => 'ok'
 	},
 	'check: what the bucket says, as JSON');
 

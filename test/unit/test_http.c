@@ -826,6 +826,41 @@ test_proxies(void **state)
 	bkc_http_drop(http, &call);
 }
 
+/* As two libraries write the end of a certificate. */
+static void
+test_certificate_end(void **state)
+{
+	const int64_t end = INT64_C(1795176181000000);
+	int64_t		got = 0;
+
+	assert_true(bkc_http_parse_end("Nov 20 12:03:01 2026 GMT", &got));
+	assert_int_equal(got, end);
+	got = 0;
+	assert_true(bkc_http_parse_end("2026-11-20 12:03:01 GMT", &got));
+	assert_int_equal(got, end);
+	assert_true(bkc_http_parse_end("Nov  2 02:03:01 2026 GMT", &got));
+	assert_false(bkc_http_parse_end("", &got));
+	assert_false(bkc_http_parse_end("Nov 20 12:03:01 2026", &got));
+	assert_false(bkc_http_parse_end("Nov 20 12:03:01 2026 GMT+1", &got));
+}
+
+/* Nothing is sent, and nothing comes. */
+static void
+test_connect_only(void **state)
+{
+	BkcHttpCall call = {.method = "POST", .connect_only = true};
+
+	call.url = at("/p");
+	finish(&call);
+	assert_true(call.ok);
+	assert_false(call.headed);
+	assert_int_equal(stub.shared->requests, 0);
+	call.url = "http://127.0.0.1:1/";
+	finish(&call);
+	assert_failed(&call, BKC_ERR_UNAVAILABLE, "could not connect", false);
+	bkc_http_drop(http, &call);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -839,6 +874,7 @@ main(void)
 		T(test_broken), T(test_nobody_there), T(test_stall), T(test_total),
 		T(test_pause_is_no_stall),
 		T(test_connect_timeout), T(test_cancel), T(test_close), T(test_proxies),
+		T(test_certificate_end), T(test_connect_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, tear_down_all);

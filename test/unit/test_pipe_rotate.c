@@ -384,6 +384,42 @@ test_belongs(void **state)
 	bkc_store_close(store);
 }
 
+/* Do the given keys open what is there? */
+static void
+test_open(void **state)
+{
+	BkcStore   *store = keys_store();
+	BkcStore   *other;
+	uint64_t	n = 1;
+	BkcError	err;
+
+	assert_ok(bkc_keys_open(store, SYSID, &n, &err));
+	assert_int_equal(n, 0);
+	keys_backup(store, LABEL);
+	assert_ok(put_note(store, &err));
+	assert_ok(bkc_keys_open(store, SYSID, &n, &err));
+	assert_int_equal(n, 3);
+
+	/* another key, none, and both */
+	other = another(store, KEY_B, NULL);
+	assert_fails(bkc_keys_open(other, SYSID, &n, &err), BKC_ERR_KEY);
+	bkc_store_close(other);
+	assert_ok(bkc_store_memory_share(store, &other, &err));
+	assert_fails(bkc_keys_open(other, SYSID, &n, &err), BKC_ERR_KEY);
+	bkc_store_close(other);
+	other = another(store, KEY_B, KEY_A);
+	assert_ok(bkc_keys_open(other, SYSID, &n, &err));
+
+	/* one alone that another key has sealed is found */
+	assert_ok(bkc_keys_rotate(other, SYSID, 0, false, &(BkcRotation) {0}, &err));
+	keys_backup(other, SECOND);
+	assert_ok(bkc_keys_open(other, SYSID, &n, &err));
+	assert_int_equal(n, 4);
+	assert_fails(bkc_keys_open(store, SYSID, &n, &err), BKC_ERR_KEY);
+	bkc_store_close(other);
+	bkc_store_close(store);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_host, unset_host)
 
 int
@@ -396,6 +432,7 @@ main(void)
 		TEST(test_interrupted),
 		TEST(test_other_content),
 		TEST(test_belongs),
+		TEST(test_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -888,9 +888,11 @@ test_renewal_fails(void **state)
 	rule = httpstub_on(&stub, "GET", "/c", 200, json("ASIA", "tok", expires));
 	assert_creds("ASIA", SECRET, "tok", "container's service");
 	rule->status = 500;
+	assert_int_equal(bkc_s3_creds_end(chain), 0);
 	clock_us = expires - 4 * MINUTE;
 	assert_creds("ASIA", SECRET, "tok", "container's service");
 	assert_int_equal(warnings, 1);
+	assert_int_equal(bkc_s3_creds_end(chain), expires / SECOND * SECOND);
 	assert_non_null(strstr(last_warning, "answered 500"));
 	assert_int_equal(stub.shared->requests, 4);
 	clock_us += 30 * SECOND;
@@ -915,6 +917,7 @@ test_renewal_fails(void **state)
 	assert_fails(BKC_ERR_ACCESS, "expired already", "");
 	snprintf(rule->body, sizeof(rule->body), "%s", json("NEW", "tok", clock_us + 60 * MINUTE));
 	assert_creds("NEW", SECRET, "tok", "container's service");
+	assert_int_equal(bkc_s3_creds_end(chain), 0);
 
 	/* a new trouble is a new warning */
 	rule->status = 500;

@@ -15,10 +15,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/host.h"
 /* ---- system calls that tests watch or make fail ---- */
 
 static char trace[4096];		/* "F" fsync of a file, "D" of a folder, "L" link, "U" unlink */
@@ -546,6 +548,42 @@ shortened_while_reading(void **state)
 	bkc_reader_close(reader);
 }
 
+/* Ours, by which that of the file system is wrong. */
+static int64_t wrong_by;
+
+static int64_t
+wrong_now(void)
+{
+	struct timespec ts;
+
+	(void) clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + wrong_by;
+}
+
+static void
+clocks_are_compared(void **state)
+{
+	static const BkcHost host = {.now = wrong_now};
+	static const int64_t hours[] = {0, 1, -1};
+	const int64_t hour = INT64_C(3600000000);
+	Fixture    *f = *state;
+	const BkcStoreFacts *facts = &f->store->facts;
+
+	bkc_host_set(&host);
+	assert_false(facts->clock_known);
+	for (size_t i = 0; i < sizeof(hours) / sizeof(hours[0]); i++)
+	{
+		char		name[2] = {(char) ('a' + i), '\0'};
+
+		wrong_by = -hours[i] * hour;
+		put_text(f->store, name, "x");
+		assert_true(facts->clock_known);
+		assert_in_range(llabs(facts->clock_ahead - hours[i] * hour), 0, 60000000);
+		assert_true(hours[i] != 0 || facts->clock_ahead == 0);
+	}
+	bkc_host_set(NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -575,6 +613,7 @@ main(void)
 		TEST(lost_reply_of_a_link),
 		TEST(swept_under_the_writer),
 		TEST(shortened_while_reading),
+		TEST(clocks_are_compared),
 	};
 	int			failures = conformance_run(&file);
 

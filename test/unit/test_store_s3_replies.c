@@ -620,6 +620,62 @@ clock_is_set(void **state)
 	bkc_buffer_free(&out);
 }
 
+/* The object is there, says a server whose clock shows that. */
+static void
+stat_at(int64_t theirs)
+{
+	HttpStubRule *rule = once("HEAD", OBJECT, 200, "", "");
+	uint64_t	size;
+
+	say_date(rule, theirs);
+	strncat(rule->headers, ETAG, sizeof(rule->headers) - strlen(rule->headers) - 1);
+	assert_ok(bkc_store_stat(store, "a", &size, &err), &err);
+}
+
+/* What replies tell by the way. */
+static void
+learned(void **state)
+{
+	const BkcStoreFacts *facts = &store->facts;
+	uint64_t	size;
+	int64_t		ahead;
+
+	assert_false(facts->clock_known);
+	assert_int_equal(facts->answered, 0);
+
+	/* they say whole seconds */
+	clock_us = clock_us / 1000000 * 1000000 + 300000;
+	stat_at(clock_us);
+	assert_true(facts->clock_known);
+	assert_int_equal(facts->clock_ahead, 0);
+	assert_int_equal(facts->answered, clock_us);
+	assert_int_equal(facts->failed, 0);
+	for (int i = 0; i < 2; i++)
+	{
+		ahead = (i == 0 ? 100 : -100) * INT64_C(1000000);
+		stat_at(clock_us + ahead);
+		assert_in_range(llabs(facts->clock_ahead), 99000000, 100000000);
+		assert_true((facts->clock_ahead > 0) == (ahead > 0));
+	}
+	assert_int_equal(facts->certificate_until, 0);
+	assert_int_equal(facts->credentials_until, 0);
+
+	/* refused is as bad as away; absent is an answer */
+	clock_us += 1000000;
+	httpstub_on(&stub, "GET", OBJECT, 403, "<Error><Code>AccessDenied</Code></Error>");
+	once("HEAD", OBJECT, 403, "", "");
+	assert_false(bkc_store_stat(store, "a", &size, &err));
+	assert_int_equal(facts->failed, clock_us);
+	assert_int_equal(facts->error.code, BKC_ERR_ACCESS);
+	assert_true(facts->answered < facts->failed);
+	httpstub_clear(&stub);
+	clock_us += 1000000;
+	once("HEAD", OBJECT, 404, "", "");
+	httpstub_on(&stub, "GET", OBJECT, 404, "<Error><Code>NoSuchKey</Code></Error>");
+	assert_code(bkc_store_stat(store, "a", &size, &err), &err, BKC_ERR_NOT_FOUND);
+	assert_int_equal(facts->answered, clock_us);
+}
+
 static void
 long_retry_after(void **state)
 {
@@ -641,7 +697,7 @@ main(void)
 		T(whole), T(resumed), T(short_ranges), T(another_object), T(wrong_range),
 		T(not_stored), T(begun_without_knowing), T(begun_together), T(begun_and_tried_again),
 		T(begun_and_taken), T(begun_and_closed), T(begun_not_stored), T(aborted), T(lost_marker),
-		T(refusals), T(clock_is_set), T(long_retry_after), T(old_uploads),
+		T(refusals), T(clock_is_set), T(learned), T(long_retry_after), T(old_uploads),
 		T(parts_unknown),
 	};
 	int			fd = mkstemp(keys);

@@ -11,15 +11,13 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "notify/cloudwatch.h"
+#include "notify/inner.h"
 #include "store/http/http.h"
 #include "store/http/smtp.h"
 
-#define CONNECT_MS		10000
-#define STALL_MS		15000
-#define TOTAL_MS		30000
 #define SECRET_MAX		4096
 #define URL_MAX_BYTES	2048
-#define REPLY_MAX		(64 * 1024)
 #define SHOWN_MAX		200		/* of a server's words */
 #define WAIT_MAX_S		3600
 #define RECIPIENTS_MAX	50
@@ -27,7 +25,7 @@
 bool
 bkc_target_kind(const char *name, BkcTargetKind *kind, BkcError *err)
 {
-	static const char *const names[] = {"webhook", "slack", "email"};
+	static const char *const names[] = {"webhook", "slack", "email", "cloudwatch"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 	{
@@ -38,7 +36,7 @@ bkc_target_kind(const char *name, BkcTargetKind *kind, BkcError *err)
 		}
 	}
 	bkc_error_set(err, BKC_ERR_INVALID, "target kind \"%s\" is not known", name);
-	return bkc_error_hint(err, "Kinds are: webhook, slack, email.");
+	return bkc_error_hint(err, "Kinds are: webhook, slack, email, cloudwatch.");
 }
 
 /* ---- secrets ---- */
@@ -89,9 +87,8 @@ is_loopback(const char *host, size_t len)
 	return false;
 }
 
-/* No message shows more of it than its scheme: it may be a secret. */
-static bool
-check_url(const char *url, BkcTargetKind kind, bool plain, BkcError *err)
+bool
+bkc_notify_check_url(const char *url, BkcTargetKind kind, bool plain, BkcError *err)
 {
 	bool		mail = kind == BKC_TARGET_EMAIL;
 	const char *tls = mail ? "smtps://" : "https://";
@@ -137,18 +134,21 @@ bkc_target_check(const BkcTarget *target, BkcError *err)
 	BkcBuffer	secret = {0};
 	bool		ok = true;
 
+	if (target->ca_file != NULL && target->ca_file[0] != '/')
+		return bkc_error_set(err, BKC_ERR_INVALID, "the path of ca_file must be absolute");
+	if (target->kind == BKC_TARGET_CLOUDWATCH)
+		return bkc_cloudwatch_check(target, err);
 	if (target->secret_file != NULL)
 		ok = read_secret(target->secret_file, &secret, err);
 	if (ok && target->url == NULL && (target->kind == BKC_TARGET_EMAIL || secret.len == 0))
 		ok = bkc_error_set(err, BKC_ERR_INVALID, "a URL must be given");
 	if (ok)
-		ok = check_url(target->url != NULL ? target->url : (const char *) secret.data, target->kind,
+		ok = bkc_notify_check_url(target->url != NULL ? target->url : (const char *) secret.data,
+								  target->kind,
 					   target->plain, err);
 	forget(&secret);
 	if (!ok)
 		return false;
-	if (target->ca_file != NULL && target->ca_file[0] != '/')
-		return bkc_error_set(err, BKC_ERR_INVALID, "the path of ca_file must be absolute");
 	if (target->kind != BKC_TARGET_EMAIL)
 		return true;
 	if (target->from == NULL || target->to == NULL)
@@ -185,8 +185,8 @@ add_words(const BkcHttpCall *call, const BkcBuffer *secret, bool secret_url, Bkc
 	bkc_error_detail(err, "The server says: %s", words);
 }
 
-static bool
-judge(const BkcHttpCall *call, int *wait_s, BkcError *err)
+bool
+bkc_notify_judge(const BkcHttpCall *call, int *wait_s, BkcError *err)
 {
 	int			status = call->status;
 	char		after[32];
@@ -209,23 +209,36 @@ judge(const BkcHttpCall *call, int *wait_s, BkcError *err)
 	return false;
 }
 
+/* The hints of a repository's URL are not for targets. */
+bool
+bkc_notify_broken(const BkcHttpCall *call, BkcError *err)
+{
+	*err = call->error;
+	if (err->hint[0] != '\0')
+		bkc_error_hint(err, "Check the target's URL, and its setting \"ca_file\" if the certificate was issued by an authority of your own.");
+	return false;
+}
+
+/* body NULL: connect only. */
 static bool
 send_http(const BkcTarget *target, const BkcBuffer *secret, const char *body, int *wait_s,
 		  BkcError *err)
 {
 	BkcHttpOptions options = {
-		.ca_file = target->ca_file, .connect_ms = CONNECT_MS, .stall_ms = STALL_MS,
-		.total_ms = target->timeout_ms > 0 ? target->timeout_ms : TOTAL_MS
+		.ca_file = target->ca_file, .connect_ms = BKC_NOTIFY_CONNECT_MS,
+		.stall_ms = BKC_NOTIFY_STALL_MS,
+		.total_ms = target->timeout_ms > 0 ? target->timeout_ms : BKC_NOTIFY_TOTAL_MS
 	};
 	bool		secret_url = target->url == NULL;
-	BkcHttpCall call = {.method = "POST", .body = body, .reply_max = REPLY_MAX};
+	BkcHttpCall call = {.method = "POST", .body = body, .reply_max = BKC_NOTIFY_REPLY_MAX};
 	BkcBuffer	token = {0};
 	BkcHttp    *http = NULL;
 	const char *headers[3] = {"Content-Type: application/json", NULL, NULL};
 	bool		ok = false;
 
 	call.url = secret_url ? (const char *) secret->data : target->url;
-	call.body_len = strlen(body);
+	call.body_len = body != NULL ? strlen(body) : 0;
+	call.connect_only = body == NULL;
 	call.headers = headers;
 	call.total_ms = options.total_ms;
 	if (!secret_url && secret->len > 0)
@@ -241,12 +254,10 @@ send_http(const BkcTarget *target, const BkcBuffer *secret, const char *body, in
 		goto done;
 	if (!call.ok)
 	{
-		*err = call.error;
-		if (err->hint[0] != '\0')
-			bkc_error_hint(err, "Check the target's URL, and its setting \"ca_file\" if the certificate was issued by an authority of your own.");
+		(void) bkc_notify_broken(&call, err);
 		goto done;
 	}
-	ok = judge(&call, wait_s, err);
+	ok = body == NULL || bkc_notify_judge(&call, wait_s, err);
 	if (!ok)
 		add_words(&call, secret, secret_url, err);
 done:
@@ -280,6 +291,7 @@ add_recipient(void *arg, const char *address, BkcError *err)
 	return true;
 }
 
+/* notice NULL: connect and log in only. */
 static bool
 send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *secret, BkcError *err)
 {
@@ -288,7 +300,7 @@ send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *sec
 	bool		ok;
 
 	ok = bkc_mail_addresses(target->to, "to", add_recipient, &to, err) &&
-		bkc_notice_mail(notice, target->from, target->to, &message, err);
+		(notice == NULL || bkc_notice_mail(notice, target->from, target->to, &message, err));
 	if (ok)
 	{
 		BkcSmtp		smtp = {
@@ -296,9 +308,9 @@ send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *sec
 			.user = target->user,
 			.password = secret->len > 0 ? (const char *) secret->data : NULL,
 			.from = target->from, .to = (const char *const *) to.list,
-			.message = message.data, .message_len = message.len,
-			.connect_ms = CONNECT_MS, .stall_ms = STALL_MS,
-			.total_ms = target->timeout_ms > 0 ? target->timeout_ms : TOTAL_MS
+			.connect_only = notice == NULL, .message = message.data, .message_len = message.len,
+			.connect_ms = BKC_NOTIFY_CONNECT_MS, .stall_ms = BKC_NOTIFY_STALL_MS,
+			.total_ms = target->timeout_ms > 0 ? target->timeout_ms : BKC_NOTIFY_TOTAL_MS
 		};
 
 		ok = bkc_smtp_send(&smtp, err);
@@ -306,6 +318,32 @@ send_mail(const BkcTarget *target, const BkcNotice *notice, const BkcBuffer *sec
 	for (size_t i = 0; i < to.n; i++)
 		free(to.list[i]);
 	bkc_buffer_free(&message);
+	return ok;
+}
+
+/* Files and URLs may have changed since the target was defined. */
+static bool
+prepare(const BkcTarget *target, BkcBuffer *secret, BkcError *err)
+{
+	return bkc_target_check(target, err) &&
+		(target->secret_file == NULL || read_secret(target->secret_file, secret, err)) &&
+		(target->url != NULL ||
+		 bkc_notify_check_url((const char *) secret->data, target->kind, false, err));
+}
+
+bool
+bkc_target_reach(const BkcTarget *target, BkcError *err)
+{
+	BkcBuffer	secret = {0};
+	int			ignored = 0;
+	bool		ok;
+
+	if (target->kind == BKC_TARGET_CLOUDWATCH)
+		return bkc_cloudwatch_reach(target, err);
+	ok = prepare(target, &secret, err) &&
+		(target->kind == BKC_TARGET_EMAIL ? send_mail(target, NULL, &secret, err)
+		 : send_http(target, &secret, NULL, &ignored, err));
+	forget(&secret);
 	return ok;
 }
 
@@ -317,12 +355,8 @@ bkc_target_send(const BkcTarget *target, const BkcNotice *notice, const char *js
 	BkcBuffer	body = {0};
 	bool		ok;
 
-	/* files and URLs may have changed since the target was defined */
 	*wait_s = 0;
-	ok = bkc_target_check(target, err) &&
-		(target->secret_file == NULL || read_secret(target->secret_file, &secret, err));
-	if (ok && target->url == NULL)
-		ok = check_url((const char *) secret.data, target->kind, false, err);
+	ok = prepare(target, &secret, err);
 	if (ok && target->kind == BKC_TARGET_EMAIL)
 		ok = send_mail(target, notice, &secret, err);
 	else if (ok && target->kind == BKC_TARGET_SLACK)

@@ -119,6 +119,65 @@ bkc_repo_key_copies(BkcStore *store, uint64_t sysid, const uint8_t id[BKC_KEY_ID
 	return ok;
 }
 
+/* ---- do our keys open them? ---- */
+
+/* Is it a copy for a key of the ring? */
+static bool
+is_ours(BkcStore *store, uint64_t sysid, const Copy *copy, bool *ours, BkcError *err)
+{
+	size_t		n = store->keys != NULL ? store->keys->nwraps : 0;
+	BkcWrapKey *wrap;
+
+	for (size_t i = 0; i < n && !*ours; i++)
+	{
+		if (!bkc_keyring_wrap(store->keys, i, sysid, &wrap, err))
+			return false;
+		*ours = memcmp(wrap->id, copy->wrapping, BKC_WRAP_ID_SIZE) == 0;
+	}
+	return true;
+}
+
+/* Every data key of the list has such a copy. */
+static bool
+all_ours(BkcStore *store, uint64_t sysid, const CopyList *list, uint64_t *keys, BkcError *err)
+{
+	bool		ours = false;
+
+	for (size_t i = 0; i < count_copies(list); i++)
+	{
+		const Copy *copy = copy_at(list, i);
+		bool		last = i + 1 == count_copies(list) ||
+			memcmp(copy->id, copy_at(list, i + 1)->id, BKC_KEY_ID_SIZE) != 0;
+
+		if (!is_ours(store, sysid, copy, &ours, err))
+			return false;
+		if (last && !ours)
+			return bkc_datakey_missing(store, sysid, "keys", copy->id, err);
+		*keys += last;
+		ours = ours && !last;
+	}
+	return true;
+}
+
+bool
+bkc_keys_open(BkcStore *store, uint64_t sysid, uint64_t *keys, BkcError *err)
+{
+	CopyList	list = {{0}};
+	BkcDataKey	names = {0};
+	BkcKeyFound found = BKC_KEY_GONE;
+	char		folder[BKC_NAME_MAX];
+	bool		ok;
+
+	*keys = 0;
+	ok = bkc_name_keys(sysid, folder, err) &&
+		bkc_store_list(store, folder, true, each_copy, &list, err) &&
+		all_ours(store, sysid, &list, keys, err) &&
+		bkc_datakey_find(store, sysid, bkc_names_key_id, &names, &found, err);
+	bkc_datakey_free(&names);
+	bkc_buffer_free(&list.copies);
+	return ok;
+}
+
 /* ---- rotation ---- */
 
 /* The data key by an old key, so that there is something to compare; else by any. */

@@ -28,6 +28,13 @@ extern bool bkc_repo_key_copies(BkcStore *store, uint64_t sysid,
 extern bool bkc_repo_key_belongs(BkcStore *store, uint64_t sysid, const char *label,
 								 const uint8_t id[BKC_KEY_ID_SIZE], bool *ours, BkcError *err);
 
+/*
+ * Do the keys of the store's ring open what the cluster has sealed?  *keys is how many data keys
+ * there are.  By their names, and the key for names is opened: BKC_ERR_KEY when one has no copy for
+ * any key of the ring, or there are data keys and no key was given.
+ */
+extern bool bkc_keys_open(BkcStore *store, uint64_t sysid, uint64_t *keys, BkcError *err);
+
 typedef struct BkcRotation
 {
 	uint64_t	keys;			/* data keys that the new wrapping key opens, each tried */

@@ -134,6 +134,8 @@ bkc_store_close(BkcStore *store)
 	if (store == NULL)
 		return;
 	location = store->location;
+	if (store->leaving != NULL)
+		store->leaving(store, store->leaving_arg);
 	if (store->release_keys != NULL)
 		store->release_keys(store->keys);
 	store->ops->close(store);
@@ -192,11 +194,13 @@ bkc_store_open_write(BkcStore *store, const char *name, uint64_t expected_size,
 	if (!check_name(name, err) || !bkc_host_check(err) ||
 		!bkc_fault(BKC_FAULT_STORE_OPEN_WRITE, err))
 		return false;
-	if (!store->ops->open_write(store, name, expected_size, writer, err))
+	if (!bkc_store_note(store,
+						store->ops->open_write(store, name, expected_size, writer, err), err))
 	{
 		*writer = NULL;
 		return false;
 	}
+	(*writer)->store = store;
 	(*writer)->whole = (*writer)->ended = false;
 	return true;
 }
@@ -212,7 +216,7 @@ bkc_writer_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 	if (!bkc_host_check(err) || !bkc_fault(BKC_FAULT_STORE_WRITE, err))
 		return false;
 	if (len > 0 && !writer->ops->write(writer, data, len, err))
-		return false;
+		return bkc_store_note(writer->store, false, err);
 	writer->ended = false;
 	return true;
 }
@@ -234,7 +238,7 @@ bkc_writer_commit(BkcWriter *writer, BkcError *err)
 	writer->ended = true;
 	return bkc_host_check(err) &&
 		bkc_fault(BKC_FAULT_STORE_COMMIT, err) &&
-		writer->ops->commit(writer, err);
+		bkc_store_note(writer->store, writer->ops->commit(writer, err), err);
 }
 
 void
@@ -251,11 +255,13 @@ bkc_store_open_read(BkcStore *store, const char *name, uint64_t offset, uint64_t
 	*reader = NULL;
 	if (!check_name(name, err) || !bkc_host_check(err))
 		return false;
-	if (!store->ops->open_read(store, name, offset, length, reader, err))
+	if (!bkc_store_note(store,
+						store->ops->open_read(store, name, offset, length, reader, err), err))
 	{
 		*reader = NULL;
 		return false;
 	}
+	(*reader)->store = store;
 	return true;
 }
 
@@ -265,7 +271,7 @@ bkc_reader_read(BkcReader *reader, void *buf, size_t len, size_t *got, BkcError 
 	*got = 0;
 	return bkc_host_check(err) &&
 		bkc_fault(BKC_FAULT_STORE_READ, err) &&
-		reader->ops->read(reader, buf, len, got, err);
+		bkc_store_note(reader->store, reader->ops->read(reader, buf, len, got, err), err);
 }
 
 void
@@ -279,7 +285,8 @@ bool
 bkc_store_stat(BkcStore *store, const char *name, uint64_t *size, BkcError *err)
 {
 	*size = 0;
-	return check_name(name, err) && bkc_host_check(err) && store->ops->stat(store, name, size, err);
+	return check_name(name, err) && bkc_host_check(err) &&
+		bkc_store_note(store, store->ops->stat(store, name, size, err), err);
 }
 
 bool
@@ -298,7 +305,7 @@ bkc_store_list(BkcStore *store, const char *prefix, bool deep,
 	return check_prefix(prefix, err) &&
 		bkc_host_check(err) &&
 		bkc_fault(BKC_FAULT_STORE_LIST, err) &&
-		store->ops->list(store, prefix, deep, each, arg, err);
+		bkc_store_note(store, store->ops->list(store, prefix, deep, each, arg, err), err);
 }
 
 /* All names first: nothing is removed by a call that cannot be right. */
@@ -319,7 +326,7 @@ bkc_store_remove(BkcStore *store, const char *const *names, size_t n, BkcError *
 	return check_names(names, n, err) &&
 		bkc_host_check(err) &&
 		bkc_fault(BKC_FAULT_STORE_REMOVE, err) &&
-		(n == 0 || store->ops->remove(store, names, n, err));
+		(n == 0 || bkc_store_note(store, store->ops->remove(store, names, n, err), err));
 }
 
 bool
@@ -425,7 +432,8 @@ bool
 bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg, BkcError *err)
 {
 	return bkc_host_check(err) &&
-		(store->ops->describe == NULL || store->ops->describe(store, each, arg, err));
+		(store->ops->describe == NULL || store->ops->describe(store, each, arg, err)) &&
+		bkc_store_tell_facts(store, each, arg, err);
 }
 
 bool

@@ -90,6 +90,21 @@ typedef bool (*BkcStoreFindingEach) (void *arg, const BkcStoreFinding *finding, 
 
 typedef struct BkcStoreSetupOps BkcStoreSetupOps;	/* setup.h */
 
+/*
+ * What a store has learned by the way about the place it is in: nothing is asked for it.  Times
+ * are microseconds since 1970, 0 = not known.
+ */
+typedef struct BkcStoreFacts
+{
+	int64_t		answered;		/* when the place last did what it was asked, or said why not */
+	int64_t		failed;			/* when it last did not answer, or did not let us */
+	BkcError	error;			/* of that */
+	bool		clock_known;
+	int64_t		clock_ahead;	/* microseconds that its clock is ahead of ours, at the least */
+	int64_t		certificate_until;	/* end of the server's, where there is TLS */
+	int64_t		credentials_until;	/* they expire then, and could not be renewed */
+} BkcStoreFacts;
+
 typedef struct BkcStoreDriver
 {
 	const char *scheme;			/* "file" */
@@ -165,6 +180,12 @@ struct BkcStore
 	/* "" = the place's own; set by open from the URL, then by bkc_store_use_class() */
 	char		class[BKC_STORE_CLASS_MAX];
 
+	BkcStoreFacts facts;		/* drivers: by the calls below; the rest is kept below */
+
+	/* told when the store is closed, before anything else; must not fail.  NULL: nobody */
+	void		(*leaving) (struct BkcStore *store, void *arg);
+	void	   *leaving_arg;
+
 	/* what seals and opens its objects (pipe/keyring.h); NULL: no key.  Released by close. */
 	struct BkcKeyring *keys;
 	void		(*release_keys) (struct BkcKeyring *keys);
@@ -173,13 +194,15 @@ struct BkcStore
 struct BkcWriter
 {
 	const BkcWriterOps *ops;
-	bool		whole;			/* commit_begin was called: nothing more is written; kept below */
-	bool		ended;			/* a write failed or commit was called; kept below */
+	BkcStore   *store;			/* kept below, as what follows */
+	bool		whole;			/* commit_begin was called: nothing more is written */
+	bool		ended;			/* a write failed or commit was called */
 };
 
 struct BkcReader
 {
 	const BkcReaderOps *ops;
+	BkcStore   *store;			/* kept below */
 };
 
 /*
@@ -322,9 +345,9 @@ extern bool bkc_store_tidy(BkcStore *store, const char *prefix, uint64_t seconds
 						   BkcError *err);
 
 /*
- * What the place of the repository says about itself: each() is called for
- * every finding, and may end it with its error.  What must not be asked is a
- * finding, too; false means that the repository does not answer.  Read only.
+ * What the place of the repository says about itself, and what was learned about it by the way
+ * (BkcStoreFacts): each() is called for every finding, and may end it with its error.  What must
+ * not be asked is a finding, too; false means that the repository does not answer.  Read only.
  */
 extern bool bkc_store_describe(BkcStore *store, BkcStoreFindingEach each, void *arg,
 							   BkcError *err);
@@ -339,6 +362,18 @@ extern bool bkc_store_space(BkcStore *store, uint64_t *free_bytes, BkcError *err
  * process uses it at a time.  Errors say which step failed.
  */
 extern bool bkc_store_probe(BkcStore *store, const char *who, BkcError *err);
+
+/* ---- facts.c, for drivers and store.c ---- */
+
+/* A call has ended well, or with that error; returns ok. */
+extern bool bkc_store_note(BkcStore *store, bool ok, const BkcError *err);
+
+/* What is known, as findings. */
+extern bool bkc_store_tell_facts(const BkcStore *store, BkcStoreFindingEach each, void *arg,
+								 BkcError *err);
+
+/* The place said a time of its clock in [theirs, theirs + step), since our clock showed since. */
+extern void bkc_store_note_clock(BkcStore *store, int64_t theirs, int64_t step, int64_t since);
 
 /* Test doubles (compiled always, reachable only through these calls). */
 extern bool bkc_store_memory_new(BkcStore **store, BkcError *err);

@@ -34,6 +34,7 @@
 #define MAKE_ATTEMPTS		500
 #define MAKE_AT_ONCE		20	/* then with a pause in between: somebody removes in a loop */
 #define TMP_RANDOM			8	/* bytes */
+#define TICK				20000	/* microseconds */
 
 typedef struct FileWriter
 {
@@ -47,6 +48,7 @@ typedef struct FileWriter
 	bool		committed;
 	char		tmp[sizeof(BKC_STORE_TMP_PREFIX) + 2 * TMP_RANDOM];
 	uint64_t	size;
+	int64_t		last_write;		/* when the last bytes were about to be written */
 	uint64_t	started;		/* write-back was started up to here */
 	uint64_t	dropped;		/* the page cache was given back up to here */
 } FileWriter;
@@ -136,6 +138,7 @@ file_write(BkcWriter *writer, const void *data, size_t len, BkcError *err)
 		ssize_t		n;
 		int			saved_errno;
 
+		w->last_write = bkc_host->now();
 		bkc_host->wait_event(BKC_WAIT_STORE_WRITE);
 		n = write(w->fd, p, len < WRITE_MAX ? len : WRITE_MAX);
 		saved_errno = errno;
@@ -232,12 +235,27 @@ sync_file(FileWriter *w, BkcError *err)
 	return true;
 }
 
+/* A file server stamps files by its own clock, the kernel with the time of the last tick. */
+static void
+note_clock(FileWriter *w)
+{
+	struct stat st;
+
+	if (w->last_write != 0 && fstat(w->fd, &st) == 0)
+		bkc_store_note_clock(&w->store->base,
+							 (int64_t) st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000,
+							 TICK, w->last_write);
+}
+
 static bool
 file_commit(BkcWriter *writer, BkcError *err)
 {
 	FileWriter *w = (FileWriter *) writer;
 
-	if (!sync_file(w, err) || !take_name(w, err))
+	if (!sync_file(w, err))
+		return false;
+	note_clock(w);
+	if (!take_name(w, err))
 		return false;
 
 	/*

@@ -240,6 +240,8 @@ set_options(BkcHttp *http, BkcHttpCall *call, BkcError *err)
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long) SEND_BUFFER);
 	SET(CURLOPT_SSL_VERIFYPEER, http->trust_any ? 0L : 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, http->trust_any ? 0L : 2L);
+	SET(CURLOPT_CERTINFO, 1L);
+	SET(CURLOPT_CONNECT_ONLY, call->connect_only ? 1L : 0L);
 	if (http->ca_file != NULL)
 	{
 		SET(CURLOPT_CAINFO, http->ca_file);
@@ -343,9 +345,10 @@ end_call(BkcHttp *http, BkcHttpCall *call, CURLcode code)
 
 	(void) curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
 	call->reached = sent > 0;
+	bkc_http_certificate(call);
 
 	/* for libcurl the end of a connection may also end a reply's headers */
-	if (code == CURLE_OK && !call->headed)
+	if (code == CURLE_OK && !call->headed && !call->connect_only)
 		code = CURLE_PARTIAL_FILE;
 	if (code == CURLE_OK)
 		call->ok = true;
@@ -460,6 +463,7 @@ bkc_http_drop(BkcHttp *http, BkcHttpCall *call)
 	bkc_error_clear(&call->error);
 	call->ended = call->ok = call->reached = call->headed = false;
 	call->status = 0;
+	call->certificate_until = 0;
 	call->taken = 0;
 }
 

@@ -49,6 +49,7 @@ typedef struct BkcHttpCall
 	const char *const *headers; /* "Name: value", NULL-terminated; NULL = none */
 	const void *body;			/* with body_len 0 none, but "Content-Length: 0" where it belongs */
 	size_t		body_len;
+	bool		connect_only;	/* nothing is sent: can a connection be made, TLS included? */
 	size_t		reply_max;		/* a longer reply is an error */
 	size_t		window;			/* not 0: of a reply 2xx, which has no such limit then, hold
 								 * about that many bytes that nobody has taken */
@@ -63,6 +64,8 @@ typedef struct BkcHttpCall
 	bool		headed;			/* the reply's status and headers are there */
 	int			status;
 	BkcBuffer	head;			/* header lines, each followed by LF */
+	int64_t		certificate_until;	/* microseconds since 1970; 0: no TLS, or a connection that
+									 * was there already */
 	BkcBuffer	reply;			/* body bytes; from taken on nobody has had them */
 	size_t		taken;
 
@@ -99,6 +102,9 @@ extern size_t bkc_http_take(BkcHttpCall *call, void *buf, size_t len);
 
 /* Break it off when it is under way, and free what the reply holds.  May be called again. */
 extern void bkc_http_drop(BkcHttp *http, BkcHttpCall *call);
+
+/* A time as certificates and libcurl say it: "Nov 20 12:03:01 2026 GMT", "2026-11-20 12:03:01 GMT". */
+extern bool bkc_http_parse_end(const char *text, int64_t *usec);
 
 /* Value of a reply's header, copied to out; false when there is none (or it does not fit). */
 extern bool bkc_http_header(const BkcHttpCall *call, const char *name, char *out, size_t outlen);

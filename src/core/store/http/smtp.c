@@ -83,6 +83,7 @@ set_options(Mail *mail, BkcError *err)
 	}
 	SET(CURLOPT_MAIL_FROM, smtp->from);
 	SET(CURLOPT_MAIL_RCPT, mail->to);
+	SET(CURLOPT_CONNECT_ONLY, smtp->connect_only ? 1L : 0L);
 	SET(CURLOPT_UPLOAD, 1L);
 	SET(CURLOPT_READFUNCTION, give_message);
 	SET(CURLOPT_READDATA, mail);

@@ -23,6 +23,7 @@ typedef struct BkcSmtp
 	const char *password;
 	const char *from;			/* plain addresses */
 	const char *const *to;		/* NULL-terminated */
+	bool		connect_only;	/* no mail: only connect and log in */
 	const void *message;		/* RFC 5322 */
 	size_t		message_len;
 	int			connect_ms;

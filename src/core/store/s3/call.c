@@ -223,6 +223,7 @@ attempt(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 	bkc_buffer_free(&path);
 	if (!ok)
 		return false;
+	call->sent = bkc_host->now();
 	call->http.method = call->method;
 	call->http.url = call->url;
 	call->http.headers = call->header_lines;
@@ -426,6 +427,7 @@ bkc_s3_call_look(BkcS3Store *store, BkcS3Call *call, BkcError *err)
 
 	if (call->done || !call->http.ended)
 		return true;
+	bkc_s3_learn(store, call);
 	if (!call->http.ok)
 	{
 		call->error = call->http.error;

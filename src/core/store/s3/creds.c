@@ -209,6 +209,12 @@ bkc_s3_creds_expired(BkcS3CredsChain *chain)
 	return true;
 }
 
+int64_t
+bkc_s3_creds_end(const BkcS3CredsChain *chain)
+{
+	return chain->warned ? chain->creds.expires : 0;
+}
+
 const char *
 bkc_s3_creds_source(const BkcS3CredsChain *chain)
 {

@@ -67,6 +67,12 @@ extern bool bkc_s3_creds_get(BkcS3CredsChain *chain, const BkcS3Creds **creds, B
  */
 extern bool bkc_s3_creds_expired(BkcS3CredsChain *chain);
 
+/*
+ * When they expire, microseconds since 1970, as long as they could not be renewed; 0 when all is
+ * well with them.
+ */
+extern int64_t bkc_s3_creds_end(const BkcS3CredsChain *chain);
+
 /* For messages: "environment", "instance metadata", "file \"...\"". */
 extern const char *bkc_s3_creds_source(const BkcS3CredsChain *chain);
 

@@ -16,6 +16,7 @@
 #include "format/names.h"
 #include "store/http/http.h"
 #include "store/s3/creds.h"
+#include "store/s3/sign.h"
 #include "store/store.h"
 
 extern const BkcStoreDriver bkc_store_s3_driver;
@@ -89,31 +90,6 @@ typedef struct BkcS3Store
 	char		sse_c_md5[32];
 } BkcS3Store;
 
-/* ---- sign.c: AWS Signature Version 4 ---- */
-
-typedef struct BkcS3Header
-{
-	char	   *name;			/* lower case */
-	char	   *value;
-} BkcS3Header;
-
-typedef struct BkcS3SignInput
-{
-	const char *method;
-	const char *path;			/* as in the URL, percent-encoded once */
-	const char *query;			/* as in the URL: encoded, sorted by name; "" when none */
-	const BkcS3Header *headers; /* those to sign, sorted by name: host and x-amz-* at least */
-	size_t		nheaders;
-	const char *payload_hash;	/* hex */
-	const char *time;			/* "20130524T000000Z" */
-	const char *region;
-	const char *service;		/* "s3" */
-} BkcS3SignInput;
-
-/* The value of the Authorization header. */
-extern bool bkc_s3_sign(const BkcS3SignInput *in, const BkcS3Creds *creds, BkcBuffer *out,
-						BkcError *err);
-
 /* ---- call.c: one request ---- */
 
 #define BKC_S3_REPLY_MAX	(4 * 1024 * 1024)
@@ -144,6 +120,7 @@ typedef struct BkcS3Call
 	/* call.c's own */
 	BkcHttpCall http;
 	BkcRetry	retry;
+	int64_t		sent;			/* when the attempt began, by our clock */
 	int64_t		not_before;		/* of the next attempt */
 	char	   *url;
 	const char *header_lines[48];
@@ -196,6 +173,10 @@ extern bool bkc_s3_parse_date(const char *text, int64_t *usec);
 
 /* "2026-11-20T12:03:01.123Z", with any fraction of a second, which is left out. */
 extern bool bkc_s3_parse_time(const char *text, int64_t *usec);
+
+/* ---- facts.c: what a reply tells by the way ---- */
+
+extern void bkc_s3_learn(BkcS3Store *store, const BkcS3Call *call);
 
 /* ---- meaning.c: what a reply means ---- */
 

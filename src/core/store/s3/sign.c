@@ -7,12 +7,13 @@
  * request"; test_s3_sign.c has the published examples.  For S3, paths are
  * encoded once, and "." and ".." are left as they are.
  */
-#include "store/s3/s3.h"
+#include "store/s3/sign.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "crypto/digest.h"
 
 #define DATE_LEN	8			/* of "20130524T000000Z" */
 
