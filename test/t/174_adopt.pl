@@ -56,8 +56,8 @@ sub there
 
 sub adopt_fails
 {
-	my ($arguments, $pattern, $what) = @_;
-	my ($status, $stdout, $stderr) = $new->psql('postgres', "SELECT backup_adopt($arguments)");
+	my ($arguments, $pattern, $what, $server) = @_;
+	my ($status, $stdout, $stderr) = ($server // $new)->psql('postgres', "SELECT backup_adopt($arguments)");
 
 	ok($status != 0 && $stderr =~ $pattern, $what) or diag($stderr);
 	return $stderr;
@@ -102,6 +102,12 @@ adopt_fails("$before, force => true", qr/pg_backupctl is switched off/, 'nor by 
 $new->safe_psql('postgres', 'ALTER SYSTEM RESET pg_backupctl.enabled');
 $new->reload;
 bkc_wait_for_sql($new, 'SHOW pg_backupctl.enabled', 'on', 'on again');
+$new->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($new, 'base', has_streaming => 1);
+$standby->start;
+adopt_fails("$before, force => true", qr/a standby cannot adopt a predecessor/, 'nor by a standby', $standby);
+$standby->stop;
 ok(!(grep { slurp_file("$dir/$_") =~ /"adopted"/ } bkc_repo_objects($old, qr{/owner/})), 'none of this has claimed anything');
 
 # ---- adopted: crashes before and after the only write ----
