@@ -532,7 +532,7 @@ CREATE INDEX ON @extschema@.backup_event (at);
 CREATE INDEX ON @extschema@.backup_event (kind, id);
 
 COMMENT ON TABLE @extschema@.backup_event IS 'who did what, when, from where, and how it ended; rows are only added, and removed after pg_backupctl.event_retention';
-COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, register, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, wal-conflict, clock, setting, notify';
+COMMENT ON COLUMN @extschema@.backup_event.kind IS 'backup, verify, register, expire, wal-check, schedule, policy, hold, release, key, shred, sync, adopt, take-over, wal-conflict, clock, setting, health, notify';
 COMMENT ON COLUMN @extschema@.backup_event.actor IS 'role that was logged in, or "schedule" or "server"';
 COMMENT ON COLUMN @extschema@.backup_event.client IS 'application and address of the session';
 
@@ -1682,6 +1682,80 @@ COMMENT ON VIEW @extschema@.backup_health IS 'what to look after, one row for ea
 COMMENT ON COLUMN @extschema@.backup_health.threshold IS 'warning / critical; see backup_threshold';
 COMMENT ON COLUMN @extschema@.backup_health.level IS '0 ok, 1 warning, 2 critical';
 
+-- What events have told of it.
+CREATE TABLE @extschema@.backup_health_told (
+	check_name text NOT NULL,
+	repository text NOT NULL,
+	level integer NOT NULL,
+	told integer NOT NULL DEFAULT 0,
+	told_at timestamptz,
+	PRIMARY KEY (check_name, repository)
+);
+
+COMMENT ON TABLE @extschema@.backup_health_told IS 'what the last look at backup_health has found, and what events have told';
+COMMENT ON COLUMN @extschema@.backup_health_told.repository IS 'empty for checks of the server';
+COMMENT ON COLUMN @extschema@.backup_health_told.told IS 'the level that the last event has told of';
+
+-- An event when two looks one after the other have found the same, and it was not told; again
+-- after an hour, and targets decide how often they repeat it.  Left out is what a job's own end
+-- tells of, and what is not set up yet.  Nothing is written as long as nothing changes.
+CREATE FUNCTION @extschema@.backup_health_look()
+RETURNS TABLE (id bigint, severity text)
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	now record;
+	was @extschema@.backup_health_told;
+	place text;
+BEGIN
+	FOR now IN
+		SELECT h.check_name, h.repository, COALESCE(h.repository, '') AS place, h.level,
+			h.status, h.value, h.threshold, h.advice
+		FROM @extschema@.backup_health h
+		WHERE h.check_name NOT IN ('enabled', 'repositories', 'schedule', 'policy', 'schedule_failures', 'failed_backups', 'wal_gap')
+			AND NOT (h.check_name = 'last_backup' AND h.value = 'never')
+			AND NOT (h.check_name = 'archiving' AND h.value = 'not configured')
+	LOOP
+		SELECT * INTO was FROM @extschema@.backup_health_told t
+		WHERE t.check_name = now.check_name AND t.repository = now.place;
+		IF NOT FOUND THEN
+			IF now.level > 0 THEN
+				INSERT INTO @extschema@.backup_health_told (check_name, repository, level)
+				VALUES (now.check_name, now.place, now.level);
+			END IF;
+			CONTINUE;
+		END IF;
+		IF was.level <> now.level THEN
+			UPDATE @extschema@.backup_health_told t SET level = now.level
+			WHERE t.check_name = now.check_name AND t.repository = now.place;
+			CONTINUE;
+		END IF;
+		CONTINUE WHEN now.level = was.told
+			AND (now.level = 0 OR was.told_at > pg_catalog.clock_timestamp() - interval '1 hour');
+		UPDATE @extschema@.backup_health_told t SET told = now.level, told_at = pg_catalog.clock_timestamp()
+		WHERE t.check_name = now.check_name AND t.repository = now.place;
+		INSERT INTO @extschema@.backup_event AS e (kind, severity, result, actor, repository, message, detail)
+		VALUES ('health', CASE now.level WHEN 0 THEN 'info' ELSE now.status END,
+				CASE now.level WHEN 0 THEN 'ok' ELSE 'failed' END, 'server', now.repository,
+				pg_catalog.concat_ws(', ', now.check_name || ': ' || now.value,
+					CASE WHEN now.level > 0 THEN 'threshold ' || now.threshold END, now.advice),
+				pg_catalog.jsonb_build_object('check', now.check_name, 'value', now.value,
+					'threshold', now.threshold, 'advice', now.advice))
+		RETURNING e.id, e.severity INTO id, severity;
+		RETURN NEXT;
+	END LOOP;
+
+	-- repositories that are not there any more, what is not looked at any more
+	DELETE FROM @extschema@.backup_health_told t
+	WHERE NOT EXISTS (SELECT FROM @extschema@.backup_health h
+		WHERE h.check_name = t.check_name AND COALESCE(h.repository, '') = t.repository);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_health_look()
+	IS 'events of what backup_health finds, by two looks; for the scheduler';
+
 -- What jobs that have to do with all WAL have seen last.
 CREATE TABLE @extschema@.backup_wal_usage (
 	repository text PRIMARY KEY,
@@ -1922,7 +1996,7 @@ REVOKE ALL ON TABLE @extschema@.backup_catalog, @extschema@.backup_copy,
 	@extschema@.backup_policy, @extschema@.backup_target,
 	@extschema@.backup_target_sent FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
-	@extschema@.backup_wal_usage,
+	@extschema@.backup_wal_usage, @extschema@.backup_health_told,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.backup_row_changed(),
@@ -1951,6 +2025,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_check(text),
 	@extschema@.backup_event_add(text, text, text, bigint, text, text, text, text, jsonb),
 	@extschema@.backup_setting_changes(text, bigint),
+	@extschema@.backup_health_look(),
 	@extschema@.backup_hold_put(text, text, boolean, timestamptz, text, text, bigint),
 	@extschema@.backup_hold_change(bigint, boolean, text),
 	@extschema@.backup_hold(bigint, text),

@@ -46,15 +46,32 @@ write_event(void *arg)
 	bkc_sqlrun_finish();
 }
 
+typedef struct TellArg
+{
+	int64		id;
+	const char *kind;
+	const char *severity;
+} TellArg;
+
 /* In a transaction of its own: what goes wrong here must not cost the event. */
 static void
 tell_listeners(void *arg)
 {
-	WriteArg   *w = arg;
+	TellArg    *t = arg;
 
 	bkc_sqlrun_begin();
-	bkc_notify_listeners(w->id, w->event->kind, w->event->severity ? w->event->severity : "info");
+	bkc_notify_listeners(t->id, t->kind, t->severity);
 	bkc_sqlrun_finish();
+}
+
+void
+bkc_event_added(int64 id, const char *kind, const char *severity)
+{
+	TellArg		arg = {.id = id, .kind = kind, .severity = severity};
+
+	if (!IsTransactionState())
+		(void) bkc_sqlrun_try(tell_listeners, &arg, 1, "notify listeners");
+	bkc_notify_request();
 }
 
 int64
@@ -66,9 +83,7 @@ bkc_event(const BkcEvent *event)
 		return 0;
 
 	/* the triggers of the table do not fire here: leaders are replicas */
-	if (!IsTransactionState())
-		(void) bkc_sqlrun_try(tell_listeners, &arg, 1, "notify listeners");
-	bkc_notify_request();
+	bkc_event_added(arg.id, event->kind, event->severity ? event->severity : "info");
 	return arg.id;
 }
 

@@ -31,6 +31,9 @@ extern void bkc_event_session(const BkcEvent *event);
 /* Its id.  Does not raise: what could not be written is a WARNING in the log, and 0. */
 extern int64 bkc_event(const BkcEvent *event);
 
+/* One that a function of the extension has written in a leader, where triggers do not fire. */
+extern void bkc_event_added(int64 id, const char *kind, const char *severity);
+
 /* How a job ended; report NULL = well. */
 extern void bkc_event_job(const BkcJob *job, const BkcReport *report, bool cancelled);
 

@@ -263,9 +263,14 @@ read_targets(int *n, int *all, int64 *wait_ms)
 #define RANK(column) "pg_catalog.array_position('{info,warning,critical}'::text[], " column ")"
 
 /*
- * The first event behind the target's position, or one that was missing before.  A subject is a
- * kind of job and a schedule, or a repository for what is not scheduled.
+ * What an event is about, together with its kind: a schedule, or a repository for what is not
+ * scheduled, and in it a check of backup_health.
  */
+#define SUBJECT \
+	"COALESCE('schedule ' OPERATOR(pg_catalog.||) e.schedule, pg_catalog.concat_ws(' '," \
+	" e.detail OPERATOR(pg_catalog.->>) 'check', 'repository ' OPERATOR(pg_catalog.||) e.repository))"
+
+/* The first event behind the target's position, or one that was missing before. */
 static bool
 read_next(const Entry *e, Next *next)
 {
@@ -284,15 +289,15 @@ read_next(const Entry *e, Next *next)
 					"     THEN 'repeat'"
 					"   ELSE 'send' END,"
 					" (EXTRACT(epoch FROM e.at) OPERATOR(pg_catalog.*) 1000000)::bigint,"
-					" e.kind, e.severity, e.result, NULLIF(e.repository, ''), e.label, e.schedule, e.actor, e.message,"
+					" pg_catalog.concat_ws(' ', e.kind, e.detail OPERATOR(pg_catalog.->>) 'check'),"
+					" e.severity, e.result, NULLIF(e.repository, ''), e.label, e.schedule, e.actor, e.message,"
 					" pg_catalog.to_jsonb(e)::text"
 					" FROM %s.backup_target t"
 					" JOIN %s.backup_event e ON e.id OPERATOR(pg_catalog.>) t.last_event"
 					"   OR e.id OPERATOR(pg_catalog.=) ANY (t.missing)"
 					" LEFT JOIN %s.backup_target_sent s ON s.target OPERATOR(pg_catalog.=) t.name"
 					"   AND s.kind OPERATOR(pg_catalog.=) e.kind"
-					"   AND s.subject OPERATOR(pg_catalog.=) COALESCE('schedule ' OPERATOR(pg_catalog.||) e.schedule,"
-					"     'repository ' OPERATOR(pg_catalog.||) e.repository, '')"
+					"   AND s.subject OPERATOR(pg_catalog.=) " SUBJECT
 					" WHERE t.name OPERATOR(pg_catalog.=) $1 AND t.enabled"
 					"   AND e.at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '7 days'::interval)"
 					" ORDER BY e.id LIMIT 1", SPI_OK_SELECT, 1, values);
@@ -343,12 +348,10 @@ note_done(const Entry *e, const Next *next, bool sent, const char *error)
 		bkc_sqlrun_exec("DELETE FROM %s.backup_target_sent s USING %s.backup_event e"
 						" WHERE s.target OPERATOR(pg_catalog.=) $1 AND e.id OPERATOR(pg_catalog.=) $2::bigint"
 						" AND s.kind OPERATOR(pg_catalog.=) e.kind"
-						" AND s.subject OPERATOR(pg_catalog.=) COALESCE('schedule ' OPERATOR(pg_catalog.||) e.schedule,"
-						"   'repository ' OPERATOR(pg_catalog.||) e.repository, '')",
+						" AND s.subject OPERATOR(pg_catalog.=) " SUBJECT,
 						SPI_OK_DELETE, 2, values);
 		bkc_sqlrun_exec("INSERT INTO %s.backup_target_sent (target, kind, subject, result, severity)"
-						" SELECT t.name, e.kind, COALESCE('schedule ' OPERATOR(pg_catalog.||) e.schedule,"
-						"   'repository ' OPERATOR(pg_catalog.||) e.repository, ''), e.result, e.severity"
+						" SELECT t.name, e.kind, " SUBJECT ", e.result, e.severity"
 						" FROM %s.backup_event e JOIN %s.backup_target t ON t.name OPERATOR(pg_catalog.=) $1"
 						" WHERE e.id OPERATOR(pg_catalog.=) $2::bigint"
 						" AND NOT (e.severity OPERATOR(pg_catalog.=) 'info' AND e.result OPERATOR(pg_catalog.<>) 'failed')",

@@ -15,6 +15,7 @@
 #include "common/hashfn.h"
 #include "event.h"
 #include "format/schedule.h"
+#include "healthlook.h"
 #include "job.h"
 #include "jobargs.h"
 #include "leader.h"
@@ -92,12 +93,13 @@ bool
 bkc_schedule_due(void)
 {
 	TimestampTz now = bkc_clock_now();
+	bool		health = bkc_health_due();
 	bool		due;
 
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 
 	/* also when the clock was set back behind the last look */
-	due = bkc_shared->schedule_look ||
+	due = bkc_shared->schedule_look || health ||
 		(bkc_set_enabled &&
 		 (now >= bkc_shared->schedule_wake || now < bkc_shared->schedule_looked));
 	for (int i = 0; i < BKC_MAX_JOBS && due; i++)
@@ -123,7 +125,7 @@ bkc_schedule_nap(long max)
 	LWLockAcquire(bkc_shared->lock, LW_SHARED);
 	wake = bkc_shared->schedule_wake;
 	LWLockRelease(bkc_shared->lock);
-	return bkc_clock_ms_until(wake, max);
+	return bkc_clock_ms_until(wake, bkc_health_nap(max));
 }
 
 void
@@ -564,6 +566,7 @@ look_at_all(void)
 	bkc_settingnote();
 	if (!bkc_set_enabled)
 		return wake;
+	bkc_health_look();
 	bkc_shared->schedule_waits = false;
 	entries = read_entries(&n);
 	for (int i = 0; i < n; i++)

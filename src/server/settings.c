@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #define EVENT_RETENTION			(400 * SECS_PER_DAY)
+#define HEALTH_INTERVAL			60
 
 char	   *bkc_set_repositories = NULL;
 char	   *bkc_set_database = NULL;
@@ -36,6 +37,7 @@ int			bkc_set_wal_workers = 2;
 int			bkc_set_archive_timeout = 300;
 int			bkc_set_shutdown_timeout = 30;
 int			bkc_set_event_retention = EVENT_RETENTION;
+int			bkc_set_health_interval = HEALTH_INTERVAL;
 char	   *bkc_set_fault = NULL;
 char	   *bkc_set_test_clock = NULL;
 
@@ -229,6 +231,11 @@ bkc_settings_define(bool preloaded)
 							"How long rows of backup_event are kept; 0 means for ever.",
 							"The latest of each kind stay.",
 							&bkc_set_event_retention, EVENT_RETENTION, 0, INT_MAX, PGC_SIGHUP,
+							GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_backupctl.health_interval",
+							"How often backup_health is looked at for alarms; 0 means never.",
+							"What is found by two looks one after the other becomes an event.",
+							&bkc_set_health_interval, HEALTH_INTERVAL, 0, 86400, PGC_SIGHUP,
 							GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* a server setting; known without preload, too, so that it is not thrown away */

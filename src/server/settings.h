@@ -23,6 +23,7 @@ extern int	bkc_set_rpo_target; /* seconds, 0 = no chunks */
 extern int	bkc_set_wal_workers;
 extern int	bkc_set_archive_timeout;	/* seconds, for one file */
 extern int	bkc_set_shutdown_timeout;	/* seconds, for all files of the archiver's last cycle */
+extern int	bkc_set_health_interval;	/* seconds between two looks for alarms, 0 = none */
 extern int	bkc_set_event_retention;	/* seconds, 0 = for ever */
 extern char *bkc_set_fault;		/* only in builds with fault points ... */
 extern char *bkc_set_test_clock;	/* ... and this, see clock.h */

@@ -63,6 +63,7 @@ shared_preload_libraries = 'pg_backupctl'
 pg_backupctl.repositories = '$repositories'
 shared_buffers = 16MB
 max_worker_processes = 16
+pg_backupctl.health_interval = 0
 CONF
 	$node->append_conf('postgresql.conf', $opt{conf}) if defined $opt{conf};
 	if ($opt{start} // 1)
