@@ -116,7 +116,7 @@ copy_row(uint64 i, BkcCatalogRow *row)
 	char	   *repository = bkc_sqlrun_value(i, 3);
 	char	   *sysid = bkc_sqlrun_value(i, 4);
 
-	row->system_identifier = sysid ? (uint64) strtoll(sysid, NULL, 10) : 0;
+	row->system_identifier = sysid ? (uint64) strtoll(sysid, NULL, 10) : GetSystemIdentifier();
 	row->id = strtoll(bkc_sqlrun_value(i, 1), NULL, 10);
 	strlcpy(row->label, label ? label : "", sizeof(row->label));
 	strlcpy(row->repository, repository ? repository : "", sizeof(row->repository));
