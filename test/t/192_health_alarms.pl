@@ -34,9 +34,9 @@ sub health_is
 # Two more looks have found what they have found.
 sub looked
 {
-	my $n = sql(q(SELECT sum(completed) FROM backup_job_counts() WHERE job = 'schedule'));
+	my $n = sql(q(SELECT jobs FROM backup_job_counts() WHERE job = 'schedule' AND result = 'completed'));
 
-	return bkc_wait_for_sql($node, "SELECT sum(completed) >= $n + 3 FROM backup_job_counts() WHERE job = 'schedule'", 't', 'more looks');
+	return bkc_wait_for_sql($node, "SELECT jobs >= $n + 3 FROM backup_job_counts() WHERE job = 'schedule' AND result = 'completed'", 't', 'more looks');
 }
 
 sql("SELECT backup_notify_target('hook', 'webhook', '$hook->{url}/x')");
@@ -57,14 +57,14 @@ looked();
 health_is('warning failed main archiving', 'once');
 like($node->safe_psql('postgres', q(SELECT message FROM backup_event WHERE kind = 'health')),
 	qr/^archiving: failing, threshold 1 \/ 15 minutes, see last_error in backup_archiver$/, 'in words');
-ok(bkc_poll(sub { grep { $_->{body} =~ /"kind": ?"health"/ && $_->{body} =~ /archiving: failing/ } bkc_webhook_requests($hook) }), 'the webhook was told')
-  or diag explain [ bkc_webhook_requests($hook) ];
+ok(bkc_poll(sub { grep { !$_->{body}{recovery} && $_->{body}{event}{message} =~ /archiving: failing/ } bkc_hooks($hook) }), 'the webhook was told')
+  or diag explain [ bkc_hooks($hook) ];
 
 unlink $dir;
 rename "$dir.away", $dir or die;
 bkc_archived($node, 'the repository is back');
 health_is("warning failed main archiving\ninfo ok main archiving", 'well again: told');
-ok(bkc_poll(sub { grep { $_->{body} =~ /"recovery": ?true/ && $_->{body} =~ /archiving: archiving/ } bkc_webhook_requests($hook) }), 'the webhook, too');
+ok(bkc_poll(sub { grep { $_->{body}{recovery} && $_->{body}{event}{message} =~ /archiving: archiving/ } bkc_hooks($hook) }), 'the webhook, too');
 
 # ---- a threshold, and a server that is restarted meanwhile ----
 
@@ -76,8 +76,8 @@ looked();
 health_is("$before\ncritical failed main last_backup", 'not again after a restart');
 sql("UPDATE backup_health_told SET told_at = told_at - interval '1 hour'");
 health_is("$before\ncritical failed main last_backup\ncritical failed main last_backup", 'again after an hour ...');
-ok(bkc_wait_for_sql($node, 'SELECT last_event = (SELECT max(id) FROM backup_event) FROM backup_target', 't', '... the target has seen it'));
-is(scalar(grep { $_->{body} =~ /last_backup: / } bkc_webhook_requests($hook)), 1, '... and repeats nothing before its interval');
+bkc_wait_for_sql($node, 'SELECT last_event = (SELECT max(id) FROM backup_event) FROM backup_target', 't', '... the target has seen it');
+is(scalar(grep { $_->{body}{event}{message} =~ /last_backup: / } bkc_hooks($hook)), 1, '... and repeats nothing before its interval');
 
 append_to_file($node->data_dir . '/postgresql.conf', "pg_backupctl.health_interval = 0\n");
 $node->reload;
