@@ -3,6 +3,9 @@
 # install.sh
 #		"make install" brings the files for monitoring and the README, and "make uninstall" takes all of it away.
 
+# a make of its own, not one of the caller's jobs
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
 root=$(mktemp -d) || exit 1
 trap 'rm -rf "$root"' EXIT
 flags=$([[ $BUILD == *faults* ]] && echo FAULTS=1)

@@ -308,7 +308,7 @@ one_history(void **state)
 		{
 			when += rnd(3) * (int64_t) rnd(30) * DAY + rnd(3) * 3600 * SEC;
 			when = when > NOW - DAY ? NOW - DAY : when;
-			snprintf(labels[i], sizeof(labels[i]), "%03zu", i);
+			snprintf(labels[i], sizeof(labels[i]), "%03u", (unsigned) i % 1000);
 			all_backups[i] = backup(labels[i], when);
 			if (rnd(10) == 0 && i + 1 < n)
 				all_backups[i].verified = BKC_RETENTION_FAILED;

@@ -221,7 +221,7 @@ test_codes(void **state)
 		{429, "", BKC_ERR_UNAVAILABLE}, {408, "", BKC_ERR_UNAVAILABLE},
 		{501, "NotImplemented", BKC_ERR_UNSUPPORTED}, {405, "MethodNotAllowed", BKC_ERR_UNSUPPORTED},
 		{507, "XMinioStorageFull", BKC_ERR_NO_SPACE}, {507, "", BKC_ERR_NO_SPACE},
-		{403, "InvalidObjectState", BKC_ERR_STATE},
+		{403, "InvalidObjectState", BKC_ERR_ARCHIVED},
 	};
 	BkcS3Call	call;
 	char		body[512];
