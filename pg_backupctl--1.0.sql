@@ -1381,6 +1381,8 @@ WITH repo AS MATERIALIZED (
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
 ), schedule AS MATERIALIZED (
 	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
+	-- those of a predecessor do not restore this cluster
+	WHERE COALESCE(c.system_identifier = (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), true)
 		NULLIF(e.tier, '') AS tier,
 		pg_catalog.min(COALESCE(e.retry_at, e.starts_at, e.next_run, n.next_run)) AS next_run
 	FROM @extschema@.backup_schedule_entry e
@@ -1449,6 +1451,8 @@ WITH repo AS MATERIALIZED (
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
 ), last AS MATERIALIZED (
 	-- the last good full backup of each repository, and what is usual there
+	-- those of a predecessor do not restore this cluster
+	WHERE COALESCE(c.system_identifier = (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), true)
 	SELECT r.repository, r.now, b.id, b.finished_at, b.size, b.seconds, b.verification,
 		u.median_size, u.median_seconds, v.verified, v.first, v.bad, f.failed, f.error
 	FROM repo r
@@ -1698,7 +1702,8 @@ COMMENT ON COLUMN @extschema@.backup_health_told.told IS 'the level that the las
 
 -- An event when two looks one after the other have found the same, and it was not told; again
 -- after an hour, and targets decide how often they repeat it.  Left out is what a job's own end
--- tells of, and what is not set up yet.  Nothing is written as long as nothing changes.
+-- tells of, and what is not set up yet: after pg_upgrade, with rows of the cluster before, backups
+-- are.  Nothing is written as long as nothing changes.
 CREATE FUNCTION @extschema@.backup_health_look()
 RETURNS TABLE (id bigint, severity text)
 	LANGUAGE plpgsql VOLATILE
@@ -1714,7 +1719,9 @@ BEGIN
 			h.status, h.value, h.threshold, h.advice
 		FROM @extschema@.backup_health h
 		WHERE h.check_name NOT IN ('enabled', 'repositories', 'schedule', 'policy', 'schedule_failures', 'failed_backups', 'wal_gap')
-			AND NOT (h.check_name = 'last_backup' AND h.value = 'never')
+			AND NOT (h.check_name = 'last_backup' AND h.value = 'never' AND NOT EXISTS (
+				SELECT FROM @extschema@.backup_catalog c WHERE c.label IS NOT NULL
+					AND c.system_identifier <> (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)))
 			AND NOT (h.check_name = 'archiving' AND h.value = 'not configured')
 	LOOP
 		SELECT * INTO was FROM @extschema@.backup_health_told t

@@ -55,6 +55,18 @@ sub catalog
 		"SELECT system_identifier, status, count(*) FROM backup_catalog GROUP BY 1, 2 ORDER BY min(label)");
 }
 
+# What a monitor sees of the last backup.
+sub last_backup
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', <<'SQL');
+SET SESSION AUTHORIZATION watcher;
+SELECT h.status, h.value, s.last_success, s.completed
+FROM backup_health h JOIN backup_status s USING (repository) WHERE h.check_name = 'last_backup'
+SQL
+}
+
 $first->safe_psql('postgres', 'CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 1000) AS i');
 my $sum = bkc_checksum($first);
 my $oldest = bkc_backup($first);
@@ -68,6 +80,11 @@ my $second = upgraded($first, 'second');
 my $b = sysid($second);
 isnt($b, $a, 'it is another cluster');
 is(catalog($second), "$a|completed|1", 'the catalog has come along');
+$second->safe_psql('postgres', 'CREATE ROLE watcher IN ROLE pg_monitor');
+is(last_backup($second), 'critical|never|never|0', 'but nothing in it restores the new cluster');
+$second->safe_psql('postgres', 'SELECT backup_health_look()') for 1 .. 2;
+is($second->safe_psql('postgres', "SELECT severity, message FROM backup_event WHERE kind = 'health' AND detail->>'check' = 'last_backup'"),
+	"critical|last_backup: never, threshold 26 / 50 hours, take one: CALL backup_run(repository => 'main')", 'which is an alarm');
 is($second->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0|0|1', 'to the repository it is foreign');
 is(bkc_backup($second)->{status}, 'completed', 'the new server takes a backup at once');
 is($second->safe_psql('postgres', "SELECT backup_verify($oldest->{id})"), 'passed', 'the old backup can be verified');
@@ -92,7 +109,9 @@ is($third->safe_psql('postgres', "SELECT backup_adopt($b, force => true)"), 1, '
 is($third->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0|0|0', 'the first with it');
 is(bkc_backup($third)->{status}, 'completed', 'a backup of the third');
 is(catalog($third), "$a|completed|1\n$b|completed|2\n$c|completed|1", 'all are in the catalog');
+is(last_backup($third), 'critical|never|never|0', 'none of all these restores the third');
 is($third->safe_psql('postgres', "SELECT backup_adopt($a)"), 1, 'it is a predecessor already');
+like(last_backup($third), qr/^ok\|\d+ seconds? ago\|\d+ seconds? ago\|1$/, 'that one does');
 is($third->safe_psql('postgres', "SELECT backup_hold($oldest->{id}, 'case 4711')"), 1, 'the oldest is held');
 $third->safe_psql('postgres', "SELECT backup_set_policy(keep_last => 2, pitr_window => '0')");
 is($third->safe_psql('postgres', "SELECT count(*) FROM backup_expire(false) WHERE kind = 'backup' AND action = 'remove'"), 1, 'one goes');
