@@ -454,7 +454,8 @@ BEGIN
 		SELECT c.repository FROM @extschema@.backup_copy c
 		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
 	LOOP
-		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason, backup.system_identifier);
+		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason,
+			COALESCE(backup.system_identifier, (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)));
 		IF locked IS NULL THEN
 			destroyed := destroyed + 1;
 		ELSE
@@ -668,7 +669,8 @@ BEGIN
 	LOOP
 		IF NOT @extschema@.backup_hold_put(backup.label, place, backup_hold_change.held, at,
 										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text,
-										   backup.system_identifier) THEN
+										   COALESCE(backup.system_identifier,
+													(SELECT s.system_identifier FROM pg_catalog.pg_control_system() s))) THEN
 			without := without || place;
 		END IF;
 		places := places + 1;
@@ -1379,10 +1381,10 @@ WITH repo AS MATERIALIZED (
 		pg_catalog.row_number() OVER (PARTITION BY y.repository, NULLIF(c.tier, ''), y.status
 									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
-), schedule AS MATERIALIZED (
-	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
 	-- those of a predecessor do not restore this cluster
 	WHERE COALESCE(c.system_identifier = (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), true)
+), schedule AS MATERIALIZED (
+	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
 		NULLIF(e.tier, '') AS tier,
 		pg_catalog.min(COALESCE(e.retry_at, e.starts_at, e.next_run, n.next_run)) AS next_run
 	FROM @extschema@.backup_schedule_entry e
@@ -1449,10 +1451,10 @@ WITH repo AS MATERIALIZED (
 		pg_catalog.row_number() OVER (PARTITION BY y.repository, y.status, c.backup_type
 									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
-), last AS MATERIALIZED (
-	-- the last good full backup of each repository, and what is usual there
 	-- those of a predecessor do not restore this cluster
 	WHERE COALESCE(c.system_identifier = (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), true)
+), last AS MATERIALIZED (
+	-- the last good full backup of each repository, and what is usual there
 	SELECT r.repository, r.now, b.id, b.finished_at, b.size, b.seconds, b.verification,
 		u.median_size, u.median_seconds, v.verified, v.first, v.bad, f.failed, f.error
 	FROM repo r

@@ -14,6 +14,7 @@
 #include "access/xlog_internal.h"
 #include "base/host.h"
 #include "base/text.h"
+#include "catalog.h"
 #include "errors.h"
 #include "event.h"
 #include "executor/spi.h"
@@ -153,7 +154,7 @@ note_key(FunctionCallInfo fcinfo, const Work *w, const char *repository, const c
 	const char *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 	char	   *sql = psprintf("UPDATE %s.backup_catalog SET encryption_key_id = $1"
 							   " WHERE repository OPERATOR(pg_catalog.=) $2"
-							   " AND system_identifier OPERATOR(pg_catalog.=) $3"
+							   " AND " BKC_CATALOG_OF("system_identifier", "$3")
 							   " AND encryption_status OPERATOR(pg_catalog.=) 'AES-256-GCM'",
 							   quote_identifier(schema));
 	Oid			types[3] = {TEXTOID, TEXTOID, INT8OID};

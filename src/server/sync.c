@@ -219,7 +219,7 @@ known_copies(const Work *w, int *n)
 	bkc_sqlrun_exec("SELECT c.id, c.label FROM %s.backup_catalog c"
 					" JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" WHERE c.label IS NOT NULL AND y.repository OPERATOR(pg_catalog.=) $1"
-					" AND c.system_identifier OPERATOR(pg_catalog.=) $2::bigint"
+					" AND " BKC_CATALOG_OF("c.system_identifier", "$2::bigint")
 					" AND y.status IN ('completed', 'missing')", SPI_OK_SELECT, 2, values);
 	*n = (int) SPI_processed;
 	rows = MemoryContextAllocZero(bkc_sqlrun_outer_context(), sizeof(BkcCatalogRow) * (*n + 1));
