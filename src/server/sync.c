@@ -131,7 +131,7 @@ skip_unreadable(Work *w, const char *label, const BkcError *err)
 	if (err->code == BKC_ERR_NOT_FOUND)
 		return true;			/* removed meanwhile */
 	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED &&
-		err->code != BKC_ERR_KEY)
+		err->code != BKC_ERR_KEY && err->code != BKC_ERR_ARCHIVED)
 		return false;
 	w->unreadable++;
 	bkc_log(BKC_LOG_WARNING, "backup %s in repository \"%s\" cannot be taken into the catalog: %s", label,
