@@ -82,11 +82,24 @@ bkc_sync_pending(const char *repository)
 	return pending;
 }
 
+static uint64
+times_required(void)
+{
+	uint64		times;
+
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
+	times = bkc_shared->sync_required;
+	LWLockRelease(bkc_shared->lock);
+	return times;
+}
+
+/* What was required since the repository was read may not have been seen. */
 static void
-note_synced(const char *repository)
+note_synced(const char *repository, uint64 required)
 {
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	if (!is_synced(repository) && bkc_shared->nsynced < BKC_SYNCED_MAX)
+	if (bkc_shared->sync_required == required &&
+		!is_synced(repository) && bkc_shared->nsynced < BKC_SYNCED_MAX)
 		strlcpy(bkc_shared->synced[bkc_shared->nsynced++], repository, BKC_REPO_NAME_MAX);
 	LWLockRelease(bkc_shared->lock);
 }
@@ -95,6 +108,7 @@ void
 bkc_sync_require(const char *repository)
 {
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	bkc_shared->sync_required++;
 	for (int i = 0; i < bkc_shared->nsynced; i++)
 		if (strcmp(bkc_shared->synced[i], repository) == 0)
 		{
@@ -316,13 +330,14 @@ sync_cluster(Work *w, uint64 system_identifier, BkcJob *job, BkcError *err)
 static bool
 sync_repository(Work *w, BkcJob *job, BkcError *err)
 {
+	uint64		required = times_required();
 	bool		ok = read_repository(w, err);
 
 	for (size_t i = w->npredecessors; ok && i > 0; i--)
 		ok = sync_cluster(w, w->predecessors[i - 1].system_identifier, job, err);
 	ok = ok && sync_cluster(w, GetSystemIdentifier(), job, err);
 	if (ok && !w->unsettled)
-		note_synced(w->repo->name);
+		note_synced(w->repo->name, required);
 	work_close(w);
 	return ok || bkc_error_context(err, "could not compare the catalog with repository \"%s\"",
 								   w->repo->name);
@@ -410,7 +425,7 @@ settle_one(const BkcRepoDef *repo, bool installed, BkcError *err)
 		return true;
 	if (!installed)
 	{
-		note_synced(repo->name);
+		note_synced(repo->name, times_required());
 		return true;
 	}
 	w = palloc0(sizeof(*w));
