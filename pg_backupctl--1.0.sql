@@ -581,7 +581,11 @@ RETURNS SETOF record
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH now AS (
-		SELECT pg_catalog.jsonb_object_agg(s.name, s.setting) AS settings FROM pg_catalog.pg_settings s
+		-- commands may have secrets in them, and events go out: whether they have changed is enough
+		SELECT pg_catalog.jsonb_object_agg(s.name, CASE
+			WHEN s.setting <> '' AND s.name IN ('pg_backupctl.encryption_key_command', 'archive_command')
+			THEN 'SHA-256 ' || "left"(encode(sha256(convert_to(s.setting, getdatabaseencoding())), 'hex'), 16)
+			ELSE s.setting END) AS settings FROM pg_catalog.pg_settings s
 		WHERE (pg_catalog.starts_with(s.name, 'pg_backupctl.')
 				AND s.name NOT IN ('pg_backupctl.fault', 'pg_backupctl.test_clock'))
 			OR s.name IN ('archive_mode', 'archive_library', 'archive_command', 'wal_level')
@@ -1371,6 +1375,23 @@ $$;
 COMMENT ON FUNCTION @extschema@.backup_age_text(interval)
 	IS 'an interval as people say it: 9 minutes';
 
+-- What a dump has brought may be an expression or a zone that this server does not know: that is a
+-- finding of backup_check(), and must not take the views with it.
+CREATE FUNCTION @extschema@.backup_schedule_runs(cron text, n integer, time_zone text)
+RETURNS SETOF timestamptz
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM @extschema@.backup_cron_next(cron, n, NULL, time_zone);
+EXCEPTION WHEN invalid_parameter_value THEN
+	RETURN;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.backup_schedule_runs(text, integer, text)
+	IS 'backup_cron_next(), and nothing for what cannot be understood; part of views';
+
 CREATE VIEW @extschema@.backup_status AS
 WITH repo AS MATERIALIZED (
 	SELECT a.repository, a.status, a.ordinality AS number
@@ -1389,7 +1410,7 @@ WITH repo AS MATERIALIZED (
 		pg_catalog.min(COALESCE(e.retry_at, e.starts_at, e.next_run, n.next_run)) AS next_run
 	FROM @extschema@.backup_schedule_entry e
 		-- one that is new has not been planned yet
-		LEFT JOIN LATERAL @extschema@.backup_cron_next(e.cron, 1, NULL, e.time_zone) n (next_run) ON e.next_run IS NULL
+		LEFT JOIN LATERAL @extschema@.backup_schedule_runs(e.cron, 1, e.time_zone) n (next_run) ON e.next_run IS NULL
 	WHERE e.enabled AND e.type NOT IN ('expire', 'verify', 'wal-check')
 	GROUP BY 1, 2
 ), used AS (
@@ -1481,7 +1502,7 @@ WITH repo AS MATERIALIZED (
 	FROM @extschema@.backup_schedule_entry e,
 		LATERAL (SELECT pg_catalog.max(EXTRACT(epoch FROM g.run - g.before)) / 3600 AS hours
 			FROM (SELECT n AS run, pg_catalog.lag(n) OVER (ORDER BY n) AS before
-				FROM @extschema@.backup_cron_next(e.cron, 8, NULL, e.time_zone) n) g) i
+				FROM @extschema@.backup_schedule_runs(e.cron, 8, e.time_zone) n) g) i
 	WHERE e.enabled AND e.type = 'full'
 	GROUP BY 1
 ), seen AS MATERIALIZED (
@@ -1580,7 +1601,7 @@ WITH repo AS MATERIALIZED (
 	UNION ALL
 	SELECT 17, 'repository', s.repository, 0,
 		CASE WHEN s.failing_since IS NOT NULL THEN 'no answer for ' || @extschema@.backup_age_text(s.now - s.failing_since)
-				|| ': ' || pg_catalog."left"(pg_catalog.replace(s.error, E'\n', ' '), 60)
+				|| ', asked ' || @extschema@.backup_age_text(s.now - s.failed_at) || ' ago: ' || pg_catalog."left"(pg_catalog.replace(s.error, E'\n', ' '), 60)
 			ELSE COALESCE('answered ' || @extschema@.backup_age_text(s.now - s.answered_at) || ' ago', 'not asked yet') END,
 		CASE WHEN s.failing_since IS NULL THEN 0 ELSE pg_catalog.round(EXTRACT(epoch FROM s.now - s.failing_since) / 60, 2) END,
 		false, t.warning, t.critical, t.unit, 'SELECT * FROM backup_check(' || pg_catalog.quote_literal(s.repository) || ')'
@@ -1870,7 +1891,7 @@ BEGIN
 				SELECT min(EXTRACT(epoch FROM r.later - r.first) / 3600) AS hours
 				FROM @extschema@.backup_schedule e,
 					LATERAL (SELECT min(n) AS first, max(n) AS later
-						FROM @extschema@.backup_cron_next(e.cron, 2, NULL, e.time_zone) n) r
+						FROM @extschema@.backup_schedule_runs(e.cron, 2, e.time_zone) n) r
 				WHERE e.enabled AND e.type = 'full' AND r.later > r.first
 					AND (e.repository = a.repository OR e.repository IS NULL AND a.ordinality = 1)) h
 		WHERE a.repository = COALESCE(backup_cost_forecast.repository, a.repository)
@@ -2044,6 +2065,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.backup_adopt(bigint, text, boolean),
 	@extschema@.backup_schedule_changed(),
 	@extschema@.backup_cron_next(text, integer, timestamptz, text),
+	@extschema@.backup_schedule_runs(text, integer, text),
 	@extschema@.schedule_backup(text, text, text, text, text, interval, text, jsonb, text, boolean, interval, interval, text, integer),
 	@extschema@.unschedule_backup(text),
 	@extschema@.backup_job_check(text, text, text, text, jsonb),
@@ -2069,7 +2091,8 @@ GRANT EXECUTE ON FUNCTION @extschema@.backup_jobs(),
 	@extschema@.backup_archiver_state(),
 	@extschema@.backup_repository_state(),
 	@extschema@.backup_recovery_windows(),
-	@extschema@.backup_cron_next(text, integer, timestamptz, text) TO pg_monitor;
+	@extschema@.backup_cron_next(text, integer, timestamptz, text),
+	@extschema@.backup_schedule_runs(text, integer, text) TO pg_monitor;
 GRANT SELECT ON TABLE @extschema@.backup_threshold, @extschema@.backup_price,
 	@extschema@.backup_wal_usage,
 	@extschema@.backup_status, @extschema@.backup_health, @extschema@.backup_storage TO pg_monitor;

@@ -82,13 +82,13 @@ bkc_clockjump_watch(void)
 	offset = bkc_clock_machine() - ((int64) ts.tv_sec * USECS_PER_SEC + ts.tv_nsec / 1000);
 	jump = bkc_shared->clock_offset == 0 ? 0 : offset - bkc_shared->clock_offset;
 	bkc_shared->clock_offset = offset;	/* nobody else uses it */
-	if (Abs(jump) >= CLOCK_JUMP)
+	if (llabs(jump) >= CLOCK_JUMP)
 	{
 		LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 
 		/* one that is set right again has not jumped */
 		bkc_shared->clock_jump += jump;
-		if (Abs(bkc_shared->clock_jump) < CLOCK_JUMP)
+		if (llabs(bkc_shared->clock_jump) < CLOCK_JUMP)
 			bkc_shared->clock_jump = 0;
 		LWLockRelease(bkc_shared->lock);
 		unwritten = true;

@@ -12,16 +12,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* By the real clock: a test's that runs faster is for schedules. */
+/* By the real clock: a test's that runs faster is for schedules.  The lock is held. */
 static TimestampTz
 next_look(void)
 {
-	TimestampTz looked;
-
-	LWLockAcquire(bkc_shared->lock, LW_SHARED);
-	looked = bkc_shared->health_looked;
-	LWLockRelease(bkc_shared->lock);
-	return TimestampTzPlusMilliseconds(looked, (int64) bkc_set_health_interval * 1000);
+	return TimestampTzPlusMilliseconds(bkc_shared->health_tried,
+									   (int64) bkc_set_health_interval * 1000);
 }
 
 /* Also when the clock was set back. */
@@ -35,6 +31,13 @@ bkc_health_due(void)
 		(now >= next || next - now > (int64) bkc_set_health_interval * USECS_PER_SEC);
 }
 
+void
+bkc_health_ask(void)
+{
+	bkc_shared->health_tried = GetCurrentTimestamp();
+	bkc_shared->health_wanted = true;
+}
+
 long
 bkc_health_nap(long max)
 {
@@ -42,7 +45,9 @@ bkc_health_nap(long max)
 
 	if (!bkc_set_enabled || bkc_set_health_interval == 0)
 		return max;
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
 	left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_look());
+	LWLockRelease(bkc_shared->lock);
 	return Min(max, left);
 }
 
@@ -76,13 +81,13 @@ void
 bkc_health_look(void)
 {
 	Told		told = {0};
+	bool		wanted;
 
-	if (!bkc_health_due())
-		return;
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	bkc_shared->health_looked = GetCurrentTimestamp();
+	wanted = bkc_shared->health_wanted;
+	bkc_shared->health_wanted = false;
 	LWLockRelease(bkc_shared->lock);
-	if (!bkc_sqlrun_try(look, &told, 1, "look at backup_health"))
+	if (!wanted || !bkc_sqlrun_try(look, &told, 1, "look at backup_health"))
 		return;
 	for (uint64 i = 0; i < told.n; i++)
 		bkc_event_added(told.ids[i], "health", told.severities[i]);

@@ -7,13 +7,16 @@
 
 #include "pgcompat.h"
 
-/* Is it time for a look?  For the launcher. */
+/* Is it time for a look?  With the lock of the shared memory, for the launcher. */
 extern bool bkc_health_due(void);
+
+/* Likewise: the next job of the scheduler shall look; whatever becomes of it, time starts anew. */
+extern void bkc_health_ask(void);
 
 /* So many milliseconds until then, at most max. */
 extern long bkc_health_nap(long max);
 
-/* Look, if it is time.  In a leader, where the extension is installed.  Does not raise. */
+/* Look, if that was asked for.  In a leader, where the extension is installed.  Does not raise. */
 extern void bkc_health_look(void);
 
 #endif							/* BKC_SERVER_HEALTHLOOK_H */

@@ -34,6 +34,7 @@
 #include "walhelper.h"
 
 #define NAP_MS				10000
+#define LEAST_NAP_MS		100
 #define SETTLE_RETRY_MS		15000
 #define LOST_MS				(5 * 60 * 1000)
 #define SETTLE_DOUBLINGS	6		/* 16 minutes at the most */
@@ -105,14 +106,16 @@ start(BkcJobKind kind, BkcJobHandle **handle)
 	}
 	PG_CATCH();
 	{
-		/* after the restart of this process; the scheduler looks again in a minute */
+		/* after the restart of this process */
 		if (kind == BKC_JOB_SETTLE)
+		{
 			bkc_settle_failed(NULL, NULL, false);
-		if (kind != BKC_JOB_NOTIFY)
 			PG_RE_THROW();
+		}
 
-		/* alarms, too, and nobody is to be held up by them */
+		/* the others look again in a minute, and nobody is to be held up by them */
 		MemoryContextSwitchTo(old);
+		EmitErrorReport();
 		FlushErrorState();
 		*handle = NULL;
 	}
@@ -134,6 +137,7 @@ watch(BkcJobHandle **handle)
 	}
 	else if (bkc_job_alive(*handle))
 		return;
+	pfree((*handle)->worker);
 	pfree(*handle);
 	*handle = NULL;
 }
@@ -157,6 +161,15 @@ remove_prefetched(void)
 		bkc_ereport(LOG, &err);
 }
 
+/* By watch(); one that a former life of this process has started is not. */
+static bool
+is_watched(const BkcJob *job)
+{
+	return (settle_job != NULL && settle_job->job == job) ||
+		(schedule_job != NULL && schedule_job->job == job) ||
+		(notify_job != NULL && notify_job->job == job);
+}
+
 /*
  * A leader that has not come within minutes will not (there was no memory for its process); one
  * that does finds the slot not requested.  Sessions look after their own jobs.
@@ -173,7 +186,7 @@ free_lost_slots(void)
 		BkcJob	   *job = &bkc_shared->jobs[i];
 
 		if (job->state == BKC_JOB_REQUESTED && !job->waiter &&
-			!bkc_job_is_housekeeping(job->args.kind) &&
+			!is_watched(job) &&
 			TimestampDifferenceExceeds(job->started, now, LOST_MS))
 		{
 			job->state = BKC_JOB_FREE;
@@ -189,10 +202,15 @@ free_lost_slots(void)
 static long
 nap(void)
 {
+	long		ms;
+
 	if (!bkc_shared->connected)
 		return NAP_MS;
-	return Min(schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
-			   notify_job != NULL ? NAP_MS : bkc_notify_nap(NAP_MS));
+	ms = Min(schedule_job != NULL ? NAP_MS : bkc_schedule_nap(NAP_MS),
+			 notify_job != NULL ? NAP_MS : bkc_notify_nap(NAP_MS));
+
+	/* what is due may be in the hands of a job that a former life of this process has started */
+	return Max(ms, LEAST_NAP_MS);
 }
 
 void

@@ -27,6 +27,7 @@
 
 #define FAILED_SECONDS	60
 #define IDLE_SECONDS	3600
+#define WAIT_MAX_SECONDS SECS_PER_DAY	/* the longest interval of metrics */
 #define FIRST_WAIT		10		/* seconds; doubled up to ... */
 #define MAX_DOUBLINGS	7		/* ... 21 minutes */
 #define GIVE_UP			5		/* attempts for an event that a server refuses for good */
@@ -68,7 +69,8 @@ bkc_notify_due(void)
 
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 	due = bkc_set_enabled && !bkc_shared->notify_none &&
-		(bkc_shared->notify_look || now >= bkc_shared->notify_wake);
+		(bkc_shared->notify_look || now >= bkc_shared->notify_wake ||
+		 bkc_shared->notify_wake - now > (int64) IDLE_SECONDS * USECS_PER_SEC);
 	for (int i = 0; i < BKC_MAX_JOBS && due; i++)
 		due = bkc_shared->jobs[i].state == BKC_JOB_FREE ||
 			bkc_shared->jobs[i].args.kind != BKC_JOB_NOTIFY;
@@ -245,7 +247,8 @@ read_targets(int *n, int *all, int64 *wait_ms)
 		Entry	   *e = &entries[*n];
 		int64		left = number(bkc_sqlrun_value(i, 3));
 
-		if (left > 0)
+		/* no wait is longer: the clock was ahead when that was written */
+		if (left > 0 && left <= (int64) WAIT_MAX_SECONDS * 1000)
 		{
 			*wait_ms = Min(*wait_ms, left);
 			continue;

@@ -93,12 +93,13 @@ bool
 bkc_schedule_due(void)
 {
 	TimestampTz now = bkc_clock_now();
-	bool		health = bkc_health_due();
+	bool		health;
 	bool		due;
 
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
 
 	/* also when the clock was set back behind the last look */
+	health = bkc_health_due();
 	due = bkc_shared->schedule_look || health ||
 		(bkc_set_enabled &&
 		 (now >= bkc_shared->schedule_wake || now < bkc_shared->schedule_looked));
@@ -107,6 +108,8 @@ bkc_schedule_due(void)
 			bkc_shared->jobs[i].args.kind != BKC_JOB_SCHEDULE;
 	if (due)
 	{
+		if (health)
+			bkc_health_ask();
 		bkc_shared->schedule_look = false;
 		bkc_shared->schedule_looked = now;
 		bkc_shared->schedule_wake = now + (int64) FAILED_SECONDS * USECS_PER_SEC;
@@ -519,6 +522,37 @@ look_at(Entry *e, int64 now)
 	return d.wake;
 }
 
+typedef struct Broken
+{
+	const Entry *entry;
+	const char *error;
+	bool		news;
+} Broken;
+
+static void
+note_broken(void *arg)
+{
+	Broken	   *b = arg;
+	const char *values[2] = {b->entry->name, b->error};
+
+	bkc_sqlrun_begin();
+	bkc_sqlrun_exec("UPDATE %s.backup_schedule_entry SET last_result = 'failed', last_error = $2"
+					" WHERE name OPERATOR(pg_catalog.=) $1"
+					" AND last_error IS DISTINCT FROM $2", SPI_OK_UPDATE, 2, values);
+	b->news = SPI_processed > 0;
+	bkc_sqlrun_finish();
+}
+
+/* What cannot be looked at, as an expression or a zone that came by a dump: told once. */
+static void
+tell_broken(const Entry *e, const char *message)
+{
+	Broken		b = {.entry = e, .error = message};
+
+	if (bkc_sqlrun_try(note_broken, &b, 1, "note that a schedule cannot be planned") && b.news)
+		tell_failure(e, psprintf("schedule %s: %s", e->name, message));
+}
+
 /* One that cannot be looked at does not keep the others from their turn. */
 static int64
 look_at_safely(Entry *e, int64 now)
@@ -526,6 +560,7 @@ look_at_safely(Entry *e, int64 now)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile int64 wake = now + (int64) FAILED_SECONDS * USECS_PER_SEC;
+	char	   *volatile failure = NULL;
 
 	PG_TRY();
 	{
@@ -544,11 +579,11 @@ look_at_safely(Entry *e, int64 now)
 		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 			edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 			ReThrowError(edata);
-		ereport(WARNING,
-				(errcode(edata->sqlerrcode),
-				 errmsg("pg_backupctl: schedule %s: %s", e->name, edata->message)));
+		failure = edata->message;
 	}
 	PG_END_TRY();
+	if (failure != NULL)
+		tell_broken(e, failure);
 	return wake;
 }
 

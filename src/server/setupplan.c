@@ -152,9 +152,10 @@ check_schedule(BkcSetupCheck *c, char *const *s, int64 *next)
 static bool
 may_see_schedules(void)
 {
-	Rows		rows = fetch("SELECT pg_catalog.has_table_privilege(r.oid, 'SELECT') FROM pg_catalog.pg_class r"
-							 EXTENSION_OBJECT("pg_class", "r.oid")
-							 " WHERE r.relname OPERATOR(pg_catalog.=) 'backup_schedule'", 1);
+	Rows		rows = fetch(psprintf("SELECT pg_catalog.has_table_privilege(%u::pg_catalog.oid, r.oid, 'SELECT')"
+									  " FROM pg_catalog.pg_class r" EXTENSION_OBJECT("pg_class", "r.oid")
+									  " WHERE r.relname OPERATOR(pg_catalog.=) 'backup_schedule'",
+									  GetOuterUserId()), 1);
 
 	return rows.n == 1 && strcmp(row(&rows, 0)[0], "t") == 0;
 }
@@ -229,8 +230,8 @@ check_targets(BkcSetupCheck *c)
 {
 	Rows		rows;
 
-	/* their URLs may be secret */
-	if (!superuser())
+	/* their URLs may be secret; backup_check() itself has the rights of its owner */
+	if (!superuser_arg(GetOuterUserId()))
 		return;
 	rows = fetch("SELECT t.name, t.failures, t.last_error, " BKC_TARGET_COLUMNS
 				 " FROM %s.backup_target t WHERE t.enabled ORDER BY t.name COLLATE \"C\"",

@@ -133,7 +133,7 @@ put_coming(BkcSetupCheck *c, const BkcWalGap *gap, BkcWalGapState state)
 
 	if (state == BKC_GAP_MAY_COME)
 		bkc_finding(c, "gap", BKC_FINDING_WARNING, psprintf("%s; it may be on its way", text),
-					"BkcSetupCheck again in some minutes.");
+					"Check again in some minutes.");
 	else if (c->server.unable != NULL || strcmp(c->wal->status, "failing") == 0 ||
 			 strcmp(c->wal->status, "refused") == 0)
 		bkc_finding(c, "gap", BKC_FINDING_WARNING, psprintf("%s: it waits in pg_wal", text),

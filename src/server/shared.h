@@ -173,7 +173,8 @@ typedef struct BkcShared
 	TimestampTz schedule_looked;	/* when the last look began ... */
 	TimestampTz schedule_wake;	/* ... and when the next is due */
 	bool		schedule_waits; /* one is due, and another job is in its way */
-	TimestampTz health_looked;	/* when backup_health was last looked at for alarms */
+	TimestampTz health_tried;	/* when a look at backup_health was last asked for ... */
+	bool		health_wanted;	/* ... which the scheduler has yet to take */
 	bool		settings_noted; /* changes of settings are in backup_event */
 	bool		notify_look;	/* there is a new event, or a target was changed */
 	bool		notify_none;	/* no target is defined */

@@ -54,6 +54,11 @@ set($node, 'pg_backupctl.max_rate = 0');
 $said .= qq(\ninfo: pg_backupctl.max_rate was "10240", is "0");
 setting_events_are($node, $said, 'nothing is noted of reloads and starts that change nothing');
 
+set($node, q(pg_backupctl.encryption_key_command = 'echo secret-in-a-command'));
+bkc_wait_for_sql($node, q(SELECT count(*) FROM backup_event WHERE kind = 'setting' AND message LIKE '%encryption_key_command was "", is "SHA-256 %'), '1', 'a command has changed');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM backup_event e WHERE e::text LIKE '%secret-in%')), '0', '... and is not shown');
+set($node, q(pg_backupctl.encryption_key_command = ''));
+
 # ---- who did what ----
 
 $node->safe_psql('postgres', <<'SQL');

@@ -104,7 +104,7 @@ bkc_archived($node, 'another segment', $segment);
 chmod 0, $repo or die "chmod: $!";
 end_segment();
 sql("UPDATE backup_threshold SET warning = 0.001, critical = 1000 WHERE check_name = 'repository'");
-health('repository', qr/^warning no answer for \d+ seconds?: could not open repository/, 'a repository that refuses us');
+health('repository', qr/^warning no answer for \d+ seconds?, asked .* ago: could not open repository/, 'a repository that refuses us');
 sql("UPDATE backup_threshold SET critical = 0.002 WHERE check_name = 'repository'");
 health('repository', qr/^critical no answer/, '... for too long');
 is(sql("SELECT failing_since <= failed_at AND failed_at > answered_at FROM backup_repository_state()"), 't', 'since when');
@@ -150,6 +150,9 @@ sql(q(UPDATE backup_schedule_entry SET cron = '61 1 * * *', next_run = NULL WHER
 finding('schedule', qr/^failed: schedule "nightly": .*minute.* \| Correct it by schedule_backup\('nightly'/m, 'an expression that is none');
 sql(q(UPDATE backup_schedule_entry SET cron = '0 1 * * *', time_zone = 'Nowhere/Land' WHERE name = 'nightly'));
 finding('schedule', qr/^failed: .*time zone "Nowhere\/Land" not recognized/m, 'a zone that is none');
+is(sql(q(SELECT (SELECT count(*) > 0 FROM backup_health), (SELECT count(*) >= 0 FROM backup_status), length(backup_metrics()) > 0)), 't|t|t',
+	'... does not take the views with it');
+bkc_wait_for_sql($node, q(SELECT result FROM backup_event WHERE schedule = 'nightly' AND message ~ 'Nowhere/Land'), 'failed', '... and is told');
 sql(q(UPDATE backup_schedule_entry SET time_zone = 'UTC', repository = 'gone' WHERE name = 'nightly'));
 finding('schedule', qr/^failed: .*there is no repository "gone"/m, 'a repository that is none');
 sql(q(UPDATE backup_schedule_entry SET repository = NULL, consecutive_failures = 3, last_error = 'too bad' WHERE name = 'nightly'));

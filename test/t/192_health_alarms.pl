@@ -87,4 +87,15 @@ $node->reload;
 health_is("$before\ncritical failed main last_backup\ncritical failed main last_backup\ninfo ok main last_backup", 'a threshold that is null is never reached');
 
 
+# ---- without the extension looks go on, one an interval ----
+
+my $before_drop = sql("SELECT jobs FROM backup_job_counts() WHERE job = 'schedule' AND result = 'completed'");
+sql('DROP EXTENSION pg_backupctl');
+append_to_file($node->data_dir . '/postgresql.conf', "pg_backupctl.health_interval = 60\n");
+$node->reload;
+sql('SELECT pg_sleep(4)');
+sql('CREATE EXTENSION pg_backupctl');
+cmp_ok(sql("SELECT jobs - $before_drop FROM backup_job_counts() WHERE job = 'schedule' AND result = 'completed'"), '<', 12,
+	'no storm of jobs');
+
 done_testing();

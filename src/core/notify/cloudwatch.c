@@ -295,6 +295,8 @@ bkc_cloudwatch_reach(const BkcTarget *target, BkcError *err)
 		make_chain(target, &chain, err) &&
 		bkc_s3_creds_get(chain, &creds, err);
 	bkc_s3_creds_free(chain);
+	if (!ok)
+		return false;			/* without a region there is no endpoint */
 	endpoint(target, url);
-	return ok && transfer(target, url, NULL, NULL, &ignored, err);
+	return transfer(target, url, NULL, NULL, &ignored, err);
 }
