@@ -454,7 +454,8 @@ BEGIN
 		SELECT c.repository FROM @extschema@.backup_copy c
 		WHERE c.backup_id = backup.id AND c.status = 'completed' ORDER BY c.repository
 	LOOP
-		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason, backup.system_identifier);
+		locked := @extschema@.backup_shred_keys(backup.label, place, backup_shred.reason,
+			COALESCE(backup.system_identifier, (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)));
 		IF locked IS NULL THEN
 			destroyed := destroyed + 1;
 		ELSE
@@ -672,7 +673,8 @@ BEGIN
 	LOOP
 		IF NOT @extschema@.backup_hold_put(backup.label, place, backup_hold_change.held, at,
 										   COALESCE(backup_hold_change.reason, ''), SESSION_USER::text,
-										   backup.system_identifier) THEN
+										   COALESCE(backup.system_identifier,
+													(SELECT s.system_identifier FROM pg_catalog.pg_control_system() s))) THEN
 			without := without || place;
 		END IF;
 		places := places + 1;
@@ -1400,6 +1402,8 @@ WITH repo AS MATERIALIZED (
 		pg_catalog.row_number() OVER (PARTITION BY y.repository, NULLIF(c.tier, ''), y.status
 									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
+	-- those of a predecessor do not restore this cluster
+	WHERE COALESCE(c.system_identifier = (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), true)
 ), schedule AS MATERIALIZED (
 	SELECT COALESCE(e.repository, (SELECT r.repository FROM repo r WHERE r.number = 1)) AS repository,
 		NULLIF(e.tier, '') AS tier,
@@ -1468,6 +1472,8 @@ WITH repo AS MATERIALIZED (
 		pg_catalog.row_number() OVER (PARTITION BY y.repository, y.status, c.backup_type
 									  ORDER BY c.finished_at DESC NULLS LAST, c.id DESC) AS age
 	FROM @extschema@.backup_copy y JOIN @extschema@.backup_catalog c ON c.id = y.backup_id
+	-- those of a predecessor do not restore this cluster
+	WHERE COALESCE(c.system_identifier = (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s), true)
 ), last AS MATERIALIZED (
 	-- the last good full backup of each repository, and what is usual there
 	SELECT r.repository, r.now, b.id, b.finished_at, b.size, b.seconds, b.verification,
@@ -1719,7 +1725,8 @@ COMMENT ON COLUMN @extschema@.backup_health_told.told IS 'the level that the las
 
 -- An event when two looks one after the other have found the same, and it was not told; again
 -- after an hour, and targets decide how often they repeat it.  Left out is what a job's own end
--- tells of, and what is not set up yet.  Nothing is written as long as nothing changes.
+-- tells of, and what is not set up yet: after pg_upgrade, with rows of the cluster before, backups
+-- are.  Nothing is written as long as nothing changes.
 CREATE FUNCTION @extschema@.backup_health_look()
 RETURNS TABLE (id bigint, severity text)
 	LANGUAGE plpgsql VOLATILE
@@ -1735,7 +1742,9 @@ BEGIN
 			h.status, h.value, h.threshold, h.advice
 		FROM @extschema@.backup_health h
 		WHERE h.check_name NOT IN ('enabled', 'repositories', 'schedule', 'policy', 'schedule_failures', 'failed_backups', 'wal_gap')
-			AND NOT (h.check_name = 'last_backup' AND h.value = 'never')
+			AND NOT (h.check_name = 'last_backup' AND h.value = 'never' AND NOT EXISTS (
+				SELECT FROM @extschema@.backup_catalog c WHERE c.label IS NOT NULL
+					AND c.system_identifier <> (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)))
 			AND NOT (h.check_name = 'archiving' AND h.value = 'not configured')
 	LOOP
 		SELECT * INTO was FROM @extschema@.backup_health_told t

@@ -51,5 +51,14 @@ SELECT held, metadata ? 'hold_reason' AS reason, metadata ? 'hold_by' AS by FROM
 SELECT kind, actor = SESSION_USER AS by_me, backup_id, detail FROM backup_event WHERE kind IN ('hold', 'release') ORDER BY id;
 SELECT DISTINCT kind, result, actor FROM backup_event WHERE kind = 'sync' AND actor <> 'server';
 
+-- a row that names no cluster is of this one
+UPDATE backup_catalog SET system_identifier = NULL WHERE id = 1;
+SELECT backup_hold(1, 'case 4713');
+UPDATE backup_catalog SET held = false, metadata = metadata - 'hold_at' WHERE id = 1;
+SELECT updated, missing FROM backup_catalog_sync('main');
+SELECT held, metadata ->> 'hold_reason' AS reason FROM backup_catalog WHERE id = 1;
+SELECT action, reason FROM backup_expire() WHERE id = 1;
+SELECT backup_release(1);
+
 DROP EXTENSION pg_backupctl;
 DROP ROLE regress_backup_nobody, regress_backup_monitor, regress_backup_operator;

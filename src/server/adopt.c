@@ -12,20 +12,28 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "clock.h"
+#include "format/documents.h"
 #include "format/names.h"
 #include "marks.h"
 #include "miscadmin.h"
 #include "ownership.h"
 #include "pipe/lineage.h"
 #include "pipe/manifestio.h"
+#include "pipe/object.h"
 #include "pipe/owner.h"
 #include "pipe/unpack.h"
 #include "pipe/walmap.h"
 #include "pipe/walobj.h"
 #include "walshared.h"
 
-/* A server at work has sent WAL since: checkpoints alone see to that. */
+/*
+ * A server at work has sent WAL since.  One where nothing happens has not, so silence proves
+ * nothing: it is asked for besides what can be seen on this machine.
+ */
 #define LATELY		((int64) 5 * USECS_PER_MINUTE)
+
+/* As retention has it: an unfinished backup that began later may still be running. */
+#define ABANDONED	((int64) 7 * USECS_PER_DAY)
 
 static const char *
 force_hint(const BkcAdoption *a)
@@ -36,17 +44,24 @@ force_hint(const BkcAdoption *a)
 
 /* ---- is its server at work? ---- */
 
+static bool
+is_here(const BkcOwnerDoc *doc)
+{
+	char		host[BKC_DOC_TEXT_MAX] = "";
+
+	(void) gethostname(host, sizeof(host) - 1);
+	return strcmp(host, doc->host) == 0;
+}
+
 /* The process in postmaster.pid of its data directory, as far as that is on this machine; or 0. */
 static long
 server_pid(const BkcOwnerDoc *doc)
 {
-	char		host[BKC_DOC_TEXT_MAX] = "";
 	char		path[MAXPGPATH];
 	FILE	   *file;
 	long		pid = 0;
 
-	(void) gethostname(host, sizeof(host) - 1);
-	if (strcmp(host, doc->host) != 0 ||
+	if (!is_here(doc) ||
 		snprintf(path, sizeof(path), "%s/postmaster.pid", doc->data_directory) >= (int) sizeof(path))
 		return 0;
 	file = fopen(path, "r");
@@ -92,6 +107,43 @@ newest_wal(const BkcWalMap *map, int64 *newest, BkcError *err)
 }
 
 static bool
+refuse_backup(const BkcAdoption *a, const char *label, BkcError *err)
+{
+	bkc_error_set(err, BKC_ERR_STATE, "backup %s of cluster %llu in repository \"%s\" is not finished",
+				  label, (unsigned long long) a->sysid, a->repo->name);
+	bkc_error_detail(err, "It began within the last %d days, so its server may be at it.",
+					 (int) (ABANDONED / USECS_PER_DAY));
+	return bkc_error_hint(err, "Make sure that its server is stopped for good, then run %s.",
+						  force_hint(a));
+}
+
+/* Without a manifest: nobody is at it when its begin object is gone or old. */
+static bool
+check_unfinished(const BkcAdoption *a, const char *label, BkcError *err)
+{
+	char		name[BKC_NAME_MAX];
+	BkcBuffer	text = {0};
+	BkcBeginDoc doc;
+	int64		began = bkc_label_time(label);
+	bool		ok;
+
+	ok = bkc_name_begin(a->sysid, label, name, err) &&
+		bkc_document_get(a->store, name, BKC_KIND_BEGIN, &text, err) &&
+		bkc_begindoc_decode(bkc_buffer_str(&text), text.len, name, &doc, err);
+	bkc_buffer_free(&text);
+	if (ok)
+		began = doc.start_time;
+	else if (err->code == BKC_ERR_NOT_FOUND)
+		return true;
+	else if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED &&
+			 err->code != BKC_ERR_KEY)
+		return false;
+	return began <= bkc_clock_to_unix(bkc_clock_now()) - ABANDONED ||
+		refuse_backup(a, label, err);
+}
+
+/* Also refuses when it is not finished. */
+static bool
 newest_backup(const BkcAdoption *a, int64 *newest, BkcError *err)
 {
 	BkcBackupRef *refs;
@@ -113,8 +165,11 @@ newest_backup(const BkcAdoption *a, int64 *newest, BkcError *err)
 			*newest = Max(*newest, header.stop_time);
 			bkc_manifest_header_free(&header);
 		}
-		ok = ok || err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_NOT_FOUND;
+		ok = ok || err->code == BKC_ERR_CORRUPT || err->code == BKC_ERR_NOT_FOUND ||
+			err->code == BKC_ERR_ARCHIVED;
 	}
+	else if (n > 0)
+		ok = check_unfinished(a, refs[n - 1].label, err);
 	free(refs);
 	return ok;
 }
@@ -127,6 +182,16 @@ refuse_running(const BkcAdoption *a, long pid, BkcError *err)
 	bkc_error_detail(err, "Process %ld has the data directory \"%s\", which owns the cluster in repository \"%s\".",
 					 pid, a->last.data_directory, a->repo->name);
 	return bkc_error_hint(err, "Stop it first.  If that is not its server, run %s.", force_hint(a));
+}
+
+static bool
+refuse_unseen(const BkcAdoption *a, BkcError *err)
+{
+	bkc_error_set(err, BKC_ERR_STATE, "whether the server of cluster %llu on host \"%s\" is stopped cannot be seen from here",
+				  (unsigned long long) a->sysid, a->last.host);
+	bkc_error_detail(err, "Its data directory \"%s\" owns the cluster in repository \"%s\".  That nothing was written there lately proves nothing: an idle server writes nothing.",
+					 a->last.data_directory, a->repo->name);
+	return bkc_error_hint(err, "Make sure that it is stopped for good, then run %s.", force_hint(a));
 }
 
 static bool
@@ -152,9 +217,11 @@ check_silence(const BkcAdoption *a, BkcError *err)
 
 	if (pid != 0)
 		return refuse_running(a, pid, err);
+	if (a->found && !is_here(&a->last))
+		return refuse_unseen(a, err);
 	if (!bkc_walmap_load(a->store, a->sysid, 0, &map, err))
 		return false;
-	ok = newest_wal(map, &newest, err) && newest_backup(a, &newest, err);
+	ok = newest_backup(a, &newest, err) && newest_wal(map, &newest, err);
 	bkc_walmap_free(map);
 	if (ok && newest > bkc_clock_to_unix(bkc_clock_now()) - LATELY)
 		return refuse_lately(a, newest, err);

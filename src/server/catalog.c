@@ -218,7 +218,7 @@ bkc_catalog_completed(const char *repository)
 	return lookup("SELECT NULLIF(pg_catalog.count(*), 0)::text FROM %s.backup_catalog"
 				  " WHERE status OPERATOR(pg_catalog.=) 'completed' AND label IS NOT NULL"
 				  " AND repository OPERATOR(pg_catalog.=) $1"
-				  " AND system_identifier OPERATOR(pg_catalog.=) $2::bigint", 2, values);
+				  " AND " BKC_CATALOG_OF("system_identifier", "$2::bigint"), 2, values);
 }
 
 void

@@ -17,6 +17,14 @@
 #include "shared.h"
 #include "sqlrun.h"
 
+/*
+ * SQL: is a row of backup_catalog of the cluster that the parameter names?  A row without an
+ * identifier is of this one.
+ */
+#define BKC_CATALOG_OF(column, parameter) \
+	"COALESCE(" column ", (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s))" \
+	" OPERATOR(pg_catalog.=) " parameter
+
 /* Insert the row "running"; returns its id. */
 extern int64 bkc_catalog_insert(const BkcJobArgs *args, const char *label,
 								const char *repository, const char *location, int64 start_time);

@@ -275,7 +275,7 @@ finish_interrupted(const BkcExpirePlan *p)
 	bkc_sqlrun_exec("SELECT c.id, c.label FROM %s.backup_catalog c"
 					" JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" WHERE y.repository OPERATOR(pg_catalog.=) $1 AND c.label IS NOT NULL"
-					" AND c.system_identifier OPERATOR(pg_catalog.=) $2::bigint"
+					" AND " BKC_CATALOG_OF("c.system_identifier", "$2::bigint")
 					" AND y.status OPERATOR(pg_catalog.=) 'expiring' ORDER BY c.label DESC",
 					SPI_OK_SELECT, 2, values);
 	n = (int) SPI_processed;

@@ -11,6 +11,7 @@
 
 #include "access/xlog.h"
 #include "base/fault.h"
+#include "catalog.h"
 #include "clock.h"
 #include "errors.h"
 #include "expireplan.h"
@@ -242,7 +243,7 @@ take_catalog(BkcExpirePlan *p)
 					" FROM %s.backup_catalog c JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" LEFT JOIN %s.backup_catalog f ON f.id OPERATOR(pg_catalog.=) c.parent_id"
 					" WHERE c.label IS NOT NULL AND y.repository OPERATOR(pg_catalog.=) $1"
-					" AND c.system_identifier OPERATOR(pg_catalog.=) $2::bigint"
+					" AND " BKC_CATALOG_OF("c.system_identifier", "$2::bigint")
 					" AND y.status OPERATOR(pg_catalog.=) 'completed'", SPI_OK_SELECT, 2, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

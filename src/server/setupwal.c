@@ -105,14 +105,8 @@ check_backups(BkcSetupCheck *c)
 static bool
 gap_is_past(const BkcSetupCheck *c, const BkcWalGap *gap)
 {
-	uint32_t	timeline;
-	uint64_t	segno;
-
 	for (size_t i = 0; i < c->nspans; i++)
-		if (c->spans[i].timeline > gap->timeline ||
-			(c->spans[i].timeline == gap->timeline &&
-			 bkc_wal_segment_parse(gap->last, (uint32) wal_segment_size, &timeline, &segno) &&
-			 c->spans[i].start_lsn / (uint32) wal_segment_size > segno))
+		if (bkc_walgap_before(gap, &c->spans[i]))
 			return true;
 	return false;
 }
@@ -293,7 +287,7 @@ bkc_setup_holdings(BkcSetupCheck *c)
 		return;
 	}
 	check_round_trip(c);
-	c->ngaps = bkc_walgap_drop_expired(c->repo->name, c->gaps, c->ngaps);
+	c->ngaps = bkc_walgap_drop_expired(c->repo->name, c->gaps, c->ngaps, c->spans, c->nspans);
 	check_gaps(c);
 	if (!bkc_recovery_windows(c->map, c->spans, c->nspans, &c->windows, &c->nwindows, &err))
 		bkc_finding_error(c, "recovery", &err);

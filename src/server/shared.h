@@ -179,6 +179,7 @@ typedef struct BkcShared
 	bool		notify_look;	/* there is a new event, or a target was changed */
 	bool		notify_none;	/* no target is defined */
 	TimestampTz notify_wake;	/* when the next look is due */
+	uint64		sync_required;	/* how often bkc_sync_require() was called */
 	int			nsynced;		/* repositories that the catalog was compared with since start */
 	char		synced[BKC_SYNCED_MAX][BKC_REPO_NAME_MAX];
 	int64		clock_offset;	/* of the clock to the machine's uptime; the launcher's */

@@ -170,14 +170,20 @@ bkc_sql_adopt_claim(PG_FUNCTION_ARGS)
 	{
 		BkcAdoption *a = &w->list[i];
 		BkcError	err;
+		bool		ok;
 
 		CHECK_FOR_INTERRUPTS();
 		if (a->is == BKC_ADOPT_ABSENT)
 			continue;
-		check(a->is == BKC_ADOPT_ALREADY || bkc_adopt_claim(a, by, &err), &err);
 
-		/* it may have holds that the catalog does not know */
+		/*
+		 * It may have holds that the catalog does not know.  Before: a sync that runs has not
+		 * seen it.  After, also when the answer was lost: one that began since may not have.
+		 */
 		bkc_sync_require(a->repo->name);
+		ok = a->is == BKC_ADOPT_ALREADY || bkc_adopt_claim(a, by, &err);
+		bkc_sync_require(a->repo->name);
+		check(ok, &err);
 		put((ReturnSetInfo *) fcinfo->resultinfo, a);
 	}
 	work_close(w);

@@ -14,6 +14,7 @@
 #include "access/xlog_internal.h"
 #include "base/host.h"
 #include "base/text.h"
+#include "catalog.h"
 #include "errors.h"
 #include "event.h"
 #include "executor/spi.h"
@@ -146,6 +147,61 @@ require_in_use(Work *w, const BkcRepoDef *repo, const char *file)
 					 file)));
 }
 
+static bool
+is_rotated(const Work *w, uint64 sysid)
+{
+	for (size_t i = 0; i < w->npredecessors; i++)
+		if (w->predecessors[i].system_identifier == sysid)
+			return true;
+	return sysid == GetSystemIdentifier();
+}
+
+/*
+ * Whoever removes old copies throws the old key away.  After pg_upgrade the catalog knows backups
+ * of a cluster that is not adopted yet: only the old key opens them.
+ */
+static void
+require_all_rotated(FunctionCallInfo fcinfo, const Work *w, const BkcRepoDef *repo)
+{
+	const char *schema =
+		quote_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)));
+	char	   *sql = psprintf("SELECT DISTINCT c.system_identifier FROM %s.backup_catalog c"
+							   " JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
+							   " WHERE c.label IS NOT NULL AND c.system_identifier IS NOT NULL"
+							   " AND y.repository OPERATOR(pg_catalog.=) $1"
+							   " AND y.status OPERATOR(pg_catalog.=) 'completed'", schema, schema);
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(repo->name)};
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute_with_args(sql, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask the catalog for clusters");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		null;
+		uint64		sysid = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
+																 SPI_tuptable->tupdesc, 1, &null));
+		char		name[BKC_NAME_MAX];
+		uint64_t	size;
+		BkcError	err;
+
+		if (is_rotated(w, sysid))
+			continue;
+		if (bkc_name_cluster(sysid, name, &err) && bkc_store_stat(w->store, name, &size, &err))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cluster %llu has backups in the catalog and is not rotated",
+							(unsigned long long) sysid),
+					 errdetail("It is in repository \"%s\" and is not a predecessor of this one. No key was replaced there.",
+							   repo->name),
+					 errhint("SELECT backup_adopt(%llu) first; or leave remove_old out, and keep the old key.",
+							 (unsigned long long) sysid)));
+		if (err.code != BKC_ERR_NOT_FOUND)
+			bkc_ereport(ERROR, &err);
+	}
+	SPI_finish();
+}
+
 /* The catalog names the key that is to be kept. */
 static void
 note_key(FunctionCallInfo fcinfo, const Work *w, const char *repository, const char *id)
@@ -153,7 +209,7 @@ note_key(FunctionCallInfo fcinfo, const Work *w, const char *repository, const c
 	const char *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 	char	   *sql = psprintf("UPDATE %s.backup_catalog SET encryption_key_id = $1"
 							   " WHERE repository OPERATOR(pg_catalog.=) $2"
-							   " AND system_identifier OPERATOR(pg_catalog.=) $3"
+							   " AND " BKC_CATALOG_OF("system_identifier", "$3")
 							   " AND encryption_status OPERATOR(pg_catalog.=) 'AES-256-GCM'",
 							   quote_identifier(schema));
 	Oid			types[3] = {TEXTOID, TEXTOID, INT8OID};
@@ -217,6 +273,8 @@ rotate(FunctionCallInfo fcinfo, Work *w, const BkcRepoDef *repo, const char *fil
 	check(bkc_ownership_check(repo, w->store, &err), &err);
 	check(bkc_lineage_load(w->store, GetSystemIdentifier(), &w->predecessors, &w->npredecessors,
 						   &err), &err);
+	if (remove_old)
+		require_all_rotated(fcinfo, w, repo);
 	add_new_key(w, repo, file);
 	if (remove_old)
 		require_in_use(w, repo, file);

@@ -82,11 +82,24 @@ bkc_sync_pending(const char *repository)
 	return pending;
 }
 
+static uint64
+times_required(void)
+{
+	uint64		times;
+
+	LWLockAcquire(bkc_shared->lock, LW_SHARED);
+	times = bkc_shared->sync_required;
+	LWLockRelease(bkc_shared->lock);
+	return times;
+}
+
+/* What was required since the repository was read may not have been seen. */
 static void
-note_synced(const char *repository)
+note_synced(const char *repository, uint64 required)
 {
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
-	if (!is_synced(repository) && bkc_shared->nsynced < BKC_SYNCED_MAX)
+	if (bkc_shared->sync_required == required &&
+		!is_synced(repository) && bkc_shared->nsynced < BKC_SYNCED_MAX)
 		strlcpy(bkc_shared->synced[bkc_shared->nsynced++], repository, BKC_REPO_NAME_MAX);
 	LWLockRelease(bkc_shared->lock);
 }
@@ -95,6 +108,7 @@ void
 bkc_sync_require(const char *repository)
 {
 	LWLockAcquire(bkc_shared->lock, LW_EXCLUSIVE);
+	bkc_shared->sync_required++;
 	for (int i = 0; i < bkc_shared->nsynced; i++)
 		if (strcmp(bkc_shared->synced[i], repository) == 0)
 		{
@@ -131,7 +145,7 @@ skip_unreadable(Work *w, const char *label, const BkcError *err)
 	if (err->code == BKC_ERR_NOT_FOUND)
 		return true;			/* removed meanwhile */
 	if (err->code != BKC_ERR_CORRUPT && err->code != BKC_ERR_UNSUPPORTED &&
-		err->code != BKC_ERR_KEY)
+		err->code != BKC_ERR_KEY && err->code != BKC_ERR_ARCHIVED)
 		return false;
 	w->unreadable++;
 	bkc_log(BKC_LOG_WARNING, "backup %s in repository \"%s\" cannot be taken into the catalog: %s", label,
@@ -219,7 +233,7 @@ known_copies(const Work *w, int *n)
 	bkc_sqlrun_exec("SELECT c.id, c.label FROM %s.backup_catalog c"
 					" JOIN %s.backup_copy y ON y.backup_id OPERATOR(pg_catalog.=) c.id"
 					" WHERE c.label IS NOT NULL AND y.repository OPERATOR(pg_catalog.=) $1"
-					" AND c.system_identifier OPERATOR(pg_catalog.=) $2::bigint"
+					" AND " BKC_CATALOG_OF("c.system_identifier", "$2::bigint")
 					" AND y.status IN ('completed', 'missing')", SPI_OK_SELECT, 2, values);
 	*n = (int) SPI_processed;
 	rows = MemoryContextAllocZero(bkc_sqlrun_outer_context(), sizeof(BkcCatalogRow) * (*n + 1));
@@ -316,13 +330,14 @@ sync_cluster(Work *w, uint64 system_identifier, BkcJob *job, BkcError *err)
 static bool
 sync_repository(Work *w, BkcJob *job, BkcError *err)
 {
+	uint64		required = times_required();
 	bool		ok = read_repository(w, err);
 
 	for (size_t i = w->npredecessors; ok && i > 0; i--)
 		ok = sync_cluster(w, w->predecessors[i - 1].system_identifier, job, err);
 	ok = ok && sync_cluster(w, GetSystemIdentifier(), job, err);
 	if (ok && !w->unsettled)
-		note_synced(w->repo->name);
+		note_synced(w->repo->name, required);
 	work_close(w);
 	return ok || bkc_error_context(err, "could not compare the catalog with repository \"%s\"",
 								   w->repo->name);
@@ -410,7 +425,7 @@ settle_one(const BkcRepoDef *repo, bool installed, BkcError *err)
 		return true;
 	if (!installed)
 	{
-		note_synced(repo->name);
+		note_synced(repo->name, times_required());
 		return true;
 	}
 	w = palloc0(sizeof(*w));

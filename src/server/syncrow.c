@@ -141,7 +141,7 @@ bkc_syncrow_find(uint64 system_identifier, const char *label, BkcSyncRow *row)
 	memset(row, 0, sizeof(*row));
 	bkc_sqlrun_begin();
 	bkc_sqlrun_exec("SELECT id, status FROM %s.backup_catalog WHERE label OPERATOR(pg_catalog.=) $1"
-					" AND system_identifier OPERATOR(pg_catalog.=) $2::bigint",
+					" AND " BKC_CATALOG_OF("system_identifier", "$2::bigint"),
 					SPI_OK_SELECT, 2, values);
 	if (SPI_processed > 0)
 	{

@@ -26,6 +26,8 @@ typedef struct Work
 	BkcWalMap  *map;
 	BkcWalGap  *gaps;
 	size_t		ngaps;
+	BkcBackupSpan *spans;
+	size_t		nspans;
 } Work;
 
 static void
@@ -34,6 +36,7 @@ work_close(void *arg)
 	Work	   *w = arg;
 
 	free(w->gaps);
+	free(w->spans);
 	bkc_walmap_free(w->map);
 	bkc_store_close(w->store);
 	memset(w, 0, sizeof(*w));
@@ -75,6 +78,14 @@ check_key(Work *w, const BkcRepoDef *repo, BkcError *err)
 	return ok || err->code == BKC_ERR_KEY;
 }
 
+/* Without a key it is not known which backups there are, and every gap counts. */
+static bool
+load_spans(Work *w, BkcError *err)
+{
+	return bkc_repo_spans(w->store, GetSystemIdentifier(), &w->spans, &w->nspans, err) ||
+		err->code == BKC_ERR_KEY;
+}
+
 static size_t
 check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 {
@@ -85,9 +96,10 @@ check_repository(Work *w, const BkcRepoDef *repo, char *first, size_t len)
 	if (!bkc_repo_open(repo, &w->store, &err) || !check_key(w, repo, &err) ||
 		!bkc_walmap_load(w->store, GetSystemIdentifier(), (uint32) wal_segment_size, &w->map,
 						 &err) ||
-		!bkc_walmap_gaps(w->map, &w->gaps, &w->ngaps, &err))
+		!bkc_walmap_gaps(w->map, &w->gaps, &w->ngaps, &err) ||
+		(w->ngaps > 0 && !load_spans(w, &err)))
 		bkc_ereport(ERROR, &err);
-	w->ngaps = bkc_walgap_drop_expired(repo->name, w->gaps, w->ngaps);
+	w->ngaps = bkc_walgap_drop_expired(repo->name, w->gaps, w->ngaps, w->spans, w->nspans);
 	lost = count_lost(w, bkc_ownership_check(repo, w->store, &ignored), first, len);
 	if (w->map->ndamaged > 0)
 	{

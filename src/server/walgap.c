@@ -65,8 +65,33 @@ bkc_walgap_state(BkcStore *store, const BkcWalGap *gap, bool owner, BkcWalGapSta
 	return true;
 }
 
+bool
+bkc_walgap_before(const BkcWalGap *gap, const BkcBackupSpan *span)
+{
+	uint32_t	timeline;
+	uint64_t	last;
+
+	return span->timeline > gap->timeline ||
+		(span->timeline == gap->timeline &&
+		 bkc_wal_segment_parse(gap->last, (uint32_t) wal_segment_size, &timeline, &last) &&
+		 span->start_lsn / (uint32_t) wal_segment_size > last);
+}
+
+/* Is it over before that time, and does a backup from before that time make do without it? */
+static bool
+is_expired(const BkcWalGap *gap, int64 begin, const BkcBackupSpan *spans, size_t nspans)
+{
+	if (gap->before_time == 0 || gap->before_time > begin)
+		return false;
+	for (size_t i = 0; i < nspans; i++)
+		if (spans[i].stop_time <= begin && bkc_walgap_before(gap, &spans[i]))
+			return true;
+	return false;
+}
+
 size_t
-bkc_walgap_drop_expired(const char *repository, BkcWalGap *gaps, size_t n)
+bkc_walgap_drop_expired(const char *repository, BkcWalGap *gaps, size_t n,
+						const BkcBackupSpan *spans, size_t nspans)
 {
 	int64		window = n > 0 ? bkc_expireplan_window(repository) : BKC_RETENTION_UNLIMITED;
 	int64		begin;
@@ -76,7 +101,7 @@ bkc_walgap_drop_expired(const char *repository, BkcWalGap *gaps, size_t n)
 		return n;
 	begin = bkc_clock_to_unix(bkc_clock_now()) - window * USECS_PER_SEC;
 	for (size_t i = 0; i < n; i++)
-		if (gaps[i].before_time == 0 || gaps[i].before_time > begin)
+		if (!is_expired(&gaps[i], begin, spans, nspans))
 			gaps[left++] = gaps[i];
 	return left;
 }

@@ -175,6 +175,7 @@ like($stderr, qr/other backups depend.*$two->{label}/s, 'nor one that others bui
 $node->safe_psql('postgres', 'UPDATE backup_catalog SET parent_id = NULL');
 is(scalar(bkc_repo_objects($node, qr{/keys/})), $keys, 'until here nothing was destroyed');
 
+$node->safe_psql('postgres', "UPDATE backup_catalog SET system_identifier = NULL WHERE id = $one->{id}");	# of an old version
 ($status, $stdout, $stderr) = $node->psql('postgres', "SELECT backup_shred($one->{id}, 'a request')");
 is($stdout, '1', 'shredded in one repository');
 like($stderr, qr/WAL of its time is still in repository "main"/, 'the WAL is named');

@@ -92,4 +92,21 @@ for my $kept ([ $labels[0], $sums[0], '--immediate' ], [ $labels[2], $sum ])
 	bkc_judge($copy, $expected, manifest => 0);
 }
 
+# ---- a gap between the base of the window and the window ----
+
+$node = bkc_node('other', small => 1, initdb => ['--wal-segsize=1'], conf => bkc_archiving());
+$checks = 0;
+my $stop = bkc_backup($node)->{stop_lsn};
+bkc_segments($node, 5);
+bkc_shipped($node);
+my $missing = $node->safe_psql('postgres', "SELECT pg_walfile_name('$stop'::pg_lsn + 2 * 1024 * 1024)");
+my ($object) = bkc_repo_objects($node, qr{/wal/.*/$missing$});
+ok(unlink(bkc_repo_dir($node) . "/$object"), "$missing is lost");
+$node->safe_psql('postgres', "SELECT backup_set_policy(keep_last => 1, pitr_window => '7 days')");
+clock(3600 * 24 * 8);
+like(gaps(), qr/^failed: timeline 1 lacks 1 WAL segment, "$missing" to /, 'the window cannot be restored, says backup_check()');
+is(wal_check(), "critical: main: 1 gap in the WAL, the first is $missing to $missing (1 segments)", 'and the job');
+bkc_backup($node);
+is(gaps(), 'ok: the WAL has no gaps', 'when a later backup is the base, the gap is past');
+
 done_testing();

@@ -93,6 +93,13 @@ is($new->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0
 adopt_fails($after, qr/$after is this cluster itself/, 'not itself');
 adopt_fails('4711', qr/no repository holds cluster 4711.*DETAIL:.*Repository "main" holds $before \(old, PostgreSQL 15\.\d+\)\./s, 'an unknown one: those that are there');
 adopt_fails($before, qr/the server of cluster $before is running.*Process \d+ has the data directory/s, 'not while its server runs');
+my $job = bkc_hold($old, 'copy-frame=sleep:60000@50');
+$old->stop('immediate');
+bkc_join($job);
+adopt_fails($before, qr/backup \S+ of cluster $before in repository "main" is not finished.*DETAIL:.*last 7 days.*HINT:.*force => true/s, 'nor in the middle of a backup');
+$old->start;
+bkc_clear_fault($old);
+bkc_settled($old, 'the unfinished backup', @labels);
 $old->stop;
 adopt_fails($before, qr/cluster $before has written to repository "main" within the last 5 minutes.*DETAIL:.*HINT:.*force => true/s, 'nor shortly after');
 $new->safe_psql('postgres', 'ALTER SYSTEM SET pg_backupctl.enabled = off');
@@ -128,6 +135,7 @@ is($new->safe_psql('postgres', "SELECT kind, result, message, detail->>'system_i
 is($new->safe_psql('postgres', "SELECT string_agg(label, ' ' ORDER BY label) FROM backup_catalog WHERE system_identifier = $before AND status = 'completed'"),
 	"@labels", 'its backups are in the catalog');
 is($new->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0|0|0', 'it is no foreign cluster any more');
+is($new->safe_psql('postgres', "SELECT status, value FROM backup_health WHERE check_name = 'last_backup'"), 'critical|never', 'none of them is of this cluster');
 like(bkc_client_ok([ 'check', '--repo', $url ], 'check'), qr/adopted by cluster $after/, 'the client says whose it is');
 
 # ---- the old server, started by mistake ----
@@ -227,6 +235,27 @@ is($new->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0
 unlike(planned('true'), qr/predecessor/, 'and is not planned');
 adopt_fails("$before, force => false", qr/is running/, 'it could be adopted again');
 $old->stop;
+
+# ---- on another host ----
+
+SKIP:
+{
+	my @elsewhere = qw(unshare --user --map-current-user --keep-caps --uts sh -c);
+
+	my $unseen = qr/whether the server of cluster $before on host "elsewhere" is stopped cannot be seen from here.*DETAIL:.*an idle server writes nothing.*HINT:.*force => true/s;
+
+	skip 'host names of their own are not possible here', 6
+	  unless eval { run_log([ @elsewhere, 'hostname elsewhere' ]) };
+	is($new->safe_psql('postgres', "SELECT backup_adopt($before, force => true)"), 1, 'adopted again');
+	command_ok([ @elsewhere, 'hostname elsewhere && exec "$0" "$@"', 'pg_ctl', '-w', '-D', $old->data_dir, '-l', $old->logfile, 'start' ],
+		'the old server on another host');
+	$old->_update_pid(1);
+	is($old->safe_psql('postgres', "SELECT backup_take_over('main')"), 't', 'it takes its part back there');
+	adopt_fails($before, $unseen, 'whether it runs cannot be seen');
+	$old->stop;
+	adopt_fails($before, $unseen, 'nor that it does not');
+	is($new->safe_psql('postgres', "SELECT backup_adopt($before, force => true)"), 1, 'who knows says so');
+}
 $new->stop;
 
 done_testing();

@@ -55,6 +55,18 @@ sub catalog
 		"SELECT system_identifier, status, count(*) FROM backup_catalog GROUP BY 1, 2 ORDER BY min(label)");
 }
 
+# What a monitor sees of the last backup.
+sub last_backup
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', <<'SQL');
+SET SESSION AUTHORIZATION watcher;
+SELECT h.status, h.value, s.last_success, s.completed
+FROM backup_health h JOIN backup_status s USING (repository) WHERE h.check_name = 'last_backup'
+SQL
+}
+
 $first->safe_psql('postgres', 'CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 1000) AS i');
 my $sum = bkc_checksum($first);
 my $oldest = bkc_backup($first);
@@ -68,6 +80,11 @@ my $second = upgraded($first, 'second');
 my $b = sysid($second);
 isnt($b, $a, 'it is another cluster');
 is(catalog($second), "$a|completed|1", 'the catalog has come along');
+$second->safe_psql('postgres', 'CREATE ROLE watcher IN ROLE pg_monitor');
+is(last_backup($second), 'critical|never|never|0', 'but nothing in it restores the new cluster');
+$second->safe_psql('postgres', 'SELECT backup_health_look()') for 1 .. 2;
+is($second->safe_psql('postgres', "SELECT severity, message FROM backup_event WHERE kind = 'health' AND detail->>'check' = 'last_backup'"),
+	"critical|last_backup: never, threshold 26 / 50 hours, take one: CALL backup_run(repository => 'main')", 'which is an alarm');
 is($second->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0|0|1', 'to the repository it is foreign');
 is(bkc_backup($second)->{status}, 'completed', 'the new server takes a backup at once');
 is($second->safe_psql('postgres', "SELECT backup_verify($oldest->{id})"), 'passed', 'the old backup can be verified');
@@ -75,6 +92,8 @@ ok(!bkc_repo_objects($first, qr{^$a/.*-verify$}), 'without a note in what is not
 my ($status, $stdout, $stderr) = $second->psql('postgres', "SELECT backup_hold($oldest->{id}, 'x')");
 like($stderr, qr/cluster $a in repository "main" is not a predecessor of this one.*HINT:.*SELECT backup_adopt\($a\)/s, 'nor can it be held');
 unlike($second->safe_psql('postgres', 'SELECT reason FROM backup_expire()'), qr/predecessor/, 'nor is it planned');
+($status, $stdout, $stderr) = $second->psql('postgres', "SELECT * FROM backup_rotate_key('$keys/one', 'main', true)");
+like($stderr, qr/cluster $a has backups in the catalog and is not rotated.*HINT:.*SELECT backup_adopt\($a\) first/s, 'nor is its key replaced, so the old one is not thrown away');
 is($second->safe_psql('postgres', "SELECT backup_adopt($a, 'main', true)"), 1, 'adopted');
 is($second->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0|0|0', 'the catalog is right');
 like($second->safe_psql('postgres', "SELECT reason FROM backup_expire() WHERE id = $oldest->{id}"), qr/^predecessor $a: no policy$/, 'now it is planned');
@@ -90,7 +109,9 @@ my $third = upgraded($second, 'third');
 my $c = sysid($third);
 is($third->safe_psql('postgres', "SELECT backup_adopt($b, force => true)"), 1, 'the second is adopted');
 is($third->safe_psql('postgres', 'SELECT * FROM backup_catalog_sync()'), 'main|0|0|0|0', 'the first with it');
+is(last_backup($third), 'critical|never|never|0', 'none of all these restores the third');
 is(bkc_backup($third)->{status}, 'completed', 'a backup of the third');
+like(last_backup($third), qr/^ok\|\d+ seconds? ago\|\d+ seconds? ago\|1$/, 'that one does');
 is(catalog($third), "$a|completed|1\n$b|completed|2\n$c|completed|1", 'all are in the catalog');
 is($third->safe_psql('postgres', "SELECT backup_adopt($a)"), 1, 'it is a predecessor already');
 is($third->safe_psql('postgres', "SELECT backup_hold($oldest->{id}, 'case 4711')"), 1, 'the oldest is held');

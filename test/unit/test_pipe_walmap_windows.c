@@ -281,6 +281,36 @@ put_backup(BkcStore *store, int n, uint32_t timeline, uint64_t start, uint64_t s
 	bkc_manifest_put_close(put);
 }
 
+/* One of two that is in an archive class hides itself, not the other. */
+static void
+frozen_is_passed_over(BkcStore *store)
+{
+	uint64_t	calls = 0;
+	size_t		passed = 0;
+
+	/* until none is left to fail */
+	for (uint64_t i = 1; calls + 1 >= i; i++)
+	{
+		BkcStore   *inner;
+		BkcStore   *faulty;
+		BkcBackupSpan *spans;
+		size_t		n;
+		BkcError	err;
+		bool		ok;
+
+		assert_ok(bkc_store_memory_share(store, &inner, &err));
+		calls = 0;
+		assert_ok(bkc_store_faulty_new(inner, i, BKC_ERR_ARCHIVED, &calls, &faulty, &err));
+		ok = bkc_repo_spans(faulty, SYSID, &spans, &n, &err);
+		assert_true(ok ? n == 1 || n == 2 : err.code == BKC_ERR_ARCHIVED);
+		calls = ok ? calls : i;
+		passed += ok && n == 1;
+		free(spans);
+		bkc_store_close(faulty);
+	}
+	assert_true(passed >= 2);
+}
+
 static void
 test_spans(void **state)
 {
@@ -323,6 +353,7 @@ test_spans(void **state)
 	assert_int_equal(spans[1].pg_version_num, 150020);
 	assert_false(spans[1].wal_in_archive);
 	free(spans);
+	frozen_is_passed_over(store);
 
 	/* the header by itself */
 	assert_ok(bkc_manifest_peek(store, SYSID, label, &header, &err));

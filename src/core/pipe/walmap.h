@@ -230,7 +230,7 @@ typedef struct BkcBackupSpan
 
 extern void bkc_span_from_header(const BkcManifestHeader *header, BkcBackupSpan *span);
 
-/* Complete backups, oldest first; one whose manifest cannot be read is a warning in the log. */
+/* Complete backups, oldest first; one whose manifest cannot be read or is frozen is a warning. */
 extern bool bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n,
 						   BkcError *err);
 

@@ -84,8 +84,9 @@ bkc_repo_spans(BkcStore *store, uint64_t sysid, BkcBackupSpan **spans, size_t *n
 			sealed = *err;
 			ok = true;
 		}
-		else if (bkc_walmap_is_damage(err->code))
+		else if (bkc_walmap_is_damage(err->code) || err->code == BKC_ERR_ARCHIVED)
 		{
+			/* frozen by a rule of the bucket, which is none of ours */
 			bkc_log(BKC_LOG_WARNING, "backup \"%s\" is passed over: %s", refs[i].label, err->message);
 			bkc_error_clear(err);
 			ok = true;
