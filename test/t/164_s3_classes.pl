@@ -167,6 +167,16 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM backup_expire() WHERE acti
 
 bkc_client_ok([ 'check', '--repo', $url ], 'check');
 
+# a rule of the bucket has moved a manifest there, too: others do not suffer
+my %manifest = (%refused, match => "^GET /\\S*$label/manifest");
+bkc_s3_proxy_set($proxy, [ \%manifest, \%refused, \%taken ]);
+is($node->safe_psql('postgres', "DELETE FROM backup_catalog; SELECT added FROM backup_catalog_sync('main')"), 1, 'a frozen manifest: the other backup is added');
+like($node->safe_psql('postgres', "SELECT action, reason FROM backup_expire() WHERE name = '$label'"), qr/^keep\|/, 'it is kept');
+is($node->safe_psql('postgres', "SELECT count(*) FROM backup_expire() WHERE kind = 'wal' AND action = 'remove'"), 0, 'and all WAL');
+is($node->safe_psql('postgres', "SELECT first_backup FROM backup_recovery_windows()"), $cool->{label}, 'the other one can be restored');
+bkc_s3_proxy_set($proxy, [ \%refused, \%taken ]);
+is($node->safe_psql('postgres', "SELECT added FROM backup_catalog_sync('main')"), 1, 'it comes when it can be read');
+
 # an option that is wrong costs nothing
 bkc_client_fails([ @restore, '--thaw=0' ], qr/--thaw "0" is not a number of days/, 'no days');
 bkc_client_fails([ @latest, '--thaw', '--backup', $label, '--target-lsn', 'FFFF/0' ], qr/does not reach/, 'another refusal comes first');

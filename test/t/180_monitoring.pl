@@ -69,7 +69,7 @@ like($node->safe_psql('postgres', 'SELECT next_run FROM backup_status'), qr/^in 
 
 # ---- thresholds ----
 
-is(check('last_backup', 'warning, critical, threshold'), '30.00|54.00|30.00 / 54.00 hours', 'the schedule says how old a backup may be');
+is(check('last_backup', 'warning, critical, threshold'), '30.0000|54.0000|30 / 54 hours', 'the schedule says how old a backup may be');
 $node->safe_psql('postgres', "UPDATE backup_catalog SET finished_at = finished_at - interval '31 hours', backup_date = backup_date - interval '31 hours'");
 becomes('last_backup', 'warning', 'a run was missed');
 is(check('last_backup', 'value'), '31 hours ago', 'how old it is');
@@ -126,7 +126,7 @@ becomes('backup_duration', 'ok', 'as long as ever');
 
 bkc_set_fault($node, 'leader-copied=fail');
 bkc_backup_fails($node, '', qr/./, 'a backup fails');
-like(check('failed_backups', 'status, value'), qr/^warning\|1: ./, 'one failure is a warning');
+like(check('failed_backups', 'status, value, advice'), qr/^warning\|1\|see error in backup_catalog: ./, 'one failure is a warning');
 bkc_backup_fails($node, '', qr/./, 'and again');
 bkc_backup_fails($node, '', qr/./, 'and again');
 becomes('failed_backups', 'critical', 'three in a row');
