@@ -536,7 +536,10 @@ note_broken(void *arg)
 	const char *values[2] = {b->entry->name, b->error};
 
 	bkc_sqlrun_begin();
-	bkc_sqlrun_exec("UPDATE %s.backup_schedule_entry SET last_result = 'failed', last_error = $2"
+
+	/* the end of a job that runs is still to be noted */
+	bkc_sqlrun_exec("UPDATE %s.backup_schedule_entry SET last_error = $2, last_result ="
+					" CASE last_result WHEN 'running' THEN last_result ELSE 'failed' END"
 					" WHERE name OPERATOR(pg_catalog.=) $1"
 					" AND last_error IS DISTINCT FROM $2", SPI_OK_UPDATE, 2, values);
 	b->news = SPI_processed > 0;

@@ -153,7 +153,9 @@ finding('schedule', qr/^failed: .*time zone "Nowhere\/Land" not recognized/m, 'a
 is(sql(q(SELECT (SELECT count(*) > 0 FROM backup_health), (SELECT count(*) >= 0 FROM backup_status), length(backup_metrics()) > 0)), 't|t|t',
 	'... does not take the views with it');
 bkc_wait_for_sql($node, q(SELECT result FROM backup_event WHERE schedule = 'nightly' AND message ~ 'Nowhere/Land'), 'failed', '... and is told');
-sql(q(UPDATE backup_schedule_entry SET time_zone = 'UTC', repository = 'gone' WHERE name = 'nightly'));
+sql(q(UPDATE backup_schedule_entry SET time_zone = 'Nowhere/Else', last_result = 'running' WHERE name = 'nightly'));
+bkc_wait_for_sql($node, q(SELECT last_result FROM backup_schedule_entry WHERE last_error ~ 'Nowhere/Else'), 'running', 'the end of what runs is still to be noted');
+sql(q(UPDATE backup_schedule_entry SET time_zone = 'UTC', repository = 'gone', last_result = 'failed' WHERE name = 'nightly'));
 finding('schedule', qr/^failed: .*there is no repository "gone"/m, 'a repository that is none');
 sql(q(UPDATE backup_schedule_entry SET repository = NULL, consecutive_failures = 3, last_error = 'too bad' WHERE name = 'nightly'));
 finding('schedule', qr/^warning: schedule "nightly" has failed 3 times in a row: too bad/m, 'one that fails');
